@@ -1,0 +1,44 @@
+# `make serve` and `make test` do all the set-up themselves; Python 3.11+ is all they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+.PHONY: serve test check format lint types layers bench clean help
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_FLAGS) --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable . --group dev
+	touch $@
+
+serve: $(READY) ## Start the host in the foreground on http://127.0.0.1:8765/mcp
+	$(BIN)/host serve
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest
+
+check: format lint types layers test ## Format, lint, types, layers, tests
+
+format: $(READY)
+	$(BIN)/ruff format .
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(READY)
+	$(BIN)/pyright
+
+layers: $(READY)
+	$(BIN)/lint-imports
+
+bench: $(READY) ## Run the benchmarks
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

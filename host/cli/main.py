@@ -1,0 +1,67 @@
+"""The `host` command: a table of commands whose modules are imported only when they are used."""
+
+import importlib
+import os
+import sys
+
+import typer
+
+from host import __version__
+from host.domain.errors import HostError
+
+COMMANDS: dict[str, tuple[str, str]] = {}
+"""Command name → (module that has `register(root)`, one line of help), in the order of help."""
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(f"mcp-agent-host {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        callback=_print_version,
+        is_eager=True,
+        help="Print the version and exit.",
+    ),
+) -> None:
+    """One MCP endpoint behind which every tool call is checked, asked about and recorded."""
+
+
+def _absent() -> None:
+    """Stand for a command whose module was not asked for."""
+
+
+def build_app(wanted: str | None) -> typer.Typer:
+    """Return the command line with the module of one command loaded; None loads all of them.
+
+    Args:
+        wanted: A key of `COMMANDS`; any other text loads no module, so that `--help` is fast.
+    """
+    root = typer.Typer(
+        name="host", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+    root.callback()(_root)
+    for name, (module, text) in COMMANDS.items():
+        if wanted in (None, name):
+            importlib.import_module(module).register(root)
+        else:
+            root.command(name, help=text)(_absent)
+    return root
+
+
+def run() -> None:
+    """Run the command line; an expected error is printed in one paragraph, without a traceback."""
+    completing = "_HOST_COMPLETE" in os.environ or "_AGENT_HOST_COMPLETE" in os.environ
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
+    try:
+        build_app(None if completing else words[0] if words else "")()
+    except HostError as error:
+        print(f"host: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""The vocabulary that every layer shares, and the error tree; no I/O."""

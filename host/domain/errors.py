@@ -1,0 +1,160 @@
+"""The error tree of the host; every error a user can meet is one of these.
+
+    HostError                     anything the host says to a user
+    ├── ConfigError               host.yaml, agent, workflow or policy file (file, line, field)
+    ├── NotFoundError             a look-up failed; lists the nearest names
+    ├── AccessError               not authenticated, or authenticated without the right
+    ├── StoreError                PostgreSQL could not be started, reached or migrated
+    ├── JournalError              a record could not be written
+    ├── DaemonError               the daemon could not be started, reached or stopped
+    ├── UpstreamError             a tool server failed
+    │   ├── UpstreamUnavailableError  it is not running or not reachable
+    │   ├── UpstreamTimeoutError      it did not answer in time
+    │   └── UpstreamProtocolError     it answered with something that is not MCP
+    ├── PolicyError               a policy could not be read or evaluated
+    ├── DeniedError               a rule or a person said no
+    ├── ApprovalPendingError      somebody has to say yes first
+    └── SandboxError              a plugin could not be compiled, confined or run
+
+A message says what happened, to which named thing, and what to do next.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from typing_extensions import override
+
+from host.domain.names import nearest_names
+
+
+class HostError(Exception):
+    """Base of every error that the host reports to a user.
+
+    Args:
+        message: What happened, to which named thing.
+        next_step: What the reader can do about it; appended to the message.
+    """
+
+    exit_code = 1
+    """Exit status of a command that ends with this error."""
+
+    def __init__(self, message: str, *, next_step: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.message} {self.next_step}" if self.next_step else self.message
+
+
+class ConfigError(HostError):
+    """A configuration file is unreadable or says something that is not allowed.
+
+    Args:
+        message: What was found and what was expected.
+        file: The file that says it, if it came from a file.
+        line: Its line, counted from 1.
+        field: Its dotted path inside the file, such as `servers.github.command`.
+        next_step: What to write instead.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: Path | str | None = None,
+        line: int | None = None,
+        field: str | None = None,
+        next_step: str | None = None,
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.file = file
+        self.line = line
+        self.field = field
+
+    @override
+    def __str__(self) -> str:
+        place = (
+            ""
+            if self.file is None
+            else f"{self.file}:{self.line}: "
+            if self.line
+            else f"{self.file}: "
+        )
+        field = f"{self.field}: " if self.field else ""
+        return f"{place}{field}{super().__str__()}"
+
+
+class NotFoundError(HostError):
+    """A name was looked up and is not there.
+
+    Args:
+        kind: What was looked for, such as `tool`.
+        name: The name as given.
+        known: The names that exist; the nearest are listed in the message.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str] = (), *, next_step: str | None = None
+    ) -> None:
+        near = nearest_names(name, known)
+        hint = f"Did you mean {', '.join(near)}?" if near else None
+        super().__init__(f"There is no {kind} named {name!r}.", next_step=next_step or hint)
+        self.kind = kind
+        self.name = name
+        self.near = near
+
+
+class AccessError(HostError):
+    """The caller is not authenticated, or lacks the right."""
+
+
+class StoreError(HostError):
+    """PostgreSQL could not be started, reached or migrated."""
+
+
+class JournalError(HostError):
+    """A record could not be written to the local journal."""
+
+
+class DaemonError(HostError):
+    """The daemon could not be started, reached or stopped."""
+
+
+class UpstreamError(HostError):
+    """A tool server failed; `upstream` names it."""
+
+    def __init__(self, message: str, *, upstream: str, next_step: str | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.upstream = upstream
+
+
+class UpstreamUnavailableError(UpstreamError):
+    """A tool server is not running or cannot be reached."""
+
+
+class UpstreamTimeoutError(UpstreamError):
+    """A tool server did not answer in time."""
+
+
+class UpstreamProtocolError(UpstreamError):
+    """A tool server answered with something that is not MCP."""
+
+
+class PolicyError(HostError):
+    """A policy could not be read or evaluated; nothing runs until it can."""
+
+
+class DeniedError(HostError):
+    """A rule or a person refused the call."""
+
+
+class ApprovalPendingError(HostError):
+    """The call waits for somebody's approval."""
+
+
+class SandboxError(HostError):
+    """A plugin could not be compiled, confined or run."""

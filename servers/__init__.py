@@ -1,0 +1,1 @@
+"""The bundled MCP servers; each runs alone as `python -m servers.NAME`."""

@@ -1,0 +1,1 @@
+"""Fixtures and guards shared by every test."""
