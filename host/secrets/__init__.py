@@ -1,0 +1,1 @@
+"""Keyrings, sealed state and the redaction of secrets."""
