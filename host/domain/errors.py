@@ -2,6 +2,7 @@
 
     HostError                     anything the host says to a user
     ├── ConfigError               host.yaml, agent, workflow or policy file (file, line, field)
+    │   └── InvalidConfigError        several faults of one reading, each with its place
     ├── NotFoundError             a look-up failed; lists the nearest names
     ├── AccessError               not authenticated, or authenticated without the right
     ├── StoreError                PostgreSQL could not be started, reached or migrated
@@ -86,6 +87,26 @@ class ConfigError(HostError):
         )
         field = f"{self.field}: " if self.field else ""
         return f"{place}{field}{super().__str__()}"
+
+
+class InvalidConfigError(ConfigError):
+    """Configuration that was read has faults, and all of them are named.
+
+    Args:
+        problems: The faults, in the order of the file; at least one.
+    """
+
+    def __init__(self, problems: Iterable[ConfigError]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        super().__init__(first.message, file=first.file, line=first.line, field=first.field)
+
+    @override
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return str(self.problems[0])
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        return f"The configuration has {len(self.problems)} faults:\n{lines}"
 
 
 class NotFoundError(HostError):
