@@ -10,7 +10,9 @@
     ├── UpstreamError             a tool server failed
     │   ├── UpstreamUnavailableError  it is not running or not reachable
     │   ├── UpstreamTimeoutError      it did not answer in time
-    │   └── UpstreamProtocolError     it answered with something that is not MCP
+    │   ├── UpstreamProtocolError     it answered with something that is not MCP
+    │   └── UpstreamAuthError         it does not let the host in, or its login service misbehaves
+    │       └── LoginRequiredError    a person has to log in first
     ├── PolicyError               a policy could not be read or evaluated
     ├── DeniedError               a rule or a person said no
     ├── ApprovalPendingError      somebody has to say yes first
@@ -142,6 +144,21 @@ class UpstreamTimeoutError(UpstreamError):
 
 class UpstreamProtocolError(UpstreamError):
     """A tool server answered with something that is not MCP."""
+
+
+class UpstreamAuthError(UpstreamError):
+    """A tool server does not let the host in, or its authorization server misbehaves."""
+
+
+class LoginRequiredError(UpstreamAuthError):
+    """A person has to log in to a tool server before it can be used."""
+
+    def __init__(self, upstream: str, reason: str = "needs a login") -> None:
+        super().__init__(
+            f"The server {upstream!r} {reason}.",
+            upstream=upstream,
+            next_step=f"Run `host servers login {upstream}`.",
+        )
 
 
 class PolicyError(HostError):
