@@ -4,6 +4,7 @@
     ├── ConfigError               host.yaml, agent, workflow or policy file (file, line, field)
     ├── NotFoundError             a look-up failed; lists the nearest names
     ├── AccessError               not authenticated, or authenticated without the right
+    ├── FetchError                a web address is off limits, or did not answer usefully
     ├── StoreError                PostgreSQL could not be started, reached or migrated
     ├── JournalError              a record could not be written
     ├── DaemonError               the daemon could not be started, reached or stopped
@@ -112,6 +113,10 @@ class NotFoundError(HostError):
 
 class AccessError(HostError):
     """The caller is not authenticated, or lacks the right."""
+
+
+class FetchError(HostError):
+    """A web address is off limits, cannot be reached, or did not answer usefully."""
 
 
 class StoreError(HostError):
