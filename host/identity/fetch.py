@@ -166,8 +166,25 @@ class Fetcher:
                 content=json.dumps(document).encode(),
             )
 
+    async def probe(
+        self, url: str, document: Mapping[str, Any], *, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send a JSON object for the answer's status and headers; an open stream is left."""
+        kind = {"Content-Type": "application/json"}
+        content = json.dumps(document).encode()
+        with _deadline(url, self._seconds):
+            return await self._send(
+                "POST", url, headers={**kind, **(headers or {})}, content=content, limit=0
+            )
+
     async def _send(
-        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes = b""
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        content: bytes = b"",
+        limit: int = MAX_BODY,
     ) -> Reply:
         reach = self.check(url)
         base = {"Accept": "application/json", "Accept-Encoding": "identity"}
@@ -185,7 +202,8 @@ class Fetcher:
                     key.decode("latin-1").lower(): text.decode("latin-1")
                     for key, text in response.headers
                 }
-                return Reply(url, response.status, found, await _read(response, url))
+                body = await _read(response, url) if limit else b""
+                return Reply(url, response.status, found, body)
         except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
             raise FetchError(f"{show_address(url)} cannot be reached.") from error
         except (httpcore2.ProtocolError, ssl.SSLError, ValueError, UnicodeError) as error:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from joserfc import jwk, jwt
+from joserfc import jwt
 from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from host.domain.errors import FetchError
@@ -16,6 +17,7 @@ from host.identity.fetch import Fetcher, Reply, show_address
 from host.secrets.tokens import ClientRecord
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_KEYS = {"ES": ECKey, "RS": RSAKey, "PS": RSAKey, "Ed": OKPKey}
 ASSERTION_SECONDS = 120
 """Lifetime of a signed client assertion."""
 
@@ -71,16 +73,11 @@ class Signer:
             FetchError: The key cannot be read, or does not fit the algorithm.
         """
         now = int(time.time())
-        claims = {
-            **{"iss": client_id, "sub": client_id, "aud": audience, "iat": now},
-            **{"exp": now + ASSERTION_SECONDS, "jti": secrets.token_urlsafe(16)},
-        }
-        kind = {"E": "OKP", "R": "RSA", "P": "RSA"}.get(self.algorithm[0], "EC")
-        kind = "EC" if self.algorithm.startswith("ES") else kind
+        claims = {"iss": client_id, "sub": client_id, "aud": audience, "iat": now}
+        claims |= {"exp": now + ASSERTION_SECONDS, "jti": secrets.token_urlsafe(16)}
         try:
-            key = jwk.import_key(self.key.get_secret_value(), kind)  # pyright: ignore[reportArgumentType, reportCallIssue]
-            header = {"alg": self.algorithm}
-            return jwt.encode(header, claims, key, algorithms=[self.algorithm])
+            key = _KEYS[self.algorithm[:2]].import_key(self.key.get_secret_value())
+            return jwt.encode({"alg": self.algorithm}, claims, key, algorithms=[self.algorithm])
         except (JoseError, ValueError, TypeError):
             # `from None`: a parser's message may quote the key.
             raise FetchError(f"private_key is not a PEM key for {self.algorithm}.") from None
