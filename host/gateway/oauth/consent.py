@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 from urllib.parse import parse_qs, urlsplit
@@ -58,6 +58,17 @@ def parse_redirect(url: str) -> Redirect:
     )
 
 
+@contextlib.contextmanager
+def single_failure() -> Generator[None]:
+    """Raise what one task of a group failed with, without the group around it."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        raise group.exceptions[0] from None
+
+
 class RedirectListener:
     """Waits on 127.0.0.1 for the redirect that carries the right `state`; others change nothing.
 
@@ -65,13 +76,12 @@ class RedirectListener:
     believed nor end the wait.
     """
 
-    def __init__(self, listener: anyio.abc.SocketListener, *, state: str) -> None:
-        self._listener = listener
+    def __init__(self, port: int, *, state: str) -> None:
         self._state = state
         self._arrived = anyio.Event()
         self._found = Redirect()
-        self.port: int = listener.extra(anyio.abc.SocketAttribute.local_port)
-        self.redirect_uri = f"http://127.0.0.1:{self.port}{CALLBACK}"
+        self.port = port
+        self.redirect_uri = f"http://127.0.0.1:{port}{CALLBACK}"
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -88,13 +98,15 @@ class RedirectListener:
                 f"Port {port} of 127.0.0.1, where the login comes back to, is taken.",
                 next_step="Set another `redirect_port`, or 0 for any free one.",
             ) from error
-        async with made, anyio.create_task_group() as tasks:
-            listener = cls(made.listeners[0], state=state)
-            tasks.start_soon(made.serve, listener.serve)
-            try:
-                yield listener
-            finally:
-                tasks.cancel_scope.cancel()
+        bound: int = made.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django
+        listener = cls(bound, state=state)
+        with single_failure():
+            async with made, anyio.create_task_group() as tasks:
+                tasks.start_soon(made.serve, listener.serve)
+                try:
+                    yield listener
+                finally:
+                    tasks.cancel_scope.cancel()
 
     async def wait(self) -> Redirect:
         """Return the redirect once it has arrived."""
@@ -153,7 +165,8 @@ def _response(status: str, page: str) -> bytes:
     body = page.encode()
     head = (
         f"HTTP/1.1 {status}\r\nContent-Type: text/html; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\nReferrer-Policy: no-referrer\r\n"
+        f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n"
+        "Referrer-Policy: no-referrer\r\n"
         "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n"
         "Connection: close\r\n\r\n"
     )

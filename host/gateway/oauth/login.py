@@ -17,6 +17,7 @@ from host.gateway.oauth.consent import (
     Redirect,
     RedirectListener,
     parse_redirect,
+    single_failure,
 )
 from host.gateway.oauth.metadata import Discovery, ServerMetadata
 from host.gateway.oauth.token import Signer, TokenEndpoint, TokenReply
@@ -135,7 +136,7 @@ class Login:
             if told is not None and not listener.accept(parse_redirect(told)):
                 raise FetchError("That address does not belong to this login.")
 
-        with anyio.move_on_after(LOGIN_SECONDS):
+        with single_failure(), anyio.move_on_after(LOGIN_SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(show)
                 redirect = await listener.wait()
