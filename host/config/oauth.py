@@ -36,7 +36,7 @@ AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "priva
 """How a client proves itself at a token endpoint."""
 
 
-class OAuthUpstreamConfig(BaseModel):
+class OAuthClientConfig(BaseModel):
     """OAuth 2.1 towards one HTTP upstream; everything may be left out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,7 +76,7 @@ class OAuthUpstreamConfig(BaseModel):
         return self
 
 
-class OAuthServerConfig(BaseModel):
+class HttpOAuthConfig(BaseModel):
     """OAuth 2.1 on the host's own HTTP door, where the host is the resource server."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -4,6 +4,8 @@
     ├── ConfigError               host.yaml, agent, workflow or policy file (file, line, field)
     ├── NotFoundError             a look-up failed; lists the nearest names
     ├── AccessError               not authenticated, or authenticated without the right
+    │   ├── InvalidTokenError         the token is not one that this host accepts
+    │   └── MissingScopeError         it is, but is not good for this
     ├── FetchError                a web address is off limits, or did not answer usefully
     ├── StoreError                PostgreSQL could not be started, reached or migrated
     ├── JournalError              a record could not be written
@@ -113,6 +115,18 @@ class NotFoundError(HostError):
 
 class AccessError(HostError):
     """The caller is not authenticated, or lacks the right."""
+
+
+class InvalidTokenError(AccessError):
+    """A token is forged, expired, for somebody else, or from somebody else."""
+
+
+class MissingScopeError(AccessError):
+    """A token is good, but lacks rights; `scopes` names what it would need."""
+
+    def __init__(self, message: str, *, scopes: Iterable[str]) -> None:
+        super().__init__(message)
+        self.scopes = tuple(scopes)
 
 
 class FetchError(HostError):

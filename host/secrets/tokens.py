@@ -184,6 +184,12 @@ class TokenStore:
         """Return the store with the system's keyring, where there is a real one."""
         return cls(folder, keyring_vault=KeyringVault.of_system())
 
+    @override
+    def __str__(self) -> str:
+        if self._keyring is not None:
+            return "the system's keyring"
+        return f"{self._folder}, which only you can read"
+
     @staticmethod
     def key(server: str, resource: str) -> str:
         """Return the key of one upstream: its name and address, so that neither can be swapped."""

@@ -17,7 +17,7 @@ import anyio
 import httpx2
 from typing_extensions import override
 
-from host.config.oauth import OAuthUpstreamConfig
+from host.config.oauth import OAuthClientConfig
 from host.domain.errors import HostError
 from host.gateway.oauth.authorizer import Challenge
 from host.gateway.oauth.consent import Consent
@@ -39,7 +39,7 @@ class FollowingConsent(Consent):
             return urljoin(url, answer.headers["location"])
 
 
-def build_config(context: Mapping[str, Any]) -> OAuthUpstreamConfig:
+def build_config(context: Mapping[str, Any]) -> OAuthClientConfig:
     settings: dict[str, Any] = {"client_metadata_url": DOCUMENT}
     if "client_id" in context:
         settings["client_id"] = context["client_id"]
@@ -50,7 +50,7 @@ def build_config(context: Mapping[str, Any]) -> OAuthUpstreamConfig:
         settings["signing_algorithm"] = context.get("signing_algorithm", "ES256")
     if str(context.get("name", "")).startswith("auth/client-credentials"):
         settings["grant"] = "client_credentials"
-    return OAuthUpstreamConfig(**settings)
+    return OAuthClientConfig(**settings)
 
 
 class Connection:
@@ -98,7 +98,7 @@ class Connection:
         answer = await self.post(
             {"jsonrpc": "2.0", "id": self.number, "method": method, "params": params}
         )
-        print(method, answer.status_code, answer.text[:300], file=sys.stderr)
+        sys.stderr.write(f"{method} {answer.status_code} {answer.text[:300]}\n")
         answer.raise_for_status()
 
 

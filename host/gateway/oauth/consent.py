@@ -2,14 +2,17 @@
 
 import contextlib
 import secrets
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import anyio.abc
+import anyio.from_thread
 import anyio.to_thread
+from anyio.lowlevel import current_token
 from typing_extensions import override
 
 from host.domain.errors import FetchError
@@ -66,7 +69,7 @@ def single_failure() -> Generator[None]:
     except ExceptionGroup as group:
         if len(group.exceptions) > 1:
             raise
-        raise group.exceptions[0] from None
+        raise next(iter(group.exceptions)) from None
 
 
 class RedirectListener:
@@ -82,31 +85,6 @@ class RedirectListener:
         self._found = Redirect()
         self.port = port
         self.redirect_uri = f"http://127.0.0.1:{port}{CALLBACK}"
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def open(cls, port: int, *, state: str) -> AsyncGenerator[Self]:
-        """Listen on a port of 127.0.0.1; 0 takes any free one.
-
-        Raises:
-            FetchError: The port is taken.
-        """
-        try:
-            made = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
-        except OSError as error:
-            raise FetchError(
-                f"Port {port} of 127.0.0.1, where the login comes back to, is taken.",
-                next_step="Set another `redirect_port`, or 0 for any free one.",
-            ) from error
-        bound: int = made.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django
-        listener = cls(bound, state=state)
-        with single_failure():
-            async with made, anyio.create_task_group() as tasks:
-                tasks.start_soon(made.serve, listener.serve)
-                try:
-                    yield listener
-                finally:
-                    tasks.cancel_scope.cancel()
 
     async def wait(self) -> Redirect:
         """Return the redirect once it has arrived."""
@@ -148,6 +126,31 @@ class RedirectListener:
         if redirect.error:
             return "200 OK", _page("Not logged in", "The login was refused. You can close this.")
         return "200 OK", _page("Almost done", "You can close this window and go back.")
+
+
+@contextlib.asynccontextmanager
+async def listen_for_redirect(port: int, *, state: str) -> AsyncGenerator[RedirectListener]:
+    """Listen on a port of 127.0.0.1; 0 takes any free one.
+
+    Raises:
+        FetchError: The port is taken.
+    """
+    try:
+        made = await anyio.create_tcp_listener(local_host="127.0.0.1", local_port=port)
+    except OSError as error:
+        raise FetchError(
+            f"Port {port} of 127.0.0.1, where the login comes back to, is taken.",
+            next_step="Set another `redirect_port`, or 0 for any free one.",
+        ) from error
+    bound: int = made.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django
+    listener = RedirectListener(bound, state=state)
+    with single_failure():
+        async with made, anyio.create_task_group() as tasks:
+            tasks.start_soon(made.serve, listener.serve)
+            try:
+                yield listener
+            finally:
+                tasks.cancel_scope.cancel()
 
 
 async def _read_head(stream: anyio.abc.SocketStream) -> str:
@@ -192,3 +195,39 @@ class BrowserConsent(Consent):
         self._say("Your browser opens the login page; if not, open:" if opened else "Open:")
         self._say(url)
         return None
+
+
+class PasteConsent(Consent):
+    """For a machine without a browser: the address is printed, the answer pasted.
+
+    Args:
+        say: Prints one line for the person.
+        ask: Reads one line from the person.
+    """
+
+    def __init__(self, say: Callable[[str], None], ask: Callable[[str], str]) -> None:
+        self._say = say
+        self._ask = ask
+
+    @override
+    async def show(self, url: str) -> str | None:
+        """Print the address and take back the one that the browser ended at."""
+        self._say("Open this address in a browser on any machine:")
+        self._say(url)
+        self._say("After the login the browser goes to an address that may not load; paste it.")
+        return await self._read("Address: ")
+
+    async def _read(self, prompt: str) -> str | None:
+        # A daemon thread of its own: nothing can end a blocked read from the terminal, and the
+        # command must end when the browser was on this machine after all.
+        loop, lines, done = current_token(), list[str](), anyio.Event()
+
+        def read() -> None:
+            with contextlib.suppress(EOFError):
+                lines.append(self._ask(prompt))
+            with contextlib.suppress(RuntimeError):  # the login ended meanwhile
+                anyio.from_thread.run_sync(done.set, token=loop)
+
+        threading.Thread(target=read, daemon=True).start()
+        await done.wait()
+        return lines[0] if lines else None

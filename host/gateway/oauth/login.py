@@ -4,11 +4,11 @@ import base64
 import hashlib
 import secrets
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import anyio
 
-from host.config.oauth import OAuthUpstreamConfig
+from host.config.oauth import OAuthClientConfig
 from host.domain.errors import FetchError
 from host.gateway.oauth.client import choose_client
 from host.gateway.oauth.consent import (
@@ -16,6 +16,7 @@ from host.gateway.oauth.consent import (
     Consent,
     Redirect,
     RedirectListener,
+    listen_for_redirect,
     parse_redirect,
     single_failure,
 )
@@ -38,7 +39,7 @@ class Login:
         client: How the host is already known to this issuer, None if it is not.
     """
 
-    config: OAuthUpstreamConfig
+    config: OAuthClientConfig
     fetcher: Fetcher
     discovery: Discovery
     consent: Consent
@@ -54,7 +55,7 @@ class Login:
         server = self.discovery.server
         await self._check_server(server)
         state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(64)
-        async with RedirectListener.open(await self._port(), state=state) as listener:
+        async with listen_for_redirect(await self._port(), state=state) as listener:
             client = await self._known_client(listener.redirect_uri)
             url = self._login_page(client, listener.redirect_uri, state=state, verifier=verifier)
             redirect = await self._ask(url, listener)
@@ -126,7 +127,9 @@ class Login:
             query["prompt"] = "consent"  # OpenID Connect gives offline_access only after asking
         page = urlsplit(self.discovery.server.authorization_endpoint or "")
         kept = [pair for pair in parse_qsl(page.query) if pair[0] not in query]
-        return page._replace(query=urlencode([*kept, *query.items()]), fragment="").geturl()
+        url = page._replace(query=urlencode([*kept, *query.items()]), fragment="").geturl()
+        # Whatever opens it, a shell script among them, sees no quote, backslash or space.
+        return quote(url, safe=":/?#[]@!$&()*+,;=%~")
 
     async def _ask(self, url: str, listener: RedirectListener) -> Redirect:
         redirect: Redirect | None = None
@@ -164,7 +167,7 @@ def _check_redirect(redirect: Redirect, server: ServerMetadata) -> str:
 
 
 def token_endpoint(
-    config: OAuthUpstreamConfig,
+    config: OAuthClientConfig,
     fetcher: Fetcher,
     *,
     server: ServerMetadata,
@@ -176,7 +179,7 @@ def token_endpoint(
     )
 
 
-def make_signer(config: OAuthUpstreamConfig) -> Signer | None:
+def make_signer(config: OAuthClientConfig) -> Signer | None:
     """Return the signer of client assertions; None without a configured key."""
     return Signer(config.private_key, config.signing_algorithm) if config.private_key else None
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from host.domain.errors import FetchError
 from host.gateway.oauth.challenge import BearerChallenge
 from host.identity.fetch import Fetcher, show_address
+from host.identity.well_known import same_issuer, server_addresses, split_base
 
 
 class ResourceMetadata(BaseModel):
@@ -78,28 +79,12 @@ def covers_resource(announced: str, url: str) -> bool:
     return (urlsplit(url).path.rstrip("/") + "/").startswith(parent)
 
 
-def _base(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
-
-
 def resource_addresses(url: str, announced: str | None) -> list[str]:
     """Return where the upstream's metadata may be, best first."""
-    base, path = _base(url)
+    base, path = split_base(url)
     well_known = f"{base}/.well-known/oauth-protected-resource"
     found = [announced or "", f"{well_known}{path}", well_known]
     return list(dict.fromkeys(address for address in found if address))
-
-
-def server_addresses(issuer: str) -> list[str]:
-    """Return where an issuer's metadata may be, best first."""
-    base, path = _base(issuer)
-    found = [
-        f"{base}/.well-known/oauth-authorization-server{path}",
-        f"{base}/.well-known/openid-configuration{path}",
-        f"{base}{path}/.well-known/openid-configuration",
-    ]
-    return list(dict.fromkeys(found))
 
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -131,7 +116,7 @@ async def find_server(fetcher: Fetcher, issuer: str) -> ServerMetadata:
     found = await _first(fetcher, server_addresses(issuer), ServerMetadata)
     if found is None:
         raise FetchError(f"{show_address(issuer)} has no authorization server metadata.")
-    if not _same_issuer(found.issuer, issuer):
+    if not same_issuer(found.issuer, issuer):
         raise FetchError(
             f"{show_address(issuer)} calls itself {show_address(found.issuer)} in its metadata."
         )
@@ -139,11 +124,6 @@ async def find_server(fetcher: Fetcher, issuer: str) -> ServerMetadata:
         if endpoint:
             fetcher.check(endpoint)
     return found
-
-
-def _same_issuer(one: str, other: str) -> bool:
-    # Letter for letter, but for the final slash that many libraries add to a bare origin.
-    return one == other or (one.rstrip("/") == other.rstrip("/") and not _base(one)[1])
 
 
 async def discover(
@@ -164,7 +144,7 @@ async def discover(
     resource = await _first(fetcher, addresses, ResourceMetadata)
     if resource is None:
         # Servers of the 2025-03-26 revision are their own authorization server.
-        server = await find_server(fetcher, issuer or _base(url)[0])
+        server = await find_server(fetcher, issuer or split_base(url)[0])
         return Discovery(canonical_resource(url), (), server)
     if not covers_resource(resource.resource, url):
         raise FetchError(
@@ -182,7 +162,7 @@ def _choose_issuer(named: tuple[str, ...], wanted: str | None, *, url: str) -> s
     if wanted is None:
         return named[0]
     for each in named:
-        if _same_issuer(each, wanted):
+        if same_issuer(each, wanted):
             return each
     raise FetchError(
         f"{show_address(url)} names {show_address(named[0])} as its authorization server, "

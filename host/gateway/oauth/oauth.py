@@ -8,7 +8,7 @@ import anyio
 from pydantic import SecretStr
 from typing_extensions import override
 
-from host.config.oauth import OAuthUpstreamConfig
+from host.config.oauth import OAuthClientConfig
 from host.domain.errors import FetchError, LoginRequiredError, UpstreamAuthError
 from host.gateway.oauth.authorizer import Authorizer, Challenge, HeaderAuthorizer
 from host.gateway.oauth.challenge import BearerChallenge, parse_challenge
@@ -47,7 +47,7 @@ class OAuthAuthorizer(Authorizer):
         upstream: str,
         url: str,
         *,
-        config: OAuthUpstreamConfig,
+        config: OAuthClientConfig,
         store: TokenStore,
         consent: Consent | None = None,
         headers: Mapping[str, SecretStr | str] | None = None,
@@ -56,7 +56,7 @@ class OAuthAuthorizer(Authorizer):
         self.upstream = upstream
         self.url = url
         self._config = config
-        self._store = store
+        self.store = store
         self._consent = consent
         self._fixed = HeaderAuthorizer(headers or {})
         self._clock = clock
@@ -121,11 +121,11 @@ class OAuthAuthorizer(Authorizer):
 
     async def logout(self) -> bool:
         """Revoke and forget the tokens; return whether there were any."""
-        async with self._lock, self._store.locked(self._key):
-            record = await self._store.load(self._key)
+        async with self._lock, self.store.locked(self._key):
+            record = await self.store.load(self._key)
             if record is None:
                 return False
-            await self._store.delete(self._key)
+            await self.store.delete(self._key)
             with contextlib.suppress(FetchError):  # forgotten here, whatever the server says
                 await self._revoke(record)
             return True
@@ -156,15 +156,15 @@ class OAuthAuthorizer(Authorizer):
         return fetcher
 
     async def _current(self) -> TokenRecord | None:
-        mark = self._store.mark(self._key)
+        mark = self.store.mark(self._key)
         if mark != self._mark:
-            self._record = await self._store.load(self._key)
+            self._record = await self.store.load(self._key)
             self._mark = mark
         return self._record
 
     async def _save(self, record: TokenRecord) -> TokenRecord:
-        await self._store.save(self._key, record)
-        self._record, self._mark = record, self._store.mark(self._key)
+        await self.store.save(self._key, record)
+        self._record, self._mark = record, self.store.mark(self._key)
         return record
 
     def _is_stale(self, record: TokenRecord) -> bool:
@@ -180,12 +180,12 @@ class OAuthAuthorizer(Authorizer):
 
     async def _renew(self, old: TokenRecord) -> TokenRecord | None:
         """Replace a token that is stale or was refused; one task and one process at a time."""
-        async with self._store.locked(self._key):
-            record = await self._store.load(self._key)
+        async with self.store.locked(self._key):
+            record = await self.store.load(self._key)
             if record is None:
                 return None
             if record.access_token != old.access_token and not self._is_stale(record):
-                self._record, self._mark = record, self._store.mark(self._key)
+                self._record, self._mark = record, self.store.mark(self._key)
                 return record
             form = self._renewal_form(record)
             if form is None:
@@ -268,7 +268,7 @@ class OAuthAuthorizer(Authorizer):
         return await self._keep(await login.run())
 
     async def _keep(self, record: TokenRecord) -> TokenRecord:
-        async with self._store.locked(self._key):
+        async with self.store.locked(self._key):
             return await self._save(record)
 
     def _check_moved(self, before: str, now: str) -> None:
