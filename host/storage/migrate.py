@@ -1,0 +1,90 @@
+"""Bringing the tables to the version of this program: Alembic under an advisory lock, in one transaction."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from host.domain.errors import StoreError
+
+VERSIONS = Path(__file__).with_name("migrations") / "versions"
+
+_LOCK = 0x6D61682D7461626C
+"""Key of the advisory lock; the letters of `mah-tabl`."""
+
+
+def migrations_digest(folder: Path = VERSIONS) -> str:
+    """Return a digest of the names of all migrations; a migration's content never changes."""
+    names = sorted(path.name for path in folder.glob("*.py"))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def migrate(conninfo: dict[str, Any]) -> bool:
+    """Apply the migrations that are missing; any number of processes may do so at once.
+
+    SQLAlchemy and Alembic are imported only when something is missing, which saves most starts half a second.
+
+    Args:
+        conninfo: How to connect as the owner of the tables.
+
+    Returns:
+        Whether there was something to do.
+
+    Raises:
+        StoreError: The tables belong to a newer version, or a migration failed.
+    """
+    with psycopg.connect(**conninfo) as database:
+        database.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+        if _applied(database) == migrations_digest():
+            return False
+        # The lock is held by this connection, while Alembic works on another.
+        _upgrade(conninfo)
+    return True
+
+
+def _applied(database: psycopg.Connection) -> str | None:
+    """Return the digest that the last migrating process left."""
+    if database.execute("select to_regclass('host.store_state')").fetchone() == (None,):
+        return None
+    row = database.execute("select value from host.store_state where name = 'migrations'").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _upgrade(conninfo: dict[str, Any]) -> None:
+    """Run Alembic, and note the digest in the same transaction."""
+    import alembic.command  # noqa: PLC0415  slow to import, seldom needed
+    import alembic.config  # noqa: PLC0415
+    import alembic.util  # noqa: PLC0415
+    import sqlalchemy  # noqa: PLC0415
+
+    engine = sqlalchemy.create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(**conninfo),
+        poolclass=sqlalchemy.NullPool,
+    )
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(VERSIONS.parent).replace("%", "%%"))
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "heads")
+            connection.execute(
+                sqlalchemy.text(
+                    "insert into host.store_state (name, value) values ('migrations', :value)"
+                    " on conflict (name) do update set value = excluded.value"
+                ),
+                {"value": migrations_digest()},
+            )
+    except alembic.util.CommandError as error:
+        raise StoreError(
+            f"The tables are of another version of this program: {error}",
+            next_step="Install the version that made them, or a newer one.",
+        ) from error
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise StoreError(
+            f"The tables could not be brought to this version: {error}",
+            next_step="Nothing was changed. Check the database's log and disk, and try again.",
+        ) from error
+    finally:
+        engine.dispose()
