@@ -3,8 +3,9 @@
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from host.config.document import StrictModel
 from host.domain.principal import Role
 
 ASYMMETRIC_ALGORITHMS = (
@@ -36,10 +37,8 @@ AuthMethod = Literal["none", "client_secret_basic", "client_secret_post", "priva
 """How a client proves itself at a token endpoint."""
 
 
-class OAuthClientConfig(BaseModel):
+class OAuthClientConfig(StrictModel):
     """OAuth 2.1 towards one HTTP upstream; everything may be left out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: Literal["oauth"] = "oauth"
     """Marks this kind of `auth`."""
@@ -76,10 +75,8 @@ class OAuthClientConfig(BaseModel):
         return self
 
 
-class HttpOAuthConfig(BaseModel):
+class HttpOAuthConfig(StrictModel):
     """OAuth 2.1 on the host's own HTTP door, where the host is the resource server."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     issuer: WebAddress
     """The authorization server; compared letter for letter with the `iss` of each token."""

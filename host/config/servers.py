@@ -14,6 +14,7 @@ from pydantic import (
 
 from host.config.document import StrictModel
 from host.config.names import check_name
+from host.config.oauth import OAuthClientConfig
 from host.config.yaml import Json
 
 Transport = Literal["stdio", "http", "sse", "bundled"]
@@ -57,21 +58,6 @@ class BearerAuthConfig(StrictModel):
     """Kind of credential."""
     token: SecretStr = Field(min_length=1)
     """The token, best as `${VARIABLE}`."""
-
-
-class OAuthClientConfig(StrictModel):
-    """OAuth 2.1, the host being the client; `host servers login NAME` opens the browser."""
-
-    type: Literal["oauth"]
-    """Kind of credential."""
-    scopes: tuple[str, ...] = ()
-    """Scopes to ask for; empty means those that the server advertises."""
-    client_id: str | None = None
-    """Id of a client registered by hand; None means a metadata document or dynamic registration."""
-    client_secret: SecretStr | None = None
-    """Secret of that client; None for a public client."""
-    client_metadata_url: AnyHttpUrl | None = None
-    """Address of a client metadata document used as client id; None means not to use one."""
 
 
 AuthConfig = Annotated[

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AnyHttpUrl, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
 from host.config.document import StrictModel
 from host.config.expand import is_secret_name
+from host.config.oauth import HttpOAuthConfig
 from host.config.servers import ServerConfig, ServerName
 from host.config.yaml import Json
-from host.domain.principal import Role
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Addresses that only this machine reaches."""
@@ -18,38 +18,6 @@ def _legal_path(path: str) -> str:
     if not path.startswith("/") or path.endswith("/") or path.startswith("/.well-known"):
         raise ValueError(f"The path {path!r} has to begin with '/' and not to end with it")
     return path
-
-
-class HttpOAuthConfig(StrictModel):
-    """OAuth 2.1 resource server: whose access tokens the HTTP face accepts."""
-
-    issuer: AnyHttpUrl
-    """Authorization server that issues the tokens; has to equal their `iss`."""
-    audience: str = Field(min_length=1)
-    """Address of this host as the tokens name it; has to be among their `aud`."""
-    jwks_url: AnyHttpUrl | None = None
-    """Where the issuer's keys are; None means to find it in the issuer's metadata."""
-    introspection_url: AnyHttpUrl | None = None
-    """Where opaque tokens are asked about (RFC 7662); None means that tokens are JWTs."""
-    client_id: str | None = None
-    """Id of the host at the introspection endpoint; None sends no credential."""
-    client_secret: SecretStr | None = None
-    """Secret that goes with `client_id`."""
-    algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
-    """Signature algorithms that are accepted; never `none` nor a symmetric one."""
-    scopes_supported: tuple[str, ...] = ()
-    """Scopes named in the protected-resource metadata."""
-    roles: dict[str, Role] = Field(default_factory=dict)
-    """Scope → role; the strongest role wins, a token without any of them is refused."""
-    leeway: int = Field(default=30, ge=0, le=300)
-    """Clock difference that is tolerated, in seconds."""
-
-    @model_validator(mode="after")
-    def _asymmetric(self) -> "HttpOAuthConfig":
-        weak = [name for name in self.algorithms if name.startswith("HS") or name == "none"]
-        if weak:
-            raise ValueError(f"The algorithm {weak[0]!r} is not accepted: a key pair is needed")
-        return self
 
 
 class HttpConfig(StrictModel):

@@ -51,7 +51,9 @@ class RpcError(Exception):
     def from_wire(cls, error: Any) -> "RpcError":
         """Read the `error` member of a response, however odd it is."""
         if not isinstance(error, dict):
-            return cls(INTERNAL_ERROR, f"The server answered with an unreadable error: {error!r:.200}")
+            return cls(
+                INTERNAL_ERROR, f"The server answered with an unreadable error: {error!r:.200}"
+            )
         body: Json = error
         code, message = body.get("code"), body.get("message")
         return cls(
@@ -73,7 +75,9 @@ def encode(message: Json) -> bytes:
     try:
         return _encoder.encode(message).encode("utf-8", "surrogatepass")
     except (ValueError, UnicodeEncodeError, RecursionError) as error:
-        raise RpcError(INTERNAL_ERROR, f"The message cannot be written as JSON: {error}.") from error
+        raise RpcError(
+            INTERNAL_ERROR, f"The message cannot be written as JSON: {error}."
+        ) from error
 
 
 def decode(text: bytes | str) -> Any:

@@ -138,18 +138,14 @@ class Catalog:
                 "%s of %s is hidden: %s has that name too", entry.name, entry.server.name, owner
             )
 
-    def entries(
-        self, server: UpstreamServer, method: str, listing: Listing
-    ) -> dict[str, Entry]:
+    def entries(self, server: UpstreamServer, method: str, listing: Listing) -> dict[str, Entry]:
         """Return a listing's entries by catalog name, as the server's configuration shows them."""
         memo = listing.memo.get("entries")
         if memo is None:
             memo = listing.memo["entries"] = self._expose(server, method, listing)
         return memo
 
-    def _expose(
-        self, server: UpstreamServer, method: str, listing: Listing
-    ) -> dict[str, Entry]:
+    def _expose(self, server: UpstreamServer, method: str, listing: Listing) -> dict[str, Entry]:
         if method not in NAMED:
             return {
                 uri: Entry(uri, server, uri, definition)

@@ -66,7 +66,7 @@ class Listens:
         streams = [other for other in self._notices if other.session is exchange.session]
         if len(streams) >= STREAM_LIMIT:
             raise RpcError(INVALID_REQUEST, f"{STREAM_LIMIT} listen streams are open already.")
-        honored: Json = {kind: True for kind in sorted(kinds)}
+        honored: Json = dict.fromkeys(sorted(kinds), True)
         asked = wishes.get("resourceSubscriptions")
         uris: list[str] = []
         self._notices.add(listener)

@@ -31,7 +31,7 @@ def catalog_names(prefix: str, originals: Iterable[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     taken: dict[str, str] = {}
-    ordered = sorted(originals, key=lambda name: (catalog_name(prefix, name) != f"{prefix}__{name}"))
+    ordered = sorted(originals, key=lambda name: catalog_name(prefix, name) != f"{prefix}__{name}")
     for original in ordered:
         name = catalog_name(prefix, original)
         if name in taken:

@@ -36,7 +36,11 @@ class Listener:
         if method == UPDATED:
             if not any(is_under(str(params.get("uri", "")), uri) for uri in self.uris):
                 return
-        elif method in LISTEN_KINDS and self.kinds is not None and LISTEN_KINDS[method] not in self.kinds:
+        elif (
+            method in LISTEN_KINDS
+            and self.kinds is not None
+            and LISTEN_KINDS[method] not in self.kinds
+        ):
             return
         if self.subscription is None:
             self.send(method, params or None)
@@ -62,9 +66,7 @@ class Notices:
         """Stop telling a listener."""
         self._listeners.discard(listener)
 
-    def publish(
-        self, method: str, params: Json, *, sessions: Iterable[str] | None = None
-    ) -> None:
+    def publish(self, method: str, params: Json, *, sessions: Iterable[str] | None = None) -> None:
         """Tell every listener, or only those of some sessions."""
         wanted = None if sessions is None else set(sessions)
         for listener in list(self._listeners):

@@ -247,9 +247,7 @@ class ParkingLot:
                 parked.changed.clear()
                 change = asyncio.ensure_future(parked.changed.wait())
                 try:
-                    await asyncio.wait(
-                        {parked.task, change}, return_when=asyncio.FIRST_COMPLETED
-                    )
+                    await asyncio.wait({parked.task, change}, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     change.cancel()
         except asyncio.CancelledError:

@@ -118,7 +118,11 @@ class Finder:
         offer = await catalog.offer(exchange, "tools/list")
         found = rank(query, offer.entries)[:limit]
         tools = [
-            {k: v for k, v in entry.definition.items() if k in ("name", "description", "inputSchema")}
+            {
+                k: v
+                for k, v in entry.definition.items()
+                if k in ("name", "description", "inputSchema")
+            }
             for entry in found
         ]
         body: Json = {"tools": tools, "searched": len(offer.entries)}
@@ -129,7 +133,10 @@ class Finder:
 def words(text: str) -> list[str]:
     """Return the words of a text, in lower case, with plural endings and camel humps undone."""
     spaced = _HUMP.sub(" ", text).lower()
-    return [word[:-1] if len(word) > 3 and word.endswith("s") else word for word in _WORD.findall(spaced)]
+    return [
+        word[:-1] if len(word) > 3 and word.endswith("s") else word
+        for word in _WORD.findall(spaced)
+    ]
 
 
 def rank(query: str, entries: Iterable[Entry]) -> list[Entry]:
@@ -150,7 +157,9 @@ def rank(query: str, entries: Iterable[Entry]) -> list[Entry]:
         for word in wanted:
             weight = matching(document, word)
             if weight:
-                rarity = math.log(1 + (len(documents) - frequency[word] + 0.5) / (frequency[word] + 0.5))
+                rarity = math.log(
+                    1 + (len(documents) - frequency[word] + 0.5) / (frequency[word] + 0.5)
+                )
                 score += rarity * weight * (SATURATION + 1) / (weight + norm)
         if score > 0:
             scored.append((-score, index, entry))

@@ -298,7 +298,8 @@ class Connection:
 
     def _asker(self, origin: RequestId | None) -> Exchange | None:
         """Return the request that a message belongs to: the one whose stream it came on, or, where
-        the transport cannot tell, the only session that has any in flight."""
+        the transport cannot tell, the only session that has any in flight.
+        """
         if origin is not None and origin in self.calls:
             return self.calls[origin].exchange
         active = [call.exchange for call in self.calls.values() if call.exchange is not None]

@@ -206,7 +206,9 @@ class HttpChannel:
 
     async def _result(self, reply: aiohttp.ClientResponse, outgoing: Outgoing) -> Json:
         if reply.status == 404 and self.session_id is not None and not outgoing.stateless:
-            raise SessionExpiredError(f"Server {self._name!r} ended the session.", upstream=self._name)
+            raise SessionExpiredError(
+                f"Server {self._name!r} ended the session.", upstream=self._name
+            )
         if reply.content_type == "text/event-stream" and reply.status == 200:
             return await self._stream_result(reply, outgoing)
         body = await self._read(reply)

@@ -208,7 +208,8 @@ async def _open_streams(pid: int, own: list[int], exited: asyncio.Future[int]) -
     for descriptor in (stdout_fd, stderr_fd):
         reader = asyncio.StreamReader(limit=1 << 18)
         await loop.connect_read_pipe(
-            lambda reader=reader: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb", 0)
+            lambda reader=reader: asyncio.StreamReaderProtocol(reader),
+            os.fdopen(descriptor, "rb", 0),
         )
         readers.append(reader)
     return Child(pid, stdin, readers[0], readers[1], exited)

@@ -148,5 +148,9 @@ class Listings:
                 entries.setdefault(name, entry)
             else:
                 log.warning(
-                    "%s: an entry of %s has no %s: %.100r", self._connection.name, method, key, entry
+                    "%s: an entry of %s has no %s: %.100r",
+                    self._connection.name,
+                    method,
+                    key,
+                    entry,
                 )

@@ -37,7 +37,18 @@ Key = tuple[str, ...]
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds before a server that failed is tried again: the first time, and at most."""
-KEPT_VARIABLES = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TERM", "TMPDIR", "TZ")
+KEPT_VARIABLES = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+)
 """What a child inherits of the environment; everything else it needs is in its `env`."""
 WINDOWS_VARIABLES = ("SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "TEMP", "PATHEXT")
 STDERR_LINES = 50
@@ -103,7 +114,10 @@ class UpstreamServer:
         """Seconds that opening the last connection took."""
         self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
         if config.protocol != "auto":
-            self._eras = {True: config.protocol == "stateless", False: config.protocol == "handshake"}
+            self._eras = {
+                True: config.protocol == "stateless",
+                False: config.protocol == "handshake",
+            }
 
     @property
     def state(self) -> State:
@@ -270,9 +284,7 @@ class UpstreamServer:
             on_question=self._note_question,
         )
         holder.append(connection)
-        link = Link(
-            connection, Listings(connection), LinkSubscriptions(connection), child, tasks
-        )
+        link = Link(connection, Listings(connection), LinkSubscriptions(connection), child, tasks)
         if child is not None:
             child.exited.add_done_callback(lambda done: self._note_exit(connection, done.result()))
         try:

@@ -70,9 +70,9 @@ class LinkSubscriptions:
             wishes: Json = {
                 kind: True
                 for method, kind in LISTEN_KINDS.items()
-                if object_member(
-                    self._connection.capabilities, CAPABILITY[CHANGES[method][0]]
-                ).get("listChanged")
+                if object_member(self._connection.capabilities, CAPABILITY[CHANGES[method][0]]).get(
+                    "listChanged"
+                )
             }
             if self._uris:
                 wishes["resourceSubscriptions"] = list(self._uris)
