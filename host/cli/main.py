@@ -9,7 +9,9 @@ import typer
 from host import __version__
 from host.domain.errors import HostError
 
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "serve": ("host.cli.serve", "Start the host: HTTP and stdio clients, one daemon."),
+}
 """Command name → (module that has `register(root)`, one line of help), in the order of help."""
 
 
