@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import aiohttp
@@ -12,11 +12,13 @@ from host.config.load import LoadedSettings
 from host.config.paths import Paths
 from host.config.servers import BearerAuthConfig, ServerConfig
 from host.config.settings import Settings
+from host.domain.jsonrpc import Json
 from host.gateway.gateway import Gateway
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.oauth.build import build_authorizer
 from host.gateway.record import Recorder
 from host.gateway.search import Finder
+from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.keeper import Keeper
 from host.gateway.upstream.server import Surroundings, UpstreamServer
 from host.identity.oauth import OAuthVerifier
@@ -46,7 +48,7 @@ class Host:
         self._around = Surroundings(
             self.keeper,
             client,
-            lambda connection, method, params: self.gateway.on_notice(connection, method, params),
+            self._on_notice,
             self._authorizer,
             paths.logs,
         )
@@ -61,7 +63,7 @@ class Host:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, loaded: LoadedSettings, paths: Paths) -> AsyncIterator["Host"]:
+    async def open(cls, loaded: LoadedSettings, paths: Paths) -> AsyncGenerator["Host"]:
         """Return a host that is closed, with everything it started, at the end of the block."""
         paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
@@ -125,6 +127,9 @@ class Host:
         for name, config in settings.servers.items():
             self.servers[name] = kept.get(name) or UpstreamServer(name, config, self._around)
         return stale
+
+    def _on_notice(self, connection: Connection, method: str, params: Json) -> None:
+        self.gateway.on_notice(connection, method, params)
 
     def _authorizer(self, name: str, config: ServerConfig) -> Authorizer:
         auth = config.auth

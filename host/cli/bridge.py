@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
 from host.config.runtime import data_folder, socket_path
 
@@ -100,12 +100,8 @@ class Bridge:
         started: subprocess.Popen[bytes] | None = None
         while True:
             client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                client.connect(self._path)
-                client.sendall(self._hello())
+            if self._try_connect(client):
                 return client
-            except OSError:
-                client.close()
             if started is None:
                 started = self._start_daemon()
             elif started.poll() not in (None, 0):
@@ -113,6 +109,15 @@ class Bridge:
             if time.monotonic() > deadline:
                 raise BridgeError(f"no daemon answers at {self._path}; {_last_words()}")
             time.sleep(0.01)
+
+    def _try_connect(self, client: socket.socket) -> bool:
+        try:
+            client.connect(self._path)
+            client.sendall(self._hello())
+        except OSError:
+            client.close()
+            return False
+        return True
 
     def _hello(self) -> bytes:
         hello: dict[str, Any] = {"hello": "mcp", "folder": os.getcwd()}  # noqa: PTH109 - starts faster
@@ -163,7 +168,7 @@ class Bridge:
             return
         if not isinstance(message, dict):
             return
-        body: dict[str, Any] = message
+        body = cast("dict[str, Any]", message)
         method = body.get("method")
         if method == "initialize":
             self._handshake = [line]
@@ -225,7 +230,7 @@ class Bridge:
             self._in_flight.pop(key, None)
 
     def _reconnect(self) -> None:
-        """Begin again with a new daemon, as far as that can be done without doing anything twice."""
+        """Begin again with a new daemon, without doing anything twice."""
         fresh = self._connect()
         with self._lock:
             self._socket = fresh

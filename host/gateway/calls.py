@@ -1,4 +1,4 @@
-"""The call pipeline: resolve → call → record, the same for tools, prompts, resources and the rest."""
+"""The call pipeline: resolve → call → record, the same for tools, prompts and resources."""
 
 import logging
 from collections import OrderedDict
@@ -204,7 +204,7 @@ class Caller:
             params = unwrap_state(self._sealer, exchange, method, target.params)
             result = await send(params)
             return wrap_state(self._sealer, exchange, method, target.params, result)
-        if exchange.stateless and ("requestState" in target.params or _can_be_asked(exchange)):
+        if exchange.stateless:
             return await self._parking.serve(exchange, method, target.params, send)
         return await send(target.params)
 
@@ -223,10 +223,6 @@ class Caller:
             return {}
         arguments = object_member(target.params, "arguments")
         return mcp_param_headers(x_mcp_header_map(schema), arguments)
-
-
-def _can_be_asked(exchange: Exchange) -> bool:
-    return any(name in exchange.capabilities for name in ("elicitation", "sampling", "roots"))
 
 
 def _declared_families(link: Link) -> set[str]:

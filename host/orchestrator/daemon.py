@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class _Server(uvicorn.Server):
 
     @override
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 
@@ -122,7 +122,7 @@ class Daemon:
         self._http_face = HttpFace(self.host.gateway, door)
         self._web = _Server(
             uvicorn.Config(
-                self._http_face,  # pyright: ignore[reportArgumentType] - narrower than uvicorn's ASGI type
+                self._http_face,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -254,7 +254,7 @@ def _bind(config: HttpConfig) -> socket.socket:
 
 
 @contextlib.contextmanager
-def only_daemon(paths: Paths) -> Iterator[None]:
+def only_daemon(paths: Paths) -> Generator[None]:
     """Hold the daemon's lock.
 
     Raises:

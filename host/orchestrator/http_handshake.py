@@ -201,8 +201,7 @@ class HandshakeHttp:
     async def _request(self, http: HttpMessage, session: HttpSession, body: Json) -> None:
         request_id, method = body["id"], body["method"]
         try:
-            if method in ONLY_STATELESS:
-                raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
+            check_method(method)
             session.check_capacity(request_id)
         except RpcError as error:
             await http.answer_error(200, error, request_id)
@@ -268,6 +267,16 @@ class HandshakeHttp:
             gone.cancel()
             if stream.reader == mine:
                 stream.reader = 0
+
+
+def check_method(method: str) -> None:
+    """Refuse a method that the handshake era does not have.
+
+    Raises:
+        RpcError: It has not.
+    """
+    if method in ONLY_STATELESS:
+        raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
 
 
 def is_handshake_version(version: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""One HTTP request as the host's endpoint sees it: headers, a bounded body, and the ways to answer."""
+"""One HTTP request as the endpoint sees it: headers, a bounded body, and the ways to answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping

@@ -1,4 +1,4 @@
-"""The event streams of HTTP sessions: what is said on them can be heard again after a broken line."""
+"""The event streams of HTTP sessions: what was said can be heard again after a broken line."""
 
 import asyncio
 import itertools

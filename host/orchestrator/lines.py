@@ -14,6 +14,7 @@ from host.domain.jsonrpc import (
     Json,
     RequestId,
     RpcError,
+    as_object,
     decode,
     encode,
     failure,
@@ -93,11 +94,10 @@ class LineFace:
         request_id: RequestId | None = None
         try:
             if isinstance(line, Oversize):
-                request_id = decode(line.id_text) if line.id_text else None
-                raise RpcError(INVALID_REQUEST, f"A message has at most {MESSAGE_LIMIT:,} bytes.")
+                self._refuse_oversize(line)
+                return
             message = decode(line)
-            candidate = message.get("id") if isinstance(message, dict) else None
-            request_id = candidate if isinstance(candidate, str | int) else None
+            request_id = read_id((as_object(message) or {}).get("id"))
             body = check_message(message)
             if "method" not in body:
                 self._session.settle(body)
@@ -108,6 +108,11 @@ class LineFace:
         except RpcError as error:
             if request_id is not None or error.code in (PARSE_ERROR, INVALID_REQUEST):
                 self._session.post(failure(request_id, error), related=request_id)
+
+    def _refuse_oversize(self, line: Oversize) -> None:
+        request_id = read_id(decode(line.id_text) if line.id_text else None)
+        error = RpcError(INVALID_REQUEST, f"A message has at most {MESSAGE_LIMIT:,} bytes.")
+        self._session.post(failure(request_id, error), related=request_id)
 
     async def _notification(self, method: str, params: Json) -> None:
         if method == "notifications/cancelled":
@@ -166,3 +171,8 @@ class LineFace:
             self._session.post(failure(request_id, error), related=request_id)
         finally:
             self._session.in_flight.pop(request_id, None)
+
+
+def read_id(value: object) -> RequestId | None:
+    """Return a value that may be a request id; None for any other."""
+    return value if isinstance(value, str | int) and not isinstance(value, bool) else None

@@ -16,9 +16,11 @@ from host.domain.jsonrpc import (
     Json,
     RequestId,
     RpcError,
+    as_object,
     notification,
     request,
 )
+from host.domain.protocol import object_member
 from host.gateway.exchange import Exchange, Session
 
 log = logging.getLogger(__name__)
@@ -85,8 +87,8 @@ class ClientSession(Session):
         future = self._asked.get(message.get("id", ""))
         if future is None or future.done():
             log.debug("an answer that nobody waits for was dropped: %.100r", message.get("id"))
-        elif isinstance(message.get("result"), dict):
-            future.set_result(message["result"])
+        elif (result := as_object(message.get("result"))) is not None:
+            future.set_result(result)
         else:
             future.set_exception(RpcError.from_wire(message.get("error")))
 
@@ -123,7 +125,7 @@ class ClientSession(Session):
 class SessionExchange(Exchange):
     """One request in a session of the handshake era."""
 
-    session: ClientSession  # pyright: ignore[reportIncompatibleVariableOverride] - always one here
+    session: ClientSession
 
     @override
     def notify(self, method: str, params: Json | None) -> None:
@@ -140,9 +142,9 @@ def check_message(message: object) -> Json:
     Raises:
         RpcError: It has not.
     """
-    if not isinstance(message, dict):
+    body = as_object(message)
+    if body is None:
         raise RpcError(INVALID_REQUEST, "A message is one JSON object; batches are not served.")
-    body: Json = message
     if body.get("jsonrpc") != "2.0":
         raise RpcError(INVALID_REQUEST, 'A message carries "jsonrpc": "2.0".')
     if "method" in body:
@@ -159,5 +161,4 @@ def check_message(message: object) -> Json:
 
 def params_of(message: Json) -> Json:
     """Return a message's params; absent ones are empty."""
-    params = message.get("params")
-    return params if isinstance(params, dict) else {}
+    return object_member(message, "params")

@@ -12,8 +12,9 @@ from typing import Any
 
 from host.config.runtime import ensure_runtime_folder
 from host.domain.errors import ConfigError, DaemonError, HostError
-from host.domain.jsonrpc import Json, RpcError, decode, encode
+from host.domain.jsonrpc import Json, RpcError, as_object, decode, encode
 from host.domain.principal import Principal
+from host.domain.protocol import object_member
 from host.gateway.exchange import Face
 from host.gateway.gateway import Gateway
 from host.identity.tokens import LOCAL_USER, TokenStore
@@ -55,7 +56,7 @@ class SocketFace:
             DaemonError: It cannot be made.
         """
         ensure_runtime_folder(path.parent)
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - once, at start
         try:
             server = await asyncio.start_unix_server(self._accept, path, limit=HELLO_LIMIT)
         except OSError as error:
@@ -63,7 +64,7 @@ class SocketFace:
                 f"The socket {path} cannot be made: {error.strerror}.",
                 next_step="Set HOST_RUNTIME_DIR to a short path on a local disk.",
             ) from error
-        path.chmod(0o600)
+        path.chmod(0o600)  # noqa: ASYNC240 - once, at start
         return server
 
     async def close(self, grace: float = 10.0) -> None:
@@ -80,8 +81,8 @@ class SocketFace:
             if not is_same_user(writer.get_extra_info("socket")):
                 log.warning("a connection of another user was refused")
                 return
-            hello = decode(await reader.readline())
-            if not isinstance(hello, dict):
+            hello = as_object(decode(await reader.readline()))
+            if hello is None:
                 return
             await self._welcome(hello, reader, writer)
         except (OSError, ValueError, RpcError) as error:
@@ -112,12 +113,9 @@ class SocketFace:
             del self._faces[task]
 
     async def _command(self, hello: Json) -> Json:
-        params = hello.get("params")
         try:
-            result = await self._control(
-                str(hello.get("method")), params if isinstance(params, dict) else {}
-            )
-            return {"result": result}
+            params = object_member(hello, "params")
+            return {"result": await self._control(str(hello.get("method")), params)}
         except HostError as error:
             return {"error": str(error)}
 
