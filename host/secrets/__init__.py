@@ -1,0 +1,1 @@
+"""Secrets: what is hidden in records, and where credentials are kept."""
