@@ -49,7 +49,7 @@ class Intent:
         upstream: The server behind it.
         original: Its name there.
         definition: Digest of the definition that was in force.
-        arguments: As the caller gave them; JSON-able, or `bytes` of JSON text.
+        arguments: As the caller gave them; JSON-able.
         decision: What the policy said.
         rule: Which rule said so.
         approval: The approval that let it pass.
@@ -100,7 +100,7 @@ class Outcome:
         duration: Microseconds from intent to outcome.
         error_code: JSON-RPC error code.
         error_message: What the caller was told.
-        result: As the caller gets it; JSON-able, or `bytes` of JSON text.
+        result: As the caller gets it; JSON-able.
         labels: Labels that the result brought, such as `untrusted`.
         at: Microseconds since 1970, UTC.
     """
@@ -163,7 +163,10 @@ def encode_record(record: Record, redactor: Redactor) -> bytes:
         if record.detail is not None:
             outside["detail"] = redactor.capped(record.detail)
     line = dump_json(own)
-    return line[:-1] + b"," + redactor.redact(dump_json(outside))[1:] if outside else line
+    if not outside:
+        return line
+    hidden = redactor.redact_json(dump_json(outside))
+    return line[:-1] + b"," + (hidden[1:] if hidden.startswith(b"{") else b'"hidden":true}')
 
 
 def _who(principal: Principal) -> dict[str, Any]:

@@ -57,7 +57,7 @@ SHAPES = (
     _shape("eyJ", _EDGE + r"eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]+)+\.?"),
     _shape(
         "PRIVATE",
-        r"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----[^\"]*?"
+        r"-----BEGIN [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----(?:[^\"\\]|\\.)*?"
         r"(?:-----END [A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----|(?=\")|\Z)",
     ),
     _shape("hf_ npm_ gsk_", _EDGE + r"(?:hf|npm|gsk)_[A-Za-z0-9]{24,}"),
@@ -143,9 +143,21 @@ class Redactor:
             text = pattern.sub(mark, text)
         return text
 
+    def redact_json(self, text: bytes) -> bytes:
+        """Return JSON without the secrets in it; it is JSON again, or nothing of it is kept."""
+        hidden = self.redact(text)
+        if hidden != text:
+            try:
+                orjson.loads(hidden)
+            except orjson.JSONDecodeError:
+                # A secret that begins like the end of an escape (`\\n…`) was cut out of its middle.
+                return b'"' + MARK + b'"'
+        return hidden
+
     def redact_text(self, text: str) -> str:
         """Return a text for people, such as an error message, without the secrets in it."""
-        return self.redact(text.encode("utf-8", "backslashreplace")).decode("utf-8", "replace")
+        hidden = self.redact_json(dump_json(text))
+        return str(orjson.loads(hidden))
 
     def capped(self, value: object) -> orjson.Fragment | dict[str, Any]:
         """Return what is recorded of a value: all of it, or its beginning, its size and its digest.
@@ -154,9 +166,9 @@ class Redactor:
         is returned as it is, to be redacted with the line it becomes part of.
 
         Args:
-            value: Anything JSON can say; `bytes` are taken for JSON text that is already serialised.
+            value: Anything JSON can say.
         """
-        text = value if isinstance(value, bytes) else dump_json(value)
+        text = dump_json(value)
         if len(text) <= self.limit:
             return orjson.Fragment(text)
         seen = self.redact(text[: self.limit + self._overlap])
@@ -170,17 +182,30 @@ class Redactor:
 
 
 def dump_json(value: object) -> bytes:
-    """Return a value as JSON in UTF-8, whatever it is; lone surrogates and huge integers included."""
+    """Return a value as JSON in UTF-8, on one line, whatever it is.
+
+    What JSON or UTF-8 cannot say (half a surrogate pair, bytes, objects) is put as near as it can be.
+    """
     try:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value, default=_as_text, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        return json.dumps(value, separators=(",", ":"), default=repr, skipkeys=True).encode("ascii")
+        pass
+    try:
+        text = json.dumps(
+            value, separators=(",", ":"), default=_as_text, ensure_ascii=False, allow_nan=False
+        )
+    except (ValueError, TypeError, RecursionError):
+        text = json.dumps(repr(value), ensure_ascii=False)
+    return text.encode("utf-8", "replace")
+
+
+def _as_text(value: object) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else repr(value)
 
 
 def _forms_of(value: str) -> Iterator[bytes]:
     """Yield the ways in which a secret may appear in JSON text."""
     raw = value.encode("utf-8", "surrogatepass")
-    yield raw
     yield json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")[1:-1]
     yield json.dumps(value)[1:-1].encode()
     yield json.dumps(json.dumps(value)[1:-1])[1:-1].encode()
