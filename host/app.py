@@ -8,6 +8,8 @@ from pathlib import Path
 
 import aiohttp
 
+from host.audit.journal import Journal
+from host.audit.loader import JournalLoader
 from host.config.load import LoadedSettings
 from host.config.paths import Paths
 from host.config.servers import BearerAuthConfig, ServerConfig
@@ -23,6 +25,7 @@ from host.gateway.upstream.keeper import Keeper
 from host.gateway.upstream.server import Surroundings, UpstreamServer
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
+from host.secrets.redaction import Redactor
 from host.secrets.seal import Sealer
 from host.secrets.tokens import TokenStore as UpstreamTokenStore
 
@@ -42,6 +45,13 @@ class Host:
         self.paths = paths
         self.keeper = Keeper()
         self.tokens = TokenStore(paths.tokens)
+        self.redactor = Redactor(secrets=loaded.settings.secret_values())
+        self.journal = Journal(paths.data / "journal", self.redactor)
+        url = loaded.settings.store.url or os.environ.get("DATABASE_URL")
+        self.store = open_lazily(
+            url.get_secret_value() if isinstance(url, SecretStr) else url, paths.data
+        )
+        self.loader = JournalLoader(paths.data / "journal", self.store)
         self.config_error: str | None = None
         """Why the last edit of the configuration is not in force."""
         self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")
@@ -57,7 +67,7 @@ class Host:
         self.gateway = Gateway(
             self.servers,
             sealer=Sealer.load(paths.data / "seal.json"),
-            recorder=Recorder(lambda row: None),
+            recorder=Recorder(self.journal),
             finder=Finder(loaded.settings.clients),
         )
 
@@ -81,6 +91,8 @@ class Host:
             finally:
                 await host.gateway.close()
                 host.keeper.close()
+                host.journal.close()
+                await host.store.close()
 
     @property
     def settings(self) -> Settings:
@@ -102,6 +114,7 @@ class Host:
         self.config_error = None
         replaced = self._settle_servers(loaded.settings)
         self.gateway.finder = Finder(loaded.settings.clients)
+        self.redactor.add_secrets(loaded.settings.secret_values())
         async with asyncio.TaskGroup() as group:
             for server in replaced:
                 group.create_task(server.close())

@@ -103,7 +103,9 @@ class SharedConnector(Connector):
     @property
     def name(self) -> str:
         """The server and database, without the password."""
-        known = {k: v for k, v in self._parameters.items() if k in ("host", "port", "dbname", "user")}
+        known = {
+            k: v for k, v in self._parameters.items() if k in ("host", "port", "dbname", "user")
+        }
         return parsing.make_conninfo("", **known)
 
     @override

@@ -47,7 +47,9 @@ def _applied(database: psycopg.Connection) -> str | None:
     """Return the digest that the last migrating process left."""
     if database.execute("select to_regclass('host.store_state')").fetchone() == (None,):
         return None
-    row = database.execute("select value from host.store_state where name = 'migrations'").fetchone()
+    row = database.execute(
+        "select value from host.store_state where name = 'migrations'"
+    ).fetchone()
     return None if row is None else str(row[0])
 
 

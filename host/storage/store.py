@@ -243,7 +243,9 @@ class Store:
             if pool is None:
                 raise StoreError("The store is closed.")
             try:
-                return await pool.getconn(timeout=_PATIENCE if left is None else min(_PATIENCE, left))
+                return await pool.getconn(
+                    timeout=_PATIENCE if left is None else min(_PATIENCE, left)
+                )
             except (PoolTimeout, psycopg.OperationalError) as error:
                 if end is not None and time.monotonic() >= end:
                     raise StoreError(
