@@ -10,6 +10,7 @@ import aiohttp
 
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
+from host.config.environment import database_url
 from host.config.load import LoadedSettings
 from host.config.paths import Paths
 from host.config.servers import BearerAuthConfig, ServerConfig
@@ -28,6 +29,7 @@ from host.identity.tokens import TokenStore
 from host.secrets.redaction import Redactor
 from host.secrets.seal import Sealer
 from host.secrets.tokens import TokenStore as UpstreamTokenStore
+from host.storage.store import Store, open_store
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +40,20 @@ class Host:
     Args:
         loaded: The configuration in force.
         paths: The user's folders.
+        client: The HTTP connection pool.
+        store: The database.
     """
 
-    def __init__(self, loaded: LoadedSettings, paths: Paths, client: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, loaded: LoadedSettings, paths: Paths, *, client: aiohttp.ClientSession, store: Store
+    ) -> None:
         self.loaded = loaded
         self.paths = paths
         self.keeper = Keeper()
         self.tokens = TokenStore(paths.tokens)
         self.redactor = Redactor(secrets=loaded.settings.secret_values())
         self.journal = Journal(paths.data / "journal", self.redactor)
-        url = loaded.settings.store.url or os.environ.get("DATABASE_URL")
-        self.store = open_lazily(
-            url.get_secret_value() if isinstance(url, SecretStr) else url, paths.data
-        )
+        self.store = store
         self.loader = JournalLoader(paths.data / "journal", self.store)
         self.config_error: str | None = None
         """Why the last edit of the configuration is not in force."""
@@ -85,7 +88,8 @@ class Host:
             skip_auto_headers=("User-Agent",),
             headers={"User-Agent": "mcp-agent-host"},
         ) as client:
-            host = cls(loaded, paths, client)
+            store = await open_store(database_url(loaded.settings.store), paths.data)
+            host = cls(loaded, paths, client=client, store=store)
             try:
                 yield host
             finally:

@@ -11,8 +11,8 @@ from host.domain.errors import UpstreamError
 from host.domain.jsonrpc import Json, RpcError
 from host.domain.protocol import LIST_METHODS
 from host.gateway.exchange import Exchange
-from host.gateway.record import digest_definition
 from host.gateway.names import catalog_names, qualified_uri
+from host.gateway.record import digest_definition
 from host.gateway.upstream.listing import KEY, Listing
 from host.gateway.upstream.server import Link, UpstreamServer
 from host.gateway.uri_template import UriTemplate

@@ -23,7 +23,6 @@ from host.domain.protocol import (
     meta_of,
 )
 
-
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 

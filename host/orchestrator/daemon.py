@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,10 @@ class Daemon:
         listener = await self._socket_face.listen(self.host.paths.socket)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._watch_config())]
+                tasks = [
+                    group.create_task(self._watch_config()),
+                    group.create_task(self.host.loader.run()),
+                ]
                 if self.options.background:
                     tasks.append(group.create_task(self._watch_idle()))
                 else:
@@ -232,6 +235,7 @@ class Daemon:
             "config_error": self.host.config_error,
             "warnings": list(self.host.loaded.warnings),
             "clients": self._socket_face.clients,
+            "store": asdict(self.host.store.state),
             "servers": servers,
         }
 
