@@ -106,11 +106,30 @@ def load_settings(
     )
 
 
+_EMPTY: dict[str, Json] = {}
+
+
 def _explicit(config: Path | None, environ: Mapping[str, str]) -> Source | None:
     if config is not None:
         return Source("option", config.expanduser().absolute())
     named = environ.get("HOST_CONFIG")
     return Source("environment", Path(named).expanduser().absolute()) if named else None
+
+
+def explicit_file(config: Path | None, *, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file that `--config` or `HOST_CONFIG` names, None if neither is given."""
+    source = _explicit(config, environ)
+    return source.file if source else None
+
+
+def read_variables(file: Path) -> dict[str, str]:
+    """Return the variables of the `.env` beside a file of the user's own.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    env_file = file.with_name(".env")
+    return parse_env(_text(read_bytes(env_file), env_file)) if env_file.is_file() else {}
 
 
 def _read_user(reading: _Reading) -> Settings:
@@ -119,7 +138,7 @@ def _read_user(reading: _Reading) -> Settings:
         return _read_own(Source("user", file), reading)
     reading.watched.append(reading.paths.user_config)
     reading.sources.append(Source("defaults"))
-    return Settings(servers=default_servers(_home(reading.environ)))
+    return Settings(servers=default_servers())
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -131,19 +150,46 @@ def _read_own(source: Source, reading: _Reading) -> Settings:
     file = cast("Path", source.file)
     env_file = file.with_name(".env")
     reading.watched += [file, env_file]
-    variables: dict[str, str] = {}
+    variables = read_variables(file)
     if env_file.is_file():
-        variables = parse_env(_text(read_bytes(env_file), env_file))
         _warn_open(env_file, reading)
     reading.sources.append(Source(source.kind, file, env_file if variables else None))
-    document, expansion = _prepare(read_bytes(file), file, variables=variables, reading=reading)
-    settings = validate_document(Settings, document, value=expansion.value, known=expansion.errors)
-    settings = _merge_blocks(settings, document).with_secrets(frozenset(expansion.secrets))
+    document, settings = _check(read_bytes(file), file, variables=variables, reading=reading)
     _note_places(document, reading)
     if not {"servers", "mcp_servers"} & settings.model_fields_set:
-        bundled = default_servers(_home(reading.environ))
-        settings = settings.model_copy(update={"servers": bundled})
+        settings = settings.model_copy(update={"servers": default_servers()})
     return settings
+
+
+def _check(
+    content: bytes, file: Path, *, variables: Mapping[str, str], reading: _Reading
+) -> tuple[Document, Settings]:
+    document, expansion = _prepare(content, file, variables=variables, reading=reading)
+    settings = validate_document(Settings, document, value=expansion.value, known=expansion.errors)
+    return document, _merge_blocks(settings, document).with_secrets(frozenset(expansion.secrets))
+
+
+def check_content(
+    content: bytes,
+    file: Path,
+    *,
+    variables: Mapping[str, str],
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Return what a file of the user's would mean, before it is written.
+
+    Args:
+        content: What the file is going to say.
+        file: Where it is going to be.
+        variables: Those of the `.env` beside it.
+        environ: Variables for the references.
+
+    Raises:
+        ConfigError: It cannot be parsed.
+        InvalidConfigError: It has faults.
+    """
+    reading = _Reading(user_paths(environ), environ)
+    return _check(content, file, variables=variables, reading=reading)[1]
 
 
 def _warn_open(env_file: Path, reading: _Reading) -> None:
@@ -168,6 +214,8 @@ def _prepare(
     value = {} if document.value is None else as_mapping(document.value)
     if value is None:
         raise document.error("The file has to be a mapping, such as 'servers: …'.")
+    # A section whose lines are all commented out is an empty one.
+    value = {key: _EMPTY if item is None else item for key, item in value.items()}
     entries = as_mapping(value.get("mcpServers"))
     if entries is not None:
         value = {**value, "mcpServers": _translate(entries, file, reading)}
