@@ -15,8 +15,8 @@ def default_servers() -> dict[str, ServerConfig]:
     """Return the bundled servers that need no setting of the user's.
 
     The files server sees one folder of its own, `~/agent-files`, and nothing else of the user's
-    until they name it. Servers that have to be told something first, as the database server, or that
-    send or change things, are left for the user to add.
+    until they name it. Servers that have to be told something first, as the database server, are
+    left for the user to add.
     """
     present = bundled_servers()
     return {name: _default_server(name) for name in _SERVED if name in present}

@@ -10,8 +10,9 @@ from host.config.clients import translate_entry
 from host.config.defaults import default_servers
 from host.config.document import validate_document
 from host.config.expand import Expansion, expand, parse_env
+from host.config.files import Stamp, stamp_file
 from host.config.layers import add_project, check_tightenings, divide_project
-from host.config.paths import Paths, find_config, user_paths
+from host.config.paths import CONFIG_NAMES, Paths, find_config, user_paths
 from host.config.settings import Settings
 from host.config.trust import TrustStore
 from host.config.yaml import Document, Json, as_mapping, dotted, parse_yaml, read_bytes
@@ -45,14 +46,15 @@ class LoadedSettings:
         sources: What was read, strongest last.
         warnings: What was found and is not used, in sentences for the user.
         places: Dotted field → `file:line` that set it; a field that is absent is a default.
-        watched: Files whose change can change the outcome, whether they exist or not.
+        watched: Files whose change can change the outcome, whether they exist or not, with their
+            stamps from before they were read.
     """
 
     settings: Settings
     sources: tuple[Source, ...]
     warnings: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict[str, str])
-    watched: tuple[Path, ...] = ()
+    watched: Mapping[Path, Stamp | None] = field(default_factory=dict[Path, Stamp | None])
 
 
 @dataclass(slots=True)
@@ -64,7 +66,12 @@ class _Reading:
     sources: list[Source] = field(default_factory=list[Source])
     warnings: list[str] = field(default_factory=list[str])
     places: dict[str, str] = field(default_factory=dict[str, str])
-    watched: list[Path] = field(default_factory=list[Path])
+    watched: dict[Path, Stamp | None] = field(default_factory=dict[Path, Stamp | None])
+
+    def watch(self, *files: Path) -> None:
+        """Note files that are about to be read."""
+        for file in files:
+            self.watched[file] = stamp_file(file)
 
 
 def load_settings(
@@ -102,7 +109,7 @@ def load_settings(
         sources=tuple(reading.sources),
         warnings=tuple(reading.warnings),
         places=reading.places,
-        watched=tuple(reading.watched),
+        watched=reading.watched,
     )
 
 
@@ -133,10 +140,10 @@ def read_variables(file: Path) -> dict[str, str]:
 
 
 def _read_user(reading: _Reading) -> Settings:
+    reading.watch(reading.paths.user_config)
     file = find_config(reading.paths.config)
     if file is not None:
         return _read_own(Source("user", file), reading)
-    reading.watched.append(reading.paths.user_config)
     reading.sources.append(Source("defaults"))
     return Settings(servers=default_servers())
 
@@ -149,7 +156,7 @@ def _read_own(source: Source, reading: _Reading) -> Settings:
     """Read a file of the user's own; without a block of servers it keeps the bundled ones."""
     file = cast("Path", source.file)
     env_file = file.with_name(".env")
-    reading.watched += [file, env_file]
+    reading.watch(file, env_file)
     variables = read_variables(file)
     if env_file.is_file():
         _warn_open(env_file, reading)
@@ -272,11 +279,12 @@ def _note_places(document: Document, reading: _Reading) -> None:
 
 
 def _add_folder(user: Settings, folder: Path, reading: _Reading) -> Settings:
+    reading.watch(find_config(folder) or folder / CONFIG_NAMES[0])
     file = find_config(folder)
     own = {source.file for source in reading.sources}
     if file is None or file in own:
         return user
-    reading.watched += [file, folder / ".env", reading.paths.trust]
+    reading.watch(file, folder / ".env", reading.paths.trust)
     trust = TrustStore(reading.paths.trust)
     found = trust.read(file)
     if found.content is None:
