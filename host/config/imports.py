@@ -88,7 +88,7 @@ def read_servers(file: Path) -> dict[str, Json]:
     except ConfigError as error:
         raise ConfigError(error.message, file=file, line=error.line) from None
     top = as_mapping(value)
-    found = _blocks(top or {})
+    found = None if top is None else _blocks(top)
     if found is None:
         raise ConfigError(
             "No servers are listed there.",

@@ -34,8 +34,10 @@ def test_secrets_move_to_variables_and_the_rest_stays(tmp_path: Path):
     assert server.name == "git-hub"
     assert server.entry == {
         "command": "npx",
-        "args": ["-y", "x", "--api-key", "${GIT_HUB_API_KEY}", "--token=${GIT_HUB_TOKEN}"]
-        + ["${GIT_HUB_KEY}"],
+        "args": [
+            *("-y", "x", "--api-key", "${GIT_HUB_API_KEY}"),
+            *("--token=${GIT_HUB_TOKEN}", "${GIT_HUB_KEY}"),
+        ],
         "env": {"GITHUB_TOKEN": "${GITHUB_TOKEN}", "LOG_LEVEL": "info", "HAVE": "${SET}"},
     }
     assert server.variables == {
