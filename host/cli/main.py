@@ -11,6 +11,12 @@ from host.domain.errors import HostError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("host.cli.serve", "Start the host: HTTP and stdio clients, one daemon."),
+    "init": ("host.cli.init", "Write a commented host.yaml to start from."),
+    "config": ("host.cli.config", "Check, show and find the configuration."),
+    "servers": ("host.cli.servers", "List, add, remove and import tool servers."),
+    "trust": ("host.cli.trust", "Let a working folder's configuration take part."),
+    "tokens": ("host.cli.tokens", "Make, list and revoke the clients' tokens."),
+    "install": ("host.cli.install", "Put the host into an MCP client, or take it out."),
 }
 """Command name → (module that has `register(root)`, one line of help), in the order of help."""
 
