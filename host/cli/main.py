@@ -11,6 +11,12 @@ from host.domain.errors import HostError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("host.cli.serve", "Start the host: HTTP and stdio clients, one daemon."),
+    "status": ("host.cli.status", "Show the running daemon and its servers."),
+    "stop": ("host.cli.stop", "Stop the daemon."),
+    "logs": ("host.cli.logs", "Print the daemon's log, or a server's."),
+    "tools": ("host.cli.tools", "List and show the tools of all servers."),
+    "call": ("host.cli.call", "Call a tool."),
+    "doctor": ("host.cli.doctor", "Check everything the host needs, and say what to do."),
     "init": ("host.cli.init", "Write a commented host.yaml to start from."),
     "config": ("host.cli.config", "Check, show and find the configuration."),
     "servers": ("host.cli.servers", "List, add, remove and import tool servers."),

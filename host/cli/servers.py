@@ -21,8 +21,19 @@ def register(root: typer.Typer) -> None:
     group.command("add")(add)
     group.command("remove")(remove)
     group.command("import")(import_servers)
+    group.command("restart")(restart)
     register_login(group, find_login)
     root.add_typer(group, name="servers")
+
+
+def restart(name: str = typer.Argument(help="Name of the server.")) -> None:
+    """Start a server's connections anew in the running daemon, without waiting for its delay."""
+    from host.cli.control import ask_daemon
+
+    if ask_daemon("restart", {"name": name}) is None:
+        print("No daemon runs; the server is started when it is needed.")
+    else:
+        print(f"Restarted {name}.")
 
 
 def find_login(name: str, config: Path | None) -> LoginTarget:

@@ -22,7 +22,7 @@ from host.config.load import LoadedSettings, load_settings
 from host.config.paths import Paths, user_paths
 from host.config.settings import HttpConfig
 from host.config.watch import watch_settings
-from host.domain.errors import DaemonError, HostError, NotFoundError
+from host.domain.errors import DaemonError, HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
 from host.identity.bind import check_bind
 from host.orchestrator.http import Door, HttpFace
@@ -198,6 +198,9 @@ class Daemon:
     async def _control(self, method: str, params: Json) -> Any:  # noqa: ANN401 - any JSON
         """Carry out a command of the command line."""
         if method == "status":
+            if params.get("wait_for_store"):
+                with contextlib.suppress(StoreError):
+                    await self.host.store.ready(deadline=30)
             return self._status()
         if method == "stop":
             self.stopping.set()
