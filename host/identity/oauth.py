@@ -144,7 +144,7 @@ class OAuthVerifier:
 
     def _role(self, scopes: frozenset[str]) -> Role:
         config = self._config
-        found = [role for scope, role in config.roles.items() if scope in scopes]
+        found: list[Role] = [role for scope, role in config.roles.items() if scope in scopes]
         if config.default_role:
             found.append(config.default_role)
         if not found:

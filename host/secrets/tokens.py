@@ -55,6 +55,8 @@ class TokenRecord(_Sealed):
     issuer: str
     token_endpoint: str
     revocation_endpoint: str | None = None
+    resource_metadata: str | None = None
+    """Where the upstream once said its metadata is; not every later refusal says so again."""
     client: ClientRecord
     access_token: SecretStr | None = None
     refresh_token: SecretStr | None = None

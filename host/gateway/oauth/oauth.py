@@ -1,6 +1,7 @@
 """OAuth 2.1 for one upstream: tokens kept fresh, refusals answered, logins asked for."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Generator, Mapping
 
@@ -116,7 +117,7 @@ class OAuthAuthorizer(Authorizer):
             bearer = parse_challenge(reply.headers.get("www-authenticate"))
             async with self._lock:
                 record = await self._current()
-                found = await self._discover(fetcher, bearer)
+                found = await self._discover(fetcher, bearer, record)
                 return await self._obtain(fetcher, found, record=record, bearer=bearer)
 
     async def logout(self) -> bool:
@@ -213,7 +214,7 @@ class OAuthAuthorizer(Authorizer):
     ) -> bool:
         """Answer a 401; `fresh` says that the refused token was made for this very request."""
         fetcher = await self._fetcher()
-        found = await self._discover(fetcher, bearer)
+        found = await self._discover(fetcher, bearer, record)
         if record and record.issuer == found.server.issuer and not fresh and record.access_token:
             renewed = await self._renew(record)
             if renewed and renewed.access_token:
@@ -236,11 +237,15 @@ class OAuthAuthorizer(Authorizer):
             )
         self._asked.add(needed)
         fetcher = await self._fetcher()
-        found = await self._discover(fetcher, bearer)
+        found = await self._discover(fetcher, bearer, record)
         await self._obtain(fetcher, found, record=record, bearer=bearer)
         return True
 
-    async def _discover(self, fetcher: Fetcher, bearer: BearerChallenge) -> Discovery:
+    async def _discover(
+        self, fetcher: Fetcher, bearer: BearerChallenge, record: TokenRecord | None
+    ) -> Discovery:
+        if bearer.resource_metadata is None and record is not None:
+            bearer = dataclasses.replace(bearer, resource_metadata=record.resource_metadata)
         return await discover(fetcher, self.url, challenge=bearer, issuer=self._config.issuer)
 
     async def _obtain(
