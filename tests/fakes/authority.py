@@ -53,7 +53,6 @@ class FakeAuthority:
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
-        self.rotate_key()
 
     @property
     def issuer(self) -> str:
@@ -61,7 +60,7 @@ class FakeAuthority:
 
     def rotate_key(self) -> None:
         kid = f"key-{next(self._numbers)}"
-        self.keys = [RSAKey.generate_key(2048, parameters={"kid": kid, "use": "sig"})]
+        self.keys = [ECKey.generate_key("P-256", parameters={"kid": kid, "use": "sig"})]
 
     def count(self, path: str) -> int:
         return sum(1 for each, _ in self.seen if each == path)
@@ -70,10 +69,12 @@ class FakeAuthority:
         return [f for path, f in self.seen if path == "/token" and f.get("grant_type") == grant]
 
     def mint(
-        self, *, key: Any = None, algorithm: str = "RS256", header: Any = None, **claims: Any
+        self, *, key: Any = None, algorithm: str = "ES256", header: Any = None, **claims: Any
     ) -> str:
         """Return a signed access token; None removes a claim."""
         now = int(time.time())
+        if not self.keys:
+            self.rotate_key()
         signing = key or self.keys[0]
         base: dict[str, Any] = {"iss": self.issuer, "sub": "ada", "client_id": "ide"}
         base |= {"iat": now, "exp": now + 600, "aud": "https://mcp.example.com/mcp"}

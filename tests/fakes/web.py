@@ -33,10 +33,11 @@ async def serve_web(app: Any) -> AsyncGenerator[str]:
     config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", access_log=False)
     config.timeout_graceful_shutdown = 1
     server = _Server(config)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(server.serve, [bound])
-        await server.listening.wait()
-        try:
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-        finally:
-            server.should_exit = True
+    with bound:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [bound])
+            await server.listening.wait()
+            try:
+                yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+            finally:
+                server.should_exit = True

@@ -104,7 +104,7 @@ def test_authority_is_found_wherever_it_publishes_itself(
 def test_registered_client_proves_itself_as_the_authority_wants(tmp_path: Path, method: str):
     async def act(scene: Scene) -> None:
         assert await scene.call(scene.authorizer()) == 200
-        assert scene.authority.clients["client-2"]["token_endpoint_auth_method"] == method
+        assert scene.authority.clients["client-1"]["token_endpoint_auth_method"] == method
 
     play(tmp_path, act, FakeAuthority(auth_methods=[method]))
 
