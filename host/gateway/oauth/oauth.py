@@ -40,6 +40,7 @@ class OAuthAuthorizer(Authorizer):
         store: Where tokens are kept.
         consent: Shows login pages; None raises `LoginRequiredError` where one is needed.
         headers: Further fixed headers.
+        implied: The configuration says nothing about OAuth; only a `Bearer` challenge counts.
         clock: Unix time.
     """
 
@@ -52,10 +53,13 @@ class OAuthAuthorizer(Authorizer):
         store: TokenStore,
         consent: Consent | None = None,
         headers: Mapping[str, SecretStr | str] | None = None,
+        implied: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.upstream = upstream
         self.url = url
+        self._origin = origin(url)
+        self._implied = implied
         self._config = config
         self.store = store
         self._consent = consent
@@ -74,7 +78,7 @@ class OAuthAuthorizer(Authorizer):
     @override
     async def headers(self, url: str) -> Mapping[str, str]:
         """Return the fixed headers and, where there is one, a token that has not expired."""
-        if origin(url) != origin(self.url):
+        if url != self.url and origin(url) != self._origin:
             return {}  # a redirect: nothing that was meant for the upstream follows it
         record = await self._current()
         if record and self._is_stale(record):
@@ -91,7 +95,9 @@ class OAuthAuthorizer(Authorizer):
         """Answer a refusal: a newer token, a refresh, a login, or more rights."""
         bearer = parse_challenge(challenge.header("www-authenticate"))
         step_up = challenge.status == 403 and bearer.error == "insufficient_scope"
-        if origin(challenge.url) != origin(self.url) or challenge.attempt > MAX_ATTEMPTS:
+        if origin(challenge.url) != self._origin or challenge.attempt > MAX_ATTEMPTS:
+            return False
+        if self._implied and "bearer" not in (challenge.header("www-authenticate") or "").lower():
             return False
         if challenge.status != 401 and not step_up:
             return False
@@ -213,6 +219,9 @@ class OAuthAuthorizer(Authorizer):
         self, record: TokenRecord | None, bearer: BearerChallenge, *, fresh: bool
     ) -> bool:
         """Answer a 401; `fresh` says that the refused token was made for this very request."""
+        attended = self._consent is not None or self._config.grant == "client_credentials"
+        if record is None and not attended:
+            raise LoginRequiredError(self.upstream)
         fetcher = await self._fetcher()
         found = await self._discover(fetcher, bearer, record)
         if record and record.issuer == found.server.issuer and not fresh and record.access_token:
