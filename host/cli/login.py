@@ -102,7 +102,7 @@ async def _login(target: LoginTarget, browser: bool) -> None:
     print(f"Logged in to {target.name} at {record.issuer}.")
     if record.scopes:
         print(f"Rights: {' '.join(record.scopes)}")
-    print(f"The tokens are kept in {authorizer.store}.")
+    print(f"The tokens are kept in {authorizer.place}.")
 
 
 def _authorizer(target: LoginTarget, *, browser: bool) -> "OAuthAuthorizer":

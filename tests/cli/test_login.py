@@ -40,8 +40,11 @@ def play(folder: Path, act: Act) -> None:
     browser.write_text(BROWSER.format(python=sys.executable))
     browser.chmod(0o700)
     variables = {
-        "PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT),
-        "HOST_DATA_DIR": str(folder / "data"), "BROWSER": str(browser),
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "PYTHONPATH": str(ROOT),
+        "HOST_DATA_DIR": str(folder / "data"),
+        "BROWSER": str(browser),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring",
     }
 

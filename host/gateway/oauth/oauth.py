@@ -61,7 +61,7 @@ class OAuthAuthorizer(Authorizer):
         self._origin = origin(url)
         self._implied = implied
         self._config = config
-        self.store = store
+        self._store = store
         self._consent = consent
         self._fixed = HeaderAuthorizer(headers or {})
         self._clock = clock
@@ -74,6 +74,11 @@ class OAuthAuthorizer(Authorizer):
     @override
     def __repr__(self) -> str:
         return f"OAuthAuthorizer({self.upstream!r}, {show_address(self.url)!r})"
+
+    @property
+    def place(self) -> str:
+        """Where the tokens are kept, in words."""
+        return self._store.place(self._key)
 
     @override
     async def headers(self, url: str) -> Mapping[str, str]:
@@ -128,11 +133,11 @@ class OAuthAuthorizer(Authorizer):
 
     async def logout(self) -> bool:
         """Revoke and forget the tokens; return whether there were any."""
-        async with self._lock, self.store.locked(self._key):
-            record = await self.store.load(self._key)
+        async with self._lock, self._store.locked(self._key):
+            record = await self._store.load(self._key)
             if record is None:
                 return False
-            await self.store.delete(self._key)
+            await self._store.delete(self._key)
             with contextlib.suppress(FetchError):  # forgotten here, whatever the server says
                 await self._revoke(record)
             return True
@@ -163,15 +168,15 @@ class OAuthAuthorizer(Authorizer):
         return fetcher
 
     async def _current(self) -> TokenRecord | None:
-        mark = self.store.mark(self._key)
+        mark = self._store.mark(self._key)
         if mark != self._mark:
-            self._record = await self.store.load(self._key)
+            self._record = await self._store.load(self._key)
             self._mark = mark
         return self._record
 
     async def _save(self, record: TokenRecord) -> TokenRecord:
-        await self.store.save(self._key, record)
-        self._record, self._mark = record, self.store.mark(self._key)
+        await self._store.save(self._key, record)
+        self._record, self._mark = record, self._store.mark(self._key)
         return record
 
     def _is_stale(self, record: TokenRecord) -> bool:
@@ -187,12 +192,12 @@ class OAuthAuthorizer(Authorizer):
 
     async def _renew(self, old: TokenRecord) -> TokenRecord | None:
         """Replace a token that is stale or was refused; one task and one process at a time."""
-        async with self.store.locked(self._key):
-            record = await self.store.load(self._key)
+        async with self._store.locked(self._key):
+            record = await self._store.load(self._key)
             if record is None:
                 return None
             if record.access_token != old.access_token and not self._is_stale(record):
-                self._record, self._mark = record, self.store.mark(self._key)
+                self._record, self._mark = record, self._store.mark(self._key)
                 return record
             form = self._renewal_form(record)
             if form is None:
@@ -282,7 +287,7 @@ class OAuthAuthorizer(Authorizer):
         return await self._keep(await login.run())
 
     async def _keep(self, record: TokenRecord) -> TokenRecord:
-        async with self.store.locked(self._key):
+        async with self._store.locked(self._key):
             return await self._save(record)
 
     def _check_moved(self, before: str, now: str) -> None:
