@@ -40,6 +40,7 @@ class FakeAuthority:
     metadata_changes: dict[str, Any] = field(default_factory=dict[str, Any])
     grant_scopes: list[str] | None = None
     token_status: int | None = None
+    forget: bool = False
     authorization: str = ""
 
     base: str = ""
@@ -87,7 +88,8 @@ class FakeAuthority:
     def issue(self, *, scopes: str, resource: str, client: str) -> dict[str, Any]:
         granted = " ".join(self.grant_scopes) if self.grant_scopes is not None else scopes
         token, again = f"at-{next(self._numbers)}", f"rt-{next(self._numbers)}"
-        self.access[token] = {"scope": granted, "resource": resource, "client": client}
+        if not self.forget:
+            self.access[token] = {"scope": granted, "resource": resource, "client": client}
         self.refresh[again] = {"scope": scopes, "resource": resource, "client": client}
         reply: dict[str, Any] = {"access_token": token, "token_type": "Bearer"}
         reply |= {"refresh_token": again, "scope": granted}

@@ -69,6 +69,7 @@ class OAuthAuthorizer(Authorizer):
         self._lock = anyio.Lock()
         self._record: TokenRecord | None = None
         self._mark = -1
+        self._obtained: SecretStr | None = None
         self._asked: set[frozenset[str]] = set()
 
     @override
@@ -115,8 +116,12 @@ class OAuthAuthorizer(Authorizer):
                     return await self._step_up(record, bearer)
                 return await self._answer(record, bearer, fresh=challenge.attempt > 1)
 
-    async def login(self) -> TokenRecord:
+    async def login(self, consent: Consent | None = None) -> TokenRecord:
         """Ask the upstream what it needs and log a person in, or the host itself.
+
+        Args:
+            consent: Shows the login page, such as by a client's URL elicitation; None takes the
+                authorizer's own.
 
         Raises:
             UpstreamAuthError: It did not work; the message says why.
@@ -129,7 +134,9 @@ class OAuthAuthorizer(Authorizer):
             async with self._lock:
                 record = await self._current()
                 found = await self._discover(fetcher, bearer, record)
-                return await self._obtain(fetcher, found, record=record, bearer=bearer)
+                return await self._obtain(
+                    fetcher, found, record=record, bearer=bearer, consent=consent
+                )
 
     async def logout(self) -> bool:
         """Revoke and forget the tokens; return whether there were any."""
@@ -224,6 +231,8 @@ class OAuthAuthorizer(Authorizer):
         self, record: TokenRecord | None, bearer: BearerChallenge, *, fresh: bool
     ) -> bool:
         """Answer a 401; `fresh` says that the refused token was made for this very request."""
+        if fresh and record is not None and record.access_token == self._obtained:
+            return False  # another one of the same kind would be refused as well
         attended = self._consent is not None or self._config.grant == "client_credentials"
         if record is None and not attended:
             raise LoginRequiredError(self.upstream)
@@ -234,8 +243,6 @@ class OAuthAuthorizer(Authorizer):
             if renewed and renewed.access_token:
                 return True
             record = renewed
-        if fresh and self._config.grant == "client_credentials":
-            return False
         await self._obtain(fetcher, found, record=record, bearer=bearer)
         return True
 
@@ -269,6 +276,7 @@ class OAuthAuthorizer(Authorizer):
         *,
         record: TokenRecord | None,
         bearer: BearerChallenge,
+        consent: Consent | None = None,
     ) -> TokenRecord:
         """Get a first token, or one with more rights, and keep it."""
         known = record if record and record.issuer == found.server.issuer else None
@@ -280,13 +288,15 @@ class OAuthAuthorizer(Authorizer):
             endpoint = token_endpoint(self._config, fetcher, server=found.server, client=client)
             reply = await endpoint.ask(_credentials_form(found.resource, scopes))
             return await self._keep(make_record(found, client, reply, asked=scopes))
-        if self._consent is None:
+        shown = consent or self._consent
+        if shown is None:
             raise LoginRequiredError(self.upstream)
         client = known.client if known else None
-        login = Login(self._config, fetcher, found, self._consent, scopes, client)
+        login = Login(self._config, fetcher, found, shown, scopes, client)
         return await self._keep(await login.run())
 
     async def _keep(self, record: TokenRecord) -> TokenRecord:
+        self._obtained = record.access_token
         async with self._store.locked(self._key):
             return await self._save(record)
 

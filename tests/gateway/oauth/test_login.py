@@ -9,6 +9,8 @@ from joserfc.jwk import ECKey
 
 from host.config.oauth import OAuthClientConfig
 from host.domain.errors import LoginRequiredError, UpstreamAuthError
+from host.gateway.oauth.authorizer import Challenge
+from host.gateway.oauth.build import build_authorizer
 from host.gateway.oauth.oauth import OAuthAuthorizer
 from host.secrets.tokens import TokenStore
 from tests.fakes.authority import FakeAuthority, FakeUpstream
@@ -410,5 +412,38 @@ def test_tokens_show_in_no_repr_and_no_error(tmp_path: Path):
         shown = f"{record!r} {record} {authorizer!r} {authorizer} {vars(authorizer)}"
         for secret in (*scene.authority.access, *scene.authority.refresh):
             assert secret not in shown
+
+    play(tmp_path, act)
+
+
+def test_upstream_that_refuses_every_token_asks_a_person_once(tmp_path: Path):
+    async def act(scene: Scene) -> None:
+        scene.authority.forget = True
+        assert await scene.call(scene.authorizer()) == 401
+        assert len(scene.visitor.shown) == 1
+
+    play(tmp_path, act)
+
+
+def test_login_page_can_be_shown_by_whoever_was_refused(tmp_path: Path):
+    async def act(scene: Scene) -> None:
+        daemon = scene.authorizer(attended=False)
+        with pytest.raises(LoginRequiredError):
+            await scene.call(daemon)
+        await daemon.login(scene.visitor)
+        assert await scene.call(daemon) == 200
+
+    play(tmp_path, act)
+
+
+@pytest.mark.parametrize("challenge", ["", 'Basic realm="x"'])
+def test_refusal_without_a_bearer_challenge_is_no_login_unless_configured(
+    tmp_path: Path, challenge: str
+):
+    async def act(scene: Scene) -> None:
+        store = TokenStore(tmp_path)
+        silent = build_authorizer("docs", scene.upstream.url, auth=None, store=store)
+        headers = {"WWW-Authenticate": challenge} if challenge else {}
+        assert not await silent.challenged(Challenge(scene.upstream.url, 401, headers))
 
     play(tmp_path, act)
