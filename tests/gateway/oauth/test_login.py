@@ -80,26 +80,34 @@ def test_first_call_logs_a_person_in_and_is_then_answered(tmp_path: Path):
     play(tmp_path, act, announces="read write")
 
 
-@pytest.mark.parametrize("found_at", ["header", "path", "root", None])
+@pytest.mark.parametrize("found_at", ["header", "path", "root"])
+def test_upstream_says_who_its_authority_is_in_three_places(tmp_path: Path, found_at: str):
+    async def act(scene: Scene) -> None:
+        assert await scene.call(scene.authorizer()) == 200
+
+    play(tmp_path, act, metadata_at=found_at)
+
+
 @pytest.mark.parametrize("path", ["", "/tenant/one"])
 @pytest.mark.parametrize("metadata_at", ["oauth", "oidc", "oidc-suffix"])
 def test_authority_is_found_wherever_it_publishes_itself(
-    tmp_path: Path, metadata_at: str, path: str, found_at: str | None
+    tmp_path: Path, metadata_at: str, path: str
 ):
     async def act(scene: Scene) -> None:
         assert await scene.call(scene.authorizer()) == 200
 
-    if found_at is None:  # the oldest revision: the upstream is its own authority
+    play(tmp_path, act, FakeAuthority(path=path, metadata_at=metadata_at))
 
-        async def alone() -> None:
-            issuer = FakeAuthority(metadata_at="oauth")
-            async with FakeUpstream(issuer, metadata_at=None).serve() as upstream:
-                issuer.base = upstream.base
-                await act(Scene(issuer, upstream, tmp_path))
 
-        anyio.run(alone)
-    else:
-        play(tmp_path, act, FakeAuthority(path=path, metadata_at=metadata_at), metadata_at=found_at)
+def test_upstream_of_the_oldest_revision_is_its_own_authority(tmp_path: Path):
+    async def run() -> None:
+        issuer = FakeAuthority()
+        async with FakeUpstream(issuer, metadata_at=None).serve() as upstream:
+            issuer.base = upstream.base
+            scene = Scene(issuer, upstream, tmp_path)
+            assert await scene.call(scene.authorizer()) == 200
+
+    anyio.run(run)
 
 
 @pytest.mark.parametrize("method", ["none", "client_secret_basic", "client_secret_post"])
