@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from host.cli.config import CONFIG_OPTION, JSON_OPTION, load
-from host.cli.login import LoginTarget, register_login
+from host.cli.login import register_login
 
 if TYPE_CHECKING:
     from host.config.imports import FoundServer
@@ -22,7 +22,7 @@ def register(root: typer.Typer) -> None:
     group.command("remove")(remove)
     group.command("import")(import_servers)
     group.command("restart")(restart)
-    register_login(group, find_login)
+    register_login(group)
     root.add_typer(group, name="servers")
 
 
@@ -34,35 +34,6 @@ def restart(name: str = typer.Argument(help="Name of the server.")) -> None:
         print("No daemon runs; the server is started when it is needed.")
     else:
         print(f"Restarted {name}.")
-
-
-def find_login(name: str, config: Path | None) -> LoginTarget:
-    """Return what a login to a server needs to know.
-
-    Raises:
-        NotFoundError: There is no such server.
-        ConfigError: It is not one that is logged in to with OAuth.
-    """
-    from host.config.oauth import OAuthClientConfig
-    from host.config.paths import user_paths
-    from host.domain.errors import ConfigError, NotFoundError
-
-    servers = load(config).settings.servers
-    if name not in servers:
-        raise NotFoundError("server", name, servers)
-    server = servers[name]
-    if server.url is None or not isinstance(server.auth, OAuthClientConfig):
-        raise ConfigError(
-            f"The server {name!r} is not one with a login.",
-            next_step="Give it a url and `auth: {type: oauth}`.",
-        )
-    return LoginTarget(
-        name=name,
-        url=str(server.url),
-        auth=server.auth,
-        tokens=user_paths().data / "oauth",
-        headers=server.plain_headers(),
-    )
 
 
 def list_servers(config: Path | None = CONFIG_OPTION, as_json: bool = JSON_OPTION) -> None:
