@@ -16,6 +16,8 @@ from tests.servers.files.test_server import environment
 
 pytestmark = pytest.mark.anyio
 Answer = Any
+Normal = Callable[[Answer], Any]
+Same = tuple[str, dict[str, Any], str, dict[str, Any], Normal, Normal]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,10 @@ def make_tree(top: Path) -> Path:
 
 def text(answer: Answer) -> str:
     return answer.content[0].text
+
+
+def text_without_end(answer: Answer) -> str:
+    return text(answer).removesuffix("\n")
 
 
 def lines_of(answer: Answer) -> set[str]:
@@ -88,12 +94,11 @@ def relative(answer: Answer) -> set[str]:
 
 
 # (the reference's tool, its arguments, ours, our arguments, how each answer is brought to one form)
-SAME: list[tuple[str, dict[str, Any], str, dict[str, Any], Callable[..., Any], Callable[..., Any]]]
-SAME = [
+SAME: list[Same] = [
     ("read_text_file", {"path": "a.txt"}, "read_text", {"path": "a.txt"}, text, text),
     ("read_file", {"path": "ümlaut.md"}, "read_text", {"path": "ümlaut.md"}, text, text),
     ("read_text_file", {"path": "a.txt", "head": 2}, "read_text", {"path": "a.txt", "last_line": 2},
-     text, lambda a: text(a).removesuffix("\n")),
+     text, text_without_end),
     ("read_multiple_files", {"paths": ["a.txt", "sub/b.py"]}, "read_many",
      {"paths": ["a.txt", "sub/b.py"]}, text, text),
     ("read_media_file", {"path": "blob.bin"}, "read_media", {"path": "blob.bin"}, media, media),
