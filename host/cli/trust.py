@@ -66,7 +66,16 @@ def _show(folder: Path) -> None:
         if name == ".env":
             print("(not shown)")
         elif file.is_file():
-            print(file.read_text(encoding="utf-8", errors="backslashreplace"))
+            print(_visible(file.read_text(encoding="utf-8", errors="backslashreplace")))
+
+
+def _visible(text: str) -> str:
+    # A stranger's file must not be able to hide lines from its reader by terminal sequences or
+    # characters that turn the direction of text.
+    return "".join(
+        character if character == "\n" or character.isprintable() else f"\\u{ord(character):04x}"
+        for character in text
+    )
 
 
 def _list(*, as_json: bool) -> None:

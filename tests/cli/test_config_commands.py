@@ -106,6 +106,14 @@ def test_a_strangers_folder_is_inert_until_trusted_and_again_when_changed(shell:
     assert shell.rows("trust", "list") == []
 
 
+def test_what_is_shown_before_trusting_hides_nothing(shell: Shell):
+    (shell.work / "host.yaml").write_text("servers: {} # \x1b[2K \u202e x\n")
+    said, _ = shell.run("trust", "--show")
+    assert "\\u001b[2K \\u202e x" in said
+    assert "(untrusted)" in said
+    assert shell.rows("trust", "list") == []
+
+
 def test_a_server_is_added_and_removed_and_comments_stay(shell: Shell):
     shell.run("init")
     before = shell.config.read_text()
