@@ -134,7 +134,7 @@ class Bridge:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (folder / "daemon.log").open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own module, a fixed argument list
-                [sys.executable, "-m", "host", "serve", "--background", *self._options],
+                [sys.executable, "-P", "-m", "host", "serve", "--background", *self._options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

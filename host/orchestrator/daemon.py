@@ -85,6 +85,7 @@ class Daemon:
                 tasks = [
                     group.create_task(self._watch_config()),
                     group.create_task(self.host.loader.run()),
+                    group.create_task(self._watch_tokens()),
                 ]
                 if self.options.background:
                     tasks.append(group.create_task(self._watch_idle()))
@@ -95,10 +96,23 @@ class Daemon:
                 log.info("stopping: calls in flight are finished")
                 listener.close()
                 await self._close_faces()
+                self._save_tokens()
                 for task in tasks:
                     task.cancel()
         finally:
             self.host.paths.socket.unlink(missing_ok=True)
+
+    def _save_tokens(self) -> None:
+        try:
+            self.host.tokens.save_last_used()
+        except HostError as error:
+            log.warning("when tokens were used last could not be written down: %s", error)
+
+    async def _watch_tokens(self) -> None:
+        """Write down now and then when each token was used last."""
+        while True:
+            await asyncio.sleep(60)
+            self._save_tokens()
 
     async def _close_faces(self) -> None:
         await self._socket_face.close()

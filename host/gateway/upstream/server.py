@@ -14,6 +14,7 @@ from typing import Literal
 
 import aiohttp
 
+from host.config.defaults import make_default_folder
 from host.config.environment import child_environment
 from host.config.servers import ServerConfig
 from host.domain.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
@@ -320,7 +321,8 @@ class UpstreamServer:
         if self.config.bundled is not None:
             env["HOST_SERVER_SETTINGS"] = json.dumps(self.config.settings)
             env["PYTHONPATH"] = str(Path(__file__).parents[3])
-            return [sys.executable, "-m", f"servers.{self.config.bundled}"], env
+            make_default_folder(self.config)
+            return [sys.executable, "-P", "-m", f"servers.{self.config.bundled}"], env
         env |= self.config.plain_env()
         return [str(self.config.command), *self.config.args], env
 
