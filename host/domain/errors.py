@@ -2,15 +2,21 @@
 
     HostError                     anything the host says to a user
     ├── ConfigError               host.yaml, agent, workflow or policy file (file, line, field)
+    │   └── InvalidConfigError        several faults of one reading, each with its place
     ├── NotFoundError             a look-up failed; lists the nearest names
     ├── AccessError               not authenticated, or authenticated without the right
+    │   ├── InvalidTokenError         the token is not one that this host accepts
+    │   └── MissingScopeError         it is, but is not good for this
+    ├── FetchError                a web address is off limits, or did not answer usefully
     ├── StoreError                PostgreSQL could not be started, reached or migrated
     ├── JournalError              a record could not be written
     ├── DaemonError               the daemon could not be started, reached or stopped
     ├── UpstreamError             a tool server failed
     │   ├── UpstreamUnavailableError  it is not running or not reachable
     │   ├── UpstreamTimeoutError      it did not answer in time
-    │   └── UpstreamProtocolError     it answered with something that is not MCP
+    │   ├── UpstreamProtocolError     it answered with something that is not MCP
+    │   └── UpstreamAuthError         it does not let the host in, or its login service misbehaves
+    │       └── LoginRequiredError    a person has to log in first
     ├── PolicyError               a policy could not be read or evaluated
     ├── DeniedError               a rule or a person said no
     ├── ApprovalPendingError      somebody has to say yes first
@@ -88,6 +94,26 @@ class ConfigError(HostError):
         return f"{place}{field}{super().__str__()}"
 
 
+class InvalidConfigError(ConfigError):
+    """Configuration that was read has faults, and all of them are named.
+
+    Args:
+        problems: The faults, in the order of the file; at least one.
+    """
+
+    def __init__(self, problems: Iterable[ConfigError]) -> None:
+        self.problems = tuple(problems)
+        first = self.problems[0]
+        super().__init__(first.message, file=first.file, line=first.line, field=first.field)
+
+    @override
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return str(self.problems[0])
+        lines = "\n".join(f"  {problem}" for problem in self.problems)
+        return f"The configuration has {len(self.problems)} faults:\n{lines}"
+
+
 class NotFoundError(HostError):
     """A name was looked up and is not there.
 
@@ -110,6 +136,22 @@ class NotFoundError(HostError):
 
 class AccessError(HostError):
     """The caller is not authenticated, or lacks the right."""
+
+
+class InvalidTokenError(AccessError):
+    """A token is forged, expired, for somebody else, or from somebody else."""
+
+
+class MissingScopeError(AccessError):
+    """A token is good, but lacks rights; `scopes` names what it would need."""
+
+    def __init__(self, message: str, *, scopes: Iterable[str]) -> None:
+        super().__init__(message)
+        self.scopes = tuple(scopes)
+
+
+class FetchError(HostError):
+    """A web address is off limits, cannot be reached, or did not answer usefully."""
 
 
 class StoreError(HostError):
@@ -142,6 +184,21 @@ class UpstreamTimeoutError(UpstreamError):
 
 class UpstreamProtocolError(UpstreamError):
     """A tool server answered with something that is not MCP."""
+
+
+class UpstreamAuthError(UpstreamError):
+    """A tool server does not let the host in, or its authorization server misbehaves."""
+
+
+class LoginRequiredError(UpstreamAuthError):
+    """A person has to log in to a tool server before it can be used."""
+
+    def __init__(self, upstream: str, reason: str = "needs a login") -> None:
+        super().__init__(
+            f"The server {upstream!r} {reason}.",
+            upstream=upstream,
+            next_step=f"Run `host servers login {upstream}`.",
+        )
 
 
 class PolicyError(HostError):

@@ -1,1 +1,1 @@
-"""Secrets: what is hidden in records, and where credentials are kept."""
+"""Secrets: where credentials are kept, how state is sealed, and what is hidden in records."""

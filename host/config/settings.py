@@ -1,0 +1,141 @@
+"""Everything host.yaml can say; the whole of it is immutable once read."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
+
+from host.config.document import StrictModel
+from host.config.expand import is_secret_name
+from host.config.oauth import HttpOAuthConfig
+from host.config.servers import ServerConfig, ServerName
+from host.config.yaml import Json
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Addresses that only this machine reaches."""
+
+
+def _legal_path(path: str) -> str:
+    if not path.startswith("/") or path.endswith("/") or path.startswith("/.well-known"):
+        raise ValueError(f"The path {path!r} has to begin with '/' and not to end with it")
+    return path
+
+
+class HttpConfig(StrictModel):
+    """The HTTP face."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback needs `tls_terminated_by` and `auth: oauth`."""
+    port: int = Field(default=8765, ge=0, le=65_535)
+    """Port to listen on; 0 lets the system choose."""
+    path: Annotated[str, AfterValidator(_legal_path)] = "/mcp"
+    """Path of the MCP endpoint."""
+    auth: Literal["token", "oauth", "none"] = "token"
+    """`token`: of `host tokens`; `oauth`: as `oauth` says; `none`: anyone on this machine."""
+    max_body_bytes: int = Field(default=4_194_304, ge=1_024)
+    """Largest request body, in bytes."""
+    requests_per_minute: int = Field(default=0, ge=0)
+    """Most requests of one client in a minute; 0 means no limit."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins that may call, such as `https://app.example.com`; loopback is always allowed."""
+    allowed_hosts: tuple[str, ...] = ()
+    """`Host` headers that are accepted beside loopback and the bound address."""
+    tls_terminated_by: str | None = None
+    """Name of the proxy that ends TLS in front of the host; None means that there is none."""
+    oauth: HttpOAuthConfig | None = None
+    """Whose tokens are accepted with `auth: oauth`; None otherwise."""
+
+    @model_validator(mode="after")
+    def _safe_bind(self) -> "HttpConfig":
+        if self.auth == "oauth" and self.oauth is None:
+            raise ValueError("auth is 'oauth', but the oauth section is missing")
+        if self.host in LOOPBACK or self.host.startswith("127."):
+            return self
+        if self.auth != "oauth" or not self.tls_terminated_by:
+            raise ValueError(
+                f"The address {self.host!r} can be reached from other machines, which needs "
+                "tls_terminated_by and auth: oauth"
+            )
+        return self
+
+
+class StoreConfig(StrictModel):
+    """The database."""
+
+    url: SecretStr | None = None
+    """PostgreSQL address; None means DATABASE_URL, else the embedded server."""
+
+
+class ClientConfig(StrictModel):
+    """What one client, known by its token's name, is shown."""
+
+    expose: Literal["all", "search"] = "all"
+    """`search` lists the chosen tools plus `search_tools` and `call_tool`, to save tokens."""
+    tools: tuple[str, ...] = ()
+    """Patterns of tool names that are listed besides with `expose: search`."""
+
+
+class DaemonConfig(StrictModel):
+    """The background process."""
+
+    idle_timeout: float = Field(default=600, ge=0)
+    """Seconds without a client after which a daemon that a bridge started stops; 0 means never."""
+
+
+class LogConfig(StrictModel):
+    """Logging to standard error and the log file."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe message that is written."""
+
+
+class Settings(StrictModel):
+    """The host's configuration, from one or more files."""
+
+    servers: dict[ServerName, ServerConfig] = Field(default_factory=dict)
+    """Tool servers by name; a tool is offered as `name__tool`."""
+    mcp_servers: dict[ServerName, ServerConfig] = Field(default_factory=dict, alias="mcpServers")
+    """The block that clients use, merged into `servers` when read; afterwards it is empty."""
+    http: HttpConfig = HttpConfig()
+    """The HTTP face."""
+    store: StoreConfig = StoreConfig()
+    """The database."""
+    clients: dict[str, ClientConfig] = Field(default_factory=dict)
+    """What single clients are shown, by the name of their token."""
+    daemon: DaemonConfig = DaemonConfig()
+    """The background process."""
+    log: LogConfig = LogConfig()
+    """Logging."""
+
+    _referenced: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def secret_values(self) -> frozenset[str]:
+        """Return the texts that must never be printed nor recorded, for redaction.
+
+        They are all credentials, each variable and header whose name says secret, and whatever
+        came from a `${VARIABLE}` of such a name; texts under 4 characters are left out.
+        """
+        found = set(self._referenced)
+        _collect(self, found)
+        return frozenset(text for text in found if len(text) >= 4)
+
+    def with_secrets(self, referenced: frozenset[str]) -> "Settings":
+        """Return a copy that also counts these texts, expanded from the environment, as secret."""
+        copy = self.model_copy()
+        copy._referenced = self._referenced | referenced  # noqa: SLF001 - our own class
+        return copy
+
+
+def _collect(node: object, found: set[str], name: str | None = None) -> None:
+    if isinstance(node, SecretStr):
+        if name is None or is_secret_name(name):
+            found.add(node.get_secret_value())
+    elif isinstance(node, StrictModel):
+        for field in type(node).model_fields:
+            _collect(getattr(node, field), found)
+    elif isinstance(node, dict):
+        for key, value in _items(node):
+            _collect(value, found, key)
+
+
+def _items(node: Json) -> list[tuple[str, object]]:
+    return [(str(key), value) for key, value in node.items()]

@@ -1,0 +1,68 @@
+"""MCP's revisions and reserved names, as facts that need no import of the SDK.
+
+A test holds them to the tables of the `mcp` package.
+"""
+
+from typing import Any
+
+from host.domain.jsonrpc import Json
+
+HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+"""Revisions that begin with `initialize`, oldest first."""
+STATELESS_VERSIONS = ("2026-07-28",)
+"""Revisions whose every request carries its own envelope."""
+LATEST_HANDSHAKE = HANDSHAKE_VERSIONS[-1]
+LATEST_STATELESS = STATELESS_VERSIONS[-1]
+
+META_VERSION = "io.modelcontextprotocol/protocolVersion"
+META_CLIENT_INFO = "io.modelcontextprotocol/clientInfo"
+META_CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
+META_LOG_LEVEL = "io.modelcontextprotocol/logLevel"
+META_SERVER_INFO = "io.modelcontextprotocol/serverInfo"
+META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+ENVELOPE_KEYS = (META_VERSION, META_CLIENT_INFO, META_CLIENT_CAPABILITIES, META_LOG_LEVEL)
+
+NAME_PARAMETER = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+"""Methods whose target is mirrored in the `Mcp-Name` header, and the parameter that names it."""
+
+INTERACTIVE_METHODS = frozenset(NAME_PARAMETER)
+"""Methods that may be answered by `input_required` in the stateless era."""
+
+LIST_METHODS = {
+    "tools/list": "tools",
+    "resources/list": "resources",
+    "resources/templates/list": "resourceTemplates",
+    "prompts/list": "prompts",
+}
+"""List method → the member of its result that holds the entries."""
+
+LISTEN_KINDS = {
+    "notifications/tools/list_changed": "toolsListChanged",
+    "notifications/prompts/list_changed": "promptsListChanged",
+    "notifications/resources/list_changed": "resourcesListChanged",
+}
+"""Change notification → the member of a listen filter that asks for it."""
+
+CLIENT_METHODS = frozenset(
+    {"elicitation/create", "sampling/createMessage", "roots/list"},
+)
+"""What a server may ask of a client, by request or by `input_required`."""
+
+LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
+
+
+def meta_of(params: Json | None) -> Json:
+    """Return the `_meta` object of some params, or an empty one."""
+    meta: Any = params.get("_meta") if params else None
+    return meta if isinstance(meta, dict) else {}
+
+
+def has_envelope(params: Json | None) -> bool:
+    """Whether a request carries the stateless era's envelope."""
+    return META_VERSION in meta_of(params)
+
+
+def object_member(value: Any, key: str) -> Json:
+    """Return `value[key]` where both are objects, else an empty object."""
+    inner: Any = value.get(key) if isinstance(value, dict) else None
+    return inner if isinstance(inner, dict) else {}

@@ -1,0 +1,236 @@
+"""The call pipeline: resolve → call → record, the same for tools, prompts, resources and the rest."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from host.domain.errors import UpstreamError
+from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, Json, RpcError
+from host.domain.names import nearest_names
+from host.domain.protocol import INTERACTIVE_METHODS, META_LOG_LEVEL, object_member
+from host.gateway.catalog import Catalog
+from host.gateway.exchange import Exchange, lowest_level
+from host.gateway.record import Recorder
+from host.gateway.rounds import ParkingLot, answer_rounds, unwrap_state, wrap_state
+from host.gateway.upstream.connection import Connection
+from host.gateway.upstream.http import HttpChannel
+from host.gateway.upstream.server import Link, UpstreamServer
+from host.secrets.seal import Sealer
+
+log = logging.getLogger(__name__)
+
+TASK_LIMIT = 10_000
+"""Tasks whose server is remembered; beyond it the oldest are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes.
+
+    Attributes:
+        name: What the client called it.
+        original: What the server calls it.
+        definition: How it is listed; empty where it is not (a resource of a template).
+        params: The parameters as the server is to get them.
+    """
+
+    server: UpstreamServer
+    link: Link
+    name: str
+    original: str
+    params: Json
+    definition: Json = field(default_factory=dict[str, object])
+
+
+class Caller:
+    """Sends requests of clients to the server that serves them."""
+
+    def __init__(
+        self, catalog: Catalog, parking: ParkingLot, sealer: Sealer, recorder: Recorder
+    ) -> None:
+        self._catalog = catalog
+        self._parking = parking
+        self._sealer = sealer
+        self._recorder = recorder
+        self._log_levels: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
+        self._tasks: OrderedDict[str, str] = OrderedDict()
+
+    async def call_tool(self, exchange: Exchange, params: Json) -> Json:
+        """Serve `tools/call`."""
+        name, arguments = params.get("name"), params.get("arguments")
+        if not isinstance(name, str):
+            raise RpcError(INVALID_PARAMS, "name is missing: which tool is to be called?")
+        if arguments is not None and not isinstance(arguments, dict):
+            raise RpcError(INVALID_PARAMS, f"arguments of {name} have to be an object.")
+        target = await self._named(exchange, "tools/list", "tool", name, params)
+        return await self._run(exchange, "tools/call", target)
+
+    async def get_prompt(self, exchange: Exchange, params: Json) -> Json:
+        """Serve `prompts/get`."""
+        name = params.get("name")
+        if not isinstance(name, str):
+            raise RpcError(INVALID_PARAMS, "name is missing: which prompt is wanted?")
+        target = await self._named(exchange, "prompts/list", "prompt", name, params)
+        return await self._run(exchange, "prompts/get", target)
+
+    async def read_resource(self, exchange: Exchange, params: Json) -> Json:
+        """Serve `resources/read`."""
+        uri = params.get("uri")
+        if not isinstance(uri, str):
+            raise RpcError(INVALID_PARAMS, "uri is missing: which resource is to be read?")
+        try:
+            server, link, own = await self._catalog.find_resource(exchange, uri)
+        except LookupError as error:
+            code = INVALID_PARAMS if exchange.stateless else RESOURCE_NOT_FOUND
+            raise RpcError(code, "Resource not found", {"uri": uri}) from error
+        target = Target(server, link, uri, own, {**params, "uri": own})
+        return await self._run(exchange, "resources/read", target)
+
+    async def complete(self, exchange: Exchange, params: Json) -> Json:
+        """Serve `completion/complete`."""
+        ref = object_member(params, "ref")
+        if ref.get("type") == "ref/prompt" and isinstance(ref.get("name"), str):
+            found = await self._catalog.find(exchange, "prompts/list", ref["name"])
+            member = "name"
+        elif ref.get("type") == "ref/resource" and isinstance(ref.get("uri"), str):
+            found = await self._catalog.find_template(exchange, ref["uri"])
+            member = "uri"
+        else:
+            raise RpcError(INVALID_PARAMS, "ref names a prompt or a resource template.")
+        if found is None:
+            raise RpcError(INVALID_PARAMS, f"Nobody offers {ref[member]!r}.")
+        entry, link = found
+        body = {**params, "ref": {**ref, member: entry.original}}
+        target = Target(entry.server, link, entry.name, entry.original, body)
+        return await self._run(exchange, "completion/complete", target)
+
+    async def forward(self, exchange: Exchange, method: str, params: Json) -> Json:
+        """Serve any other method from the one server that can be meant.
+
+        Raises:
+            RpcError: The method is unknown and several servers, or none, could be meant.
+        """
+        server = self._owner(params)
+        if server is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
+        link = await server.link(exchange)
+        if method.partition("/")[0] not in _declared_families(link):
+            raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
+        return await self._run(exchange, method, Target(server, link, method, method, params))
+
+    def _owner(self, params: Json) -> UpstreamServer | None:
+        enabled = [server for server in self._catalog.servers.values() if server.config.enabled]
+        owner = self._tasks.get(str(params.get("taskId")))
+        if owner is not None:
+            return self._catalog.servers.get(owner)
+        return enabled[0] if len(enabled) == 1 else None
+
+    async def share_log_level(self, link: Link) -> None:
+        """Tell a server the most talkative level that its clients want."""
+        connection = link.connection
+        if connection.stateless or "logging" not in connection.capabilities:
+            return
+        level = lowest_level(session.log_level for session in connection.users.values())
+        if level is None or self._log_levels.get(connection) == level:
+            return
+        self._log_levels[connection] = level
+        try:
+            await connection.request("logging/setLevel", {"level": level})
+        except (RpcError, UpstreamError) as error:
+            log.debug("%s keeps its log level: %s", connection.name, error)
+
+    async def _named(
+        self, exchange: Exchange, method: str, kind: str, name: str, params: Json
+    ) -> Target:
+        """Resolve a catalog name."""
+        found = await self._catalog.find(exchange, method, name)
+        if found is None:
+            raise await self._unknown(exchange, method, kind, name)
+        entry, link = found
+        body = {**params, "name": entry.original} if entry.original != name else params
+        return Target(entry.server, link, name, entry.original, body, entry.definition)
+
+    async def _unknown(self, exchange: Exchange, method: str, kind: str, name: str) -> RpcError:
+        offer = await self._catalog.offer(exchange, method)
+        near = nearest_names(name, (entry.name for entry in offer.entries))
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        return RpcError(INVALID_PARAMS, f"Unknown {kind}: {name}.{hint}")
+
+    async def _run(self, exchange: Exchange, method: str, target: Target) -> Json:
+        """Call the server and record what happened."""
+        record = self._recorder.begin(exchange, method, target)
+        if record.durable:
+            await record.commit_intent()
+        try:
+            result = await self._send(exchange, method, target)
+        except BaseException as error:
+            record.fail(error)
+            raise
+        record.succeed(result)
+        self._note_task(target, result)
+        return result
+
+    def _note_task(self, target: Target, result: Json) -> None:
+        """Remember whose task a call became, so that questions about it find their server."""
+        task_id = object_member(result, "task").get("taskId") or result.get("taskId")
+        if isinstance(task_id, str):
+            self._tasks[task_id] = target.server.name
+            while len(self._tasks) > TASK_LIMIT:
+                self._tasks.popitem(last=False)
+
+    async def _send(self, exchange: Exchange, method: str, target: Target) -> Json:
+        """Call the server in its era, for a client of whichever era."""
+        connection = target.link.connection
+        headers = self._headers(target)
+        if exchange.log_level and not connection.stateless:
+            if exchange.stateless:
+                exchange.session.log_level = exchange.meta.get(META_LOG_LEVEL)
+            await self.share_log_level(target.link)
+
+        async def send(params: Json, on_behalf: Exchange = exchange) -> Json:
+            return await connection.request(method, params, exchange=on_behalf, headers=headers)
+
+        if method not in INTERACTIVE_METHODS:
+            return await send(target.params)
+        if connection.stateless:
+            if not exchange.stateless:
+                return await answer_rounds(exchange, target.params, send)
+            params = unwrap_state(self._sealer, exchange, method, target.params)
+            result = await send(params)
+            return wrap_state(self._sealer, exchange, method, target.params, result)
+        if exchange.stateless and ("requestState" in target.params or _can_be_asked(exchange)):
+            return await self._parking.serve(exchange, method, target.params, send)
+        return await send(target.params)
+
+    def _headers(self, target: Target) -> Mapping[str, str]:
+        """Return the headers that mirror arguments, where the tool's schema asks for them."""
+        schema = target.definition.get("inputSchema")
+        if not isinstance(target.link.connection.channel, HttpChannel) or not schema:
+            return {}
+        from mcp.shared.inbound import (  # noqa: PLC0415 - the SDK loads slowly, most tools need none
+            find_invalid_x_mcp_header,
+            mcp_param_headers,
+            x_mcp_header_map,
+        )
+
+        if "x-mcp-header" not in str(schema) or find_invalid_x_mcp_header(schema) is not None:
+            return {}
+        arguments = object_member(target.params, "arguments")
+        return mcp_param_headers(x_mcp_header_map(schema), arguments)
+
+
+def _can_be_asked(exchange: Exchange) -> bool:
+    return any(name in exchange.capabilities for name in ("elicitation", "sampling", "roots"))
+
+
+def _declared_families(link: Link) -> set[str]:
+    """Return the first parts of the extension methods that a server's capabilities speak of."""
+    capabilities = link.connection.capabilities
+    families = {"tasks"} if "tasks" in capabilities else set[str]()
+    for member in ("extensions", "experimental"):
+        for identifier in object_member(capabilities, member):
+            families.add(identifier.rpartition("/")[2])
+            families.add(identifier)
+    return families

@@ -1,0 +1,279 @@
+"""Everything the servers offer, under stable names."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from host.domain.errors import UpstreamError
+from host.domain.jsonrpc import Json, RpcError
+from host.domain.protocol import LIST_METHODS
+from host.gateway.exchange import Exchange
+from host.gateway.names import catalog_names, qualified_uri
+from host.gateway.upstream.listing import KEY, Listing
+from host.gateway.upstream.server import Link, UpstreamServer
+from host.gateway.uri_template import UriTemplate
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT = 10.0
+"""Seconds that a first list waits for servers that are still starting."""
+
+NAMED = ("tools/list", "prompts/list")
+"""Lists whose entries are renamed; resources keep their URIs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One tool, prompt, resource or template.
+
+    Attributes:
+        name: What clients call it: a catalog name or a URI.
+        original: What its server calls it.
+        definition: As it is listed, under `name`.
+    """
+
+    name: str
+    server: UpstreamServer
+    original: str
+    definition: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A merged list.
+
+    Attributes:
+        entries: In the order of the configuration, then of each server.
+        extra: Cache hints and `_meta` for the answer.
+        missing: Servers that did not answer in time or at all, and why.
+    """
+
+    entries: list[Entry]
+    extra: Json = field(default_factory=dict[str, Any])
+    missing: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class Catalog:
+    """The catalog over a set of servers.
+
+    Args:
+        servers: By name, in the order of the configuration.
+        on_late: Told when a server whose entries were missing from a list has become ready.
+    """
+
+    def __init__(
+        self, servers: Mapping[str, UpstreamServer], on_late: Callable[[UpstreamServer], None]
+    ) -> None:
+        self.servers = servers
+        self._on_late = on_late
+        self._slow: set[str] = set()
+
+    async def offer(self, exchange: Exchange, method: str) -> Offer:
+        """Return what all servers list; one that is dead or slow delays nobody for long.
+
+        Args:
+            exchange: Whose view it is.
+            method: A list method.
+        """
+        enabled = [server for server in self.servers.values() if server.config.enabled]
+        tasks = {
+            server.name: asyncio.create_task(self.listed(server, exchange, method))
+            for server in enabled
+        }
+        prompt = [task for name, task in tasks.items() if name not in self._slow]
+        if prompt:
+            await asyncio.wait(prompt, timeout=FIRST_WAIT)
+        elif tasks:
+            await asyncio.sleep(0)
+        entries: dict[str, Entry] = {}
+        listings: list[Listing] = []
+        missing: dict[str, str] = {}
+        for server in enabled:
+            outcome = self._outcome(server, tasks[server.name])
+            if isinstance(outcome, str):
+                missing[server.name] = outcome
+                continue
+            listings.append(outcome)
+            for entry in self.entries(server, method, outcome).values():
+                self._place(entries, entry, method)
+        return Offer(list(entries.values()), merge_extra(listings), missing)
+
+    async def listed(self, server: UpstreamServer, exchange: Exchange, method: str) -> Listing:
+        """Return one server's listing, read again if its time to live is over."""
+        link = await server.link(exchange)
+        return await link.listings.get(method, fresh=True)
+
+    def _outcome(self, server: UpstreamServer, task: asyncio.Task[Listing]) -> Listing | str:
+        if not task.done():
+            self._slow.add(server.name)
+            task.add_done_callback(lambda done: self._late(server, done))
+            return f"Server {server.name!r} is still starting."
+        error = task.exception()
+        if error is None:
+            self._slow.discard(server.name)
+            return task.result()
+        if not isinstance(error, UpstreamError | RpcError):
+            raise error
+        return str(error)
+
+    def _late(self, server: UpstreamServer, task: asyncio.Task[Listing]) -> None:
+        self._slow.discard(server.name)
+        if not task.cancelled() and task.exception() is None:
+            self._on_late(server)
+
+    def _place(self, entries: dict[str, Entry], entry: Entry, method: str) -> None:
+        """Add an entry; where another server has the name already, under a qualified one."""
+        if entry.name not in entries:
+            entries[entry.name] = entry
+        elif method == "resources/list":
+            name = qualified_uri(entry.server.name, entry.name)
+            definition = {**entry.definition, "uri": name}
+            entries.setdefault(name, Entry(name, entry.server, entry.original, definition))
+        else:
+            owner = entries[entry.name].server.name
+            log.warning(
+                "%s of %s is hidden: %s has that name too", entry.name, entry.server.name, owner
+            )
+
+    def entries(self, server: UpstreamServer, method: str, listing: Listing) -> dict[str, Entry]:
+        """Return a listing's entries by catalog name, as the server's configuration shows them."""
+        memo = listing.memo.get("entries")
+        if memo is None:
+            memo = listing.memo["entries"] = self._expose(server, method, listing)
+        return memo
+
+    def _expose(self, server: UpstreamServer, method: str, listing: Listing) -> dict[str, Entry]:
+        if method not in NAMED:
+            return {
+                uri: Entry(uri, server, uri, definition)
+                for uri, definition in listing.entries.items()
+            }
+        config = server.config.tools
+        chosen = list(listing.entries)
+        if method == "tools/list":
+            chosen = [name for name in chosen if is_offered(name, config.allow, config.deny)]
+        prefix = server.name if server.config.prefix is None else server.config.prefix
+        renamed = {name: config.rename.get(name, name) for name in chosen}
+        names = catalog_names(prefix, renamed.values())
+        found: dict[str, Entry] = {}
+        for original, new in renamed.items():
+            definition = {**listing.entries[original], KEY[method]: names[new]}
+            if method == "tools/list" and original in config.describe:
+                definition["description"] = config.describe[original]
+            found[names[new]] = Entry(names[new], server, original, definition)
+        return found
+
+    async def find(self, exchange: Exchange, method: str, name: str) -> tuple[Entry, Link] | None:
+        """Return an entry by its catalog name or URI, with the connection that serves it.
+
+        Only servers that may own the name are asked; None where none of them has it.
+
+        Raises:
+            UpstreamError: The only server that may own it cannot be reached.
+            RpcError: It refused to list.
+        """
+        failure: UpstreamError | RpcError | None = None
+        for server in self._owners(method, name):
+            try:
+                link = await server.link(exchange)
+                listing = await link.listings.get(method)
+            except (UpstreamError, RpcError) as error:
+                failure = failure or error
+                continue
+            entry = self.entries(server, method, listing).get(name)
+            if entry is not None:
+                return entry, link
+        if failure is not None:
+            raise failure
+        return None
+
+    def _owners(self, method: str, name: str) -> list[UpstreamServer]:
+        """Return the servers that may own a name, the likeliest first."""
+        enabled = [server for server in self.servers.values() if server.config.enabled]
+        if method not in NAMED:
+            return enabled
+        owners: list[UpstreamServer] = []
+        for server in enabled:
+            prefix = server.name if server.config.prefix is None else server.config.prefix
+            if not prefix:
+                owners.append(server)
+            elif name.startswith(f"{prefix}__"):
+                owners.insert(0, server)
+        return owners
+
+    async def find_resource(self, exchange: Exchange, uri: str) -> tuple[UpstreamServer, Link, str]:
+        """Return who serves a URI: who lists it, else who has a template for it.
+
+        Returns:
+            The server, its connection, and the URI as the server knows it.
+
+        Raises:
+            LookupError: Nobody does.
+        """
+        for server in self.servers.values():
+            own = uri.removeprefix(qualified_uri(server.name, ""))
+            if own != uri and server.config.enabled:
+                return server, await server.link(exchange), own
+        found = await self._search(exchange, "resources/list", lambda entry: entry.name == uri)
+        if found is None:
+            found = await self._search(
+                exchange,
+                "resources/templates/list",
+                lambda entry: UriTemplate.parse(entry.original).matches(uri),
+            )
+        if found is None:
+            raise LookupError(uri)
+        return found[0].server, found[1], uri
+
+    async def find_template(self, exchange: Exchange, uri: str) -> tuple[Entry, Link] | None:
+        """Return the resource template that is written as `uri`."""
+        return await self._search(
+            exchange, "resources/templates/list", lambda entry: entry.name == uri
+        )
+
+    async def _search(
+        self, exchange: Exchange, method: str, wanted: Callable[[Entry], bool]
+    ) -> tuple[Entry, Link] | None:
+        for server in self.servers.values():
+            if not server.config.enabled or server.name in self._slow:
+                continue
+            try:
+                link = await server.link(exchange)
+                listing = await link.listings.get(method)
+            except (UpstreamError, RpcError) as error:
+                log.debug("%s was passed over: %s", server.name, error)
+                continue
+            for entry in self.entries(server, method, listing).values():
+                if wanted(entry):
+                    return entry, link
+        return None
+
+
+def is_offered(name: str, allow: tuple[str, ...] | None, deny: tuple[str, ...]) -> bool:
+    """Whether a server's allow-list and deny-list let a tool through."""
+    if any(fnmatchcase(name, pattern) for pattern in deny):
+        return False
+    return allow is None or any(fnmatchcase(name, pattern) for pattern in allow)
+
+
+def merge_extra(listings: list[Listing]) -> Json:
+    """Return the cache hints of a merged list: the shortest life, the narrowest scope."""
+    if len(listings) == 1:
+        return dict(listings[0].extra)
+    ttls = [listing.extra.get("ttlMs") for listing in listings]
+    scopes = [listing.extra.get("cacheScope") for listing in listings]
+    numbers = [ttl for ttl in ttls if isinstance(ttl, int | float)]
+    extra: Json = {}
+    if numbers:
+        extra["ttlMs"] = min(numbers) if len(numbers) == len(listings) else 0
+    if any(scopes):
+        extra["cacheScope"] = "public" if set(scopes) == {"public"} else "private"
+    return extra
+
+
+def wire_list(method: str, offer: Offer) -> Json:
+    """Return the result of a list method."""
+    return {**offer.extra, LIST_METHODS[method]: [entry.definition for entry in offer.entries]}

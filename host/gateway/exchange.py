@@ -1,0 +1,178 @@
+"""Who is asking and how to answer back: one client session, and one request being served in it."""
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from typing_extensions import override
+
+from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RequestId, RpcError
+from host.domain.principal import Principal
+from host.domain.protocol import (
+    LATEST_HANDSHAKE,
+    LOG_LEVELS,
+    META_CLIENT_CAPABILITIES,
+    META_CLIENT_INFO,
+    META_LOG_LEVEL,
+    META_VERSION,
+    meta_of,
+)
+
+Face = Literal["stdio", "http", "cli", "internal"]
+
+
+@dataclass(eq=False)
+class Session(ABC):
+    """The span over which grants and taint last: an MCP session, or a stateless client's visits.
+
+    Attributes:
+        principal: Who acts, from the credential.
+        face: How the client came in.
+        id: Ours to choose; names the session in records.
+        folder: The folder the client works in, where the bridge told us.
+        capabilities: What the client declared.
+        client_info: What the client says it is; for display only.
+        log_level: Lowest severity of log messages it wants; None wants none.
+    """
+
+    principal: Principal
+    face: Face
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    folder: Path | None = None
+    version: str = LATEST_HANDSHAKE
+    capabilities: Json = field(default_factory=dict[str, Any])
+    client_info: Json = field(default_factory=dict[str, Any])
+    log_level: str | None = None
+
+    @property
+    def stateless(self) -> bool:
+        """Whether its client speaks the stateless era."""
+        return False
+
+    @abstractmethod
+    def notify(self, method: str, params: Json | None) -> None:
+        """Queue a notification that belongs to no request."""
+
+    @abstractmethod
+    async def ask(self, method: str, params: Json | None) -> Json:
+        """Ask the client something that belongs to no request, and wait for the answer.
+
+        Raises:
+            RpcError: It refused, or cannot be asked.
+        """
+
+    def wants_log(self, level: object) -> bool:
+        """Whether a log message of some severity is to reach this client."""
+        return passes_level(self.log_level, level)
+
+
+class Exchange(ABC):
+    """One request of a client, from its arrival to its answer.
+
+    Attributes:
+        session: The session it came in.
+        id: The client's own id for it.
+        progress_token: What progress notifications must carry, where the client wants any.
+    """
+
+    def __init__(
+        self, session: Session, request_id: RequestId | None, params: Json | None = None
+    ) -> None:
+        meta = meta_of(params)
+        self.session = session
+        self.id = request_id
+        self.meta = meta
+        self.progress_token: Any = meta.get("progressToken")
+        self.correlation_id = secrets.token_hex(8)
+
+    @property
+    def stateless(self) -> bool:
+        """Whether the request came with the stateless era's envelope."""
+        return META_VERSION in self.meta
+
+    @property
+    def version(self) -> str:
+        """The protocol revision in force."""
+        return self.meta.get(META_VERSION) or self.session.version
+
+    @property
+    def capabilities(self) -> Json:
+        """What the client can do, as declared for this request or for its session."""
+        declared = self.meta.get(META_CLIENT_CAPABILITIES)
+        return declared if isinstance(declared, dict) else self.session.capabilities
+
+    @property
+    def client_info(self) -> Json:
+        """What the client says it is."""
+        info = self.meta.get(META_CLIENT_INFO)
+        return info if isinstance(info, dict) else self.session.client_info
+
+    @property
+    def log_level(self) -> str | None:
+        """Lowest severity of log messages wanted with this request."""
+        return self.meta.get(META_LOG_LEVEL) if self.stateless else self.session.log_level
+
+    @abstractmethod
+    def notify(self, method: str, params: Json | None) -> None:
+        """Queue a notification that belongs to this request; it goes out before the answer."""
+
+    @abstractmethod
+    async def ask(self, method: str, params: Json | None) -> Json:
+        """Ask the client something that belongs to this request, and wait for the answer.
+
+        Raises:
+            RpcError: It refused, or cannot be asked.
+        """
+
+    def progress(self, params: Json) -> None:
+        """Pass on a progress notification under the client's own token."""
+        if self.progress_token is not None:
+            body = {**params, "progressToken": self.progress_token}
+            self.notify("notifications/progress", body)
+
+    def log(self, params: Json) -> None:
+        """Pass on a log message, if the client wants its severity."""
+        if passes_level(self.log_level, params.get("level")):
+            self.notify("notifications/message", params)
+
+
+def passes_level(wanted: str | None, level: object) -> bool:
+    """Whether a message of severity `level` reaches somebody who asked for `wanted` and above."""
+    if wanted not in LOG_LEVELS or level not in LOG_LEVELS:
+        return False
+    return LOG_LEVELS.index(str(level)) >= LOG_LEVELS.index(wanted)
+
+
+def lowest_level(levels: Iterable[str | None]) -> str | None:
+    """Return the most talkative of some log levels; None where nobody wants any."""
+    known = [level for level in levels if level in LOG_LEVELS]
+    return min(known, key=LOG_LEVELS.index) if known else None
+
+
+class QuietSession(Session):
+    """A session with nobody behind it: the command line and the host's own look-ups."""
+
+    @override
+    def notify(self, method: str, params: Json | None) -> None:
+        """Drop the notification: nobody listens."""
+
+    @override
+    async def ask(self, method: str, params: Json | None) -> Json:
+        """Refuse: nobody can answer."""
+        raise RpcError(METHOD_NOT_FOUND, f"Nobody is there to answer {method}.")
+
+
+class QuietExchange(Exchange):
+    """A request of the host itself."""
+
+    @override
+    def notify(self, method: str, params: Json | None) -> None:
+        """Drop the notification: nobody listens."""
+
+    @override
+    async def ask(self, method: str, params: Json | None) -> Json:
+        """Refuse: nobody can answer."""
+        return await self.session.ask(method, params)

@@ -1,0 +1,289 @@
+"""The host's MCP face towards every client, whatever transport it came by."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from host.domain.errors import HostError, UpstreamError, UpstreamTimeoutError
+from host.domain.jsonrpc import (
+    CONNECTION_CLOSED,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    REQUEST_TIMEOUT,
+    UNSUPPORTED_PROTOCOL_VERSION,
+    Json,
+    RpcError,
+)
+from host.domain.protocol import (
+    HANDSHAKE_VERSIONS,
+    LATEST_HANDSHAKE,
+    LIST_METHODS,
+    LOG_LEVELS,
+    META_SERVER_INFO,
+    STATELESS_VERSIONS,
+    object_member,
+)
+from host.gateway.calls import Caller
+from host.gateway.catalog import Catalog, wire_list
+from host.gateway.exchange import Exchange, Session
+from host.gateway.listen import Listens
+from host.gateway.notices import Listener, Notices, take_notice
+from host.gateway.rounds import ParkingLot
+from host.gateway.search import Finder
+from host.gateway.upstream.connection import HOST_INFO, Connection
+from host.gateway.upstream.server import Link, UpstreamServer
+from host.secrets.seal import Sealer
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Exchange, Json], Awaitable[Json]]
+
+INSTRUCTIONS = (
+    "This host offers the tools of several MCP servers; each name begins with its server's name."
+)
+
+
+class Gateway:
+    """Serves requests of clients from a set of servers.
+
+    Args:
+        servers: By name, in the order of the configuration. The mapping may be changed while the
+            gateway runs; `changed` then tells the clients.
+        sealer: Seals request states.
+        recorder: Writes what happened.
+        finder: Decides who sees the whole catalog and who searches it.
+    """
+
+    def __init__(
+        self,
+        servers: Mapping[str, UpstreamServer],
+        *,
+        sealer: Sealer,
+        recorder: Any,
+        finder: Finder,
+    ) -> None:
+        self.servers = servers
+        self.notices = Notices()
+        self.catalog = Catalog(servers, self._on_late)
+        self.parking = ParkingLot(sealer)
+        self.caller = Caller(self.catalog, self.parking, sealer, recorder)
+        self.finder = finder
+        self._listens = Listens(self.catalog, self.notices)
+        self._sessions: dict[str, Listener] = {}
+        self._handlers: dict[str, Handler] = {
+            "ping": self._ping,
+            "server/discover": self._discover,
+            "tools/call": self._call_tool,
+            "prompts/get": self.caller.get_prompt,
+            "resources/read": self.caller.read_resource,
+            "completion/complete": self.caller.complete,
+            "logging/setLevel": self._set_level,
+            "resources/subscribe": self._subscribe,
+            "resources/unsubscribe": self._unsubscribe,
+            "subscriptions/listen": self._listens.serve,
+        }
+
+    async def initialize(self, session: Session, params: Json) -> Json:
+        """Answer `initialize`, at once: no server is waited for.
+
+        Raises:
+            RpcError: The params are not an initialize request's.
+        """
+        requested = params.get("protocolVersion")
+        if not isinstance(requested, str):
+            raise RpcError(INVALID_PARAMS, "initialize needs protocolVersion, a text.")
+        session.version = requested if requested in HANDSHAKE_VERSIONS else LATEST_HANDSHAKE
+        session.capabilities = object_member(params, "capabilities")
+        session.client_info = object_member(params, "clientInfo")
+        return {
+            "protocolVersion": session.version,
+            "capabilities": self._capabilities(handshake=True),
+            "serverInfo": HOST_INFO,
+            "instructions": self._instructions(),
+        }
+
+    def open(self, session: Session) -> None:
+        """Begin to tell a session of the handshake era about changes."""
+        listener = Listener(session, session.notify)
+        self._sessions[session.id] = listener
+        self.notices.add(listener)
+
+    async def close_session(self, session: Session) -> None:
+        """Forget a session: its subscriptions, and the connections that were private to it."""
+        listener = self._sessions.pop(session.id, None)
+        if listener is not None:
+            self.notices.remove(listener)
+            await self._listens.leave(listener)
+        for server in list(self.servers.values()):
+            await server.release(session)
+
+    async def handle(self, exchange: Exchange, method: str, params: Json) -> Json:
+        """Serve one request.
+
+        Raises:
+            RpcError: It cannot be served; the error goes to the client.
+        """
+        try:
+            if method in LIST_METHODS:
+                result = await self._list(exchange, method)
+            elif method in self._handlers:
+                result = await self._handlers[method](exchange, params)
+            else:
+                result = await self.caller.forward(exchange, method, params)
+        except UpstreamError as error:
+            code = REQUEST_TIMEOUT if isinstance(error, UpstreamTimeoutError) else CONNECTION_CLOSED
+            raise RpcError(code, str(error), {"server": error.upstream}) from error
+        except HostError as error:
+            raise RpcError(INTERNAL_ERROR, str(error)) from error
+        return self._finish(exchange, result)
+
+    async def notified(self, session: Session, method: str, params: Json) -> None:
+        """Take a notification of a client that belongs to no request in flight."""
+        if method in ("notifications/roots/list_changed", "notifications/progress"):
+            for link in self._links_of(session):
+                await self._forward_notice(link, method, params)
+
+    def changed(self) -> None:
+        """Tell every client that the catalog is another one."""
+        for kind in ("tools", "prompts", "resources"):
+            self.notices.publish(f"notifications/{kind}/list_changed", {})
+
+    def on_notice(self, connection: Connection, method: str, params: Json) -> None:
+        """Take a notification of a server that belongs to no request."""
+        link = next((link for link in self._links() if link.connection is connection), None)
+        take_notice(self.notices, link, method, params)
+
+    async def close(self) -> None:
+        """Give up parked calls and close every server."""
+        self.parking.close()
+        for server in list(self.servers.values()):
+            await server.close()
+
+    def _links(self) -> list[Link]:
+        return [link for server in self.servers.values() for link in server.links]
+
+    def _links_of(self, session: Session) -> list[Link]:
+        return [link for link in self._links() if session.id in link.connection.users]
+
+    def _on_late(self, server: UpstreamServer) -> None:
+        log.info("%s is ready now", server.name)
+        self.changed()
+
+    def _transparent(self) -> UpstreamServer | None:
+        """Return the only server, where it is offered without a prefix."""
+        enabled = [server for server in self.servers.values() if server.config.enabled]
+        return enabled[0] if len(enabled) == 1 and enabled[0].config.prefix == "" else None
+
+    def _capabilities(self, *, handshake: bool) -> Json:
+        capabilities: Json = {
+            "tools": {"listChanged": True},
+            "resources": {"subscribe": True, "listChanged": True},
+            "prompts": {"listChanged": True},
+            "completions": {},
+            "logging": {},
+        }
+        for link in self._links():
+            declared = link.connection.capabilities
+            for member in ("extensions", "experimental"):
+                merged = {**capabilities.get(member, {}), **object_member(declared, member)}
+                if merged:
+                    capabilities[member] = merged
+            if handshake and "tasks" in declared:
+                capabilities["tasks"] = declared["tasks"]
+        return capabilities
+
+    def _instructions(self) -> str:
+        told = [
+            f"## {server.name}\n{link.connection.instructions}"
+            for server in self.servers.values()
+            for link in server.links[:1]
+            if link.connection.instructions
+        ]
+        return "\n\n".join([INSTRUCTIONS, *told])
+
+    async def _ping(self, exchange: Exchange, params: Json) -> Json:
+        return {}
+
+    async def _discover(self, exchange: Exchange, params: Json) -> Json:
+        return {
+            "supportedVersions": [*STATELESS_VERSIONS],
+            "capabilities": self._capabilities(handshake=False),
+            "instructions": self._instructions(),
+            "ttlMs": 0,
+            "cacheScope": "private",
+        }
+
+    async def _list(self, exchange: Exchange, method: str) -> Json:
+        if method == "tools/list" and self.finder.searches(exchange):
+            return await self.finder.listed(self.catalog, exchange)
+        result = wire_list(method, await self.catalog.offer(exchange, method))
+        if exchange.stateless:
+            result = {"ttlMs": 0, "cacheScope": "private", **result}
+        return result
+
+    async def _call_tool(self, exchange: Exchange, params: Json) -> Json:
+        if self.finder.searches(exchange):
+            redirected = await self.finder.take(self.catalog, exchange, params)
+            if redirected.answer is not None:
+                return redirected.answer
+            params = redirected.params
+        return await self.caller.call_tool(exchange, params)
+
+    async def _set_level(self, exchange: Exchange, params: Json) -> Json:
+        level = params.get("level")
+        if level not in LOG_LEVELS:
+            raise RpcError(INVALID_PARAMS, f"level is one of {', '.join(LOG_LEVELS)}.")
+        exchange.session.log_level = str(level)
+        for link in self._links_of(exchange.session):
+            await self.caller.share_log_level(link)
+        return {}
+
+    async def _subscribe(self, exchange: Exchange, params: Json) -> Json:
+        listener = self._sessions.get(exchange.session.id)
+        if listener is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found", "resources/subscribe")
+        await self._listens.subscribe(exchange, listener, uri_of(params))
+        return {}
+
+    async def _unsubscribe(self, exchange: Exchange, params: Json) -> Json:
+        listener = self._sessions.get(exchange.session.id)
+        if listener is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found", "resources/unsubscribe")
+        await self._listens.unsubscribe(listener, uri_of(params))
+        return {}
+
+    async def _forward_notice(self, link: Link, method: str, params: Json) -> None:
+        try:
+            await link.connection.notify(method, params or None)
+        except UpstreamError as error:
+            log.debug("%s did not take %s: %s", link.connection.name, method, error)
+
+    def _finish(self, exchange: Exchange, result: Json) -> Json:
+        """Return the result in the client's era."""
+        if exchange.stateless:
+            meta = object_member(result, "_meta")
+            if META_SERVER_INFO not in meta:
+                result = {**result, "_meta": {**meta, META_SERVER_INFO: HOST_INFO}}
+            return result if "resultType" in result else {"resultType": "complete", **result}
+        if result.get("resultType") == "complete":
+            return {key: value for key, value in result.items() if key != "resultType"}
+        return result
+
+
+def uri_of(params: Json) -> str:
+    """Return the `uri` parameter.
+
+    Raises:
+        RpcError: It is missing or not a text.
+    """
+    uri = params.get("uri")
+    if not isinstance(uri, str):
+        raise RpcError(INVALID_PARAMS, "uri is missing.")
+    return uri
+
+
+def unsupported_version(requested: object) -> RpcError:
+    """Return the error for a revision that is not spoken here."""
+    data = {"supported": list(STATELESS_VERSIONS), "requested": requested}
+    return RpcError(UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", data)

@@ -1,0 +1,363 @@
+"""Streamable HTTP towards a tool server, in both protocol eras."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from yarl import URL
+
+from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
+from host.domain.jsonrpc import (
+    Json,
+    RequestId,
+    RpcError,
+    decode,
+    encode,
+    failure,
+    notification,
+    request,
+    response,
+)
+from host.domain.protocol import META_VERSION, NAME_PARAMETER, meta_of
+from host.gateway.oauth.authorizer import Authorizer, Challenge
+from host.gateway.upstream.channel import OnMessage, Outgoing
+from host.gateway.upstream.event_stream import EventParser, ServerEvent
+
+log = logging.getLogger(__name__)
+
+BASE_HEADERS = {
+    "accept": "application/json, text/event-stream",
+    "content-type": "application/json",
+}
+RECONNECT_DELAY = 1.0
+"""Seconds before a broken event stream is opened again, where the server names no delay."""
+RECONNECT_LIMIT = 60.0
+"""Longest delay, in seconds, between attempts to reopen the standing stream."""
+RESUME_ATTEMPTS = 5
+"""How often a broken response stream is resumed before its request fails."""
+REDIRECT_LIMIT = 3
+
+
+@dataclass(slots=True)
+class _Place:
+    """How far a stream has been read, and when to come back to it.
+
+    Attributes:
+        id: The last event's id; empty where the stream cannot be resumed.
+        delay: Seconds to wait before reconnecting.
+    """
+
+    id: str = ""
+    delay: float = RECONNECT_DELAY
+
+    def pass_by(self, event: ServerEvent) -> None:
+        self.id = event.id or self.id
+        if event.retry is not None:
+            self.delay = event.retry / 1000
+
+
+class SessionExpiredError(UpstreamUnavailableError):
+    """The server no longer knows the session; the request was not carried out."""
+
+
+class HttpChannel:
+    """A `Channel` over Streamable HTTP.
+
+    Args:
+        name: The server's name, for messages.
+        url: Its endpoint.
+        client: The connection pool.
+        authorizer: Adds credentials, and obtains new ones when they are refused.
+        on_message: Receives the server's notifications and requests.
+        limit: Bytes that one message of the server may have.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        client: aiohttp.ClientSession,
+        authorizer: Authorizer,
+        on_message: OnMessage,
+        limit: int,
+    ) -> None:
+        self._name = name
+        self._url = URL(url)
+        self._client = client
+        self._authorizer = authorizer
+        self._on_message = on_message
+        self._limit = limit
+        self._standing: asyncio.Task[None] | None = None
+        self._courtesy: set[asyncio.Task[None]] = set()
+        self.session_id: str | None = None
+        self.version: str | None = None
+        """The negotiated revision, sent with every request of the handshake era."""
+
+    async def send(self, outgoing: Outgoing) -> Json:
+        """Send a request and wait for its result."""
+        body = encode(request(outgoing.id, outgoing.method, outgoing.params))
+        try:
+            async with self._post(body, self._headers(outgoing)) as reply:
+                if outgoing.method == "initialize":
+                    self.session_id = reply.headers.get("mcp-session-id")
+                return await self._result(reply, outgoing)
+        except asyncio.CancelledError:
+            if not outgoing.stateless and outgoing.method != "initialize":
+                self._cancel_at_server(outgoing.id)
+            raise
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreachable(error) from error
+
+    async def notify(self, method: str, params: Json | None) -> None:
+        """Send a notification."""
+        await self._deliver(notification(method, params))
+
+    async def reply(self, request_id: RequestId, outcome: Json | RpcError) -> None:
+        """Answer a request of the server."""
+        if isinstance(outcome, RpcError):
+            await self._deliver(failure(request_id, outcome))
+        else:
+            await self._deliver(response(request_id, outcome))
+
+    async def close(self) -> None:
+        """Close the standing stream and tell the server that the session is over."""
+        tasks = [*self._courtesy, *([self._standing] if self._standing else [])]
+        for task in tasks:
+            task.cancel()
+        if self.session_id is not None:
+            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, UpstreamError):
+                async with asyncio.timeout(2):
+                    headers = {**self._headers(None), **await self._credentials()}
+                    async with self._client.delete(self._url, headers=headers):
+                        pass
+
+    def listen(self) -> None:
+        """Open the standing stream of the handshake era and keep it open."""
+        if self._standing is None or self._standing.done():
+            self._standing = asyncio.create_task(self._stand(), name=f"{self._name} events")
+
+    async def _credentials(self) -> Mapping[str, str]:
+        return await self._authorizer.headers(str(self._url))
+
+    def _headers(self, outgoing: Outgoing | None) -> dict[str, str]:
+        headers = dict(BASE_HEADERS)
+        if outgoing is not None and outgoing.stateless:
+            headers["mcp-protocol-version"] = str(meta_of(outgoing.params).get(META_VERSION, ""))
+            headers["mcp-method"] = outgoing.method
+            key = NAME_PARAMETER.get(outgoing.method)
+            if key and outgoing.params:
+                headers["mcp-name"] = encode_header(str(outgoing.params.get(key, "")))
+            headers.update(outgoing.headers)
+            return headers
+        if self.session_id is not None:
+            headers["mcp-session-id"] = self.session_id
+        if self.version is not None:
+            headers["mcp-protocol-version"] = self.version
+        return headers
+
+    @contextlib.asynccontextmanager
+    async def _post(
+        self, body: bytes, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Post a message, follow redirects within the origin, and answer challenges."""
+        redirects = refusals = 0
+        while True:
+            credentials = await self._credentials()
+            merged = {**headers, **credentials}
+            async with self._client.post(
+                self._url, data=body, headers=merged, allow_redirects=False
+            ) as reply:
+                if reply.status in (307, 308) and redirects < REDIRECT_LIMIT:
+                    redirects += 1
+                    self._url = self._redirected(reply)
+                    continue
+                if reply.status in (401, 403):
+                    refusals += 1
+                    challenge = Challenge(
+                        str(self._url), reply.status, dict(reply.headers), credentials, refusals
+                    )
+                    if await self._authorizer.challenged(challenge):
+                        continue
+                yield reply
+                return
+
+    def _redirected(self, reply: aiohttp.ClientResponse) -> URL:
+        target = self._url.join(URL(reply.headers.get("location", "")))
+        if target.origin() != self._url.origin():
+            raise UpstreamProtocolError(
+                f"Server {self._name!r} redirects to {target.origin()}, another site.",
+                upstream=self._name,
+                next_step="Put that URL into the configuration if it is the one you mean.",
+            )
+        return target
+
+    async def _deliver(self, message: Json) -> None:
+        """Post a message that has no answer."""
+        try:
+            async with self._post(encode(message), self._headers(None)) as reply:
+                if reply.status >= 400:
+                    log.debug("%s refused a message: HTTP %d", self._name, reply.status)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise self._unreachable(error) from error
+
+    async def _result(self, reply: aiohttp.ClientResponse, outgoing: Outgoing) -> Json:
+        if reply.status == 404 and self.session_id is not None and not outgoing.stateless:
+            raise SessionExpiredError(
+                f"Server {self._name!r} ended the session.", upstream=self._name
+            )
+        if reply.content_type == "text/event-stream" and reply.status == 200:
+            return await self._stream_result(reply, outgoing)
+        body = await self._read(reply)
+        try:
+            message = decode(body)
+        except RpcError:
+            message = None
+        if isinstance(message, dict) and ("result" in message or "error" in message):
+            return self._outcome(message)
+        raise self._odd_answer(reply, body)
+
+    def _outcome(self, message: Json) -> Json:
+        result = message.get("result")
+        if isinstance(result, dict):
+            return result
+        raise RpcError.from_wire(message.get("error"))
+
+    async def _read(self, reply: aiohttp.ClientResponse) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        async for chunk in reply.content.iter_any():
+            size += len(chunk)
+            if size > self._limit:
+                raise self._too_large()
+            parts.append(chunk)
+        return b"".join(parts)
+
+    async def _stream_result(self, reply: aiohttp.ClientResponse, outgoing: Outgoing) -> Json:
+        """Read a response stream up to its result; resume it where it breaks and can be resumed."""
+        place = _Place()
+        result = await self._scan(reply, outgoing, place)
+        attempts = 0
+        while result is None and place.id and not outgoing.stateless and attempts < RESUME_ATTEMPTS:
+            before = place.id
+            await asyncio.sleep(place.delay)
+            headers = {**self._headers(None), **await self._credentials()}
+            headers |= {"last-event-id": place.id, "accept": "text/event-stream"}
+            async with self._client.get(self._url, headers=headers) as resumed:
+                if resumed.status == 200:
+                    result = await self._scan(resumed, outgoing, place)
+            attempts = attempts + 1 if place.id == before else 0
+        if result is None:
+            raise UpstreamUnavailableError(
+                f"Server {self._name!r} closed the stream before it answered.", upstream=self._name
+            )
+        return result
+
+    async def _scan(
+        self, reply: aiohttp.ClientResponse, outgoing: Outgoing, place: "_Place"
+    ) -> Json | None:
+        """Read one stream; return the result, or None where the stream ended before it."""
+        try:
+            async for event in self._events(reply):
+                place.pass_by(event)
+                result = self._take(event, outgoing.id)
+                if result is not None:
+                    return result
+        except aiohttp.ClientError as error:
+            log.debug("%s: a response stream broke: %s", self._name, error)
+        return None
+
+    async def _events(self, reply: aiohttp.ClientResponse) -> AsyncIterator[ServerEvent]:
+        parser = EventParser(self._limit)
+        async for chunk in reply.content.iter_any():
+            try:
+                for event in parser.feed(chunk):
+                    yield event
+            except ValueError as error:
+                raise self._too_large() from error
+
+    def _take(self, event: ServerEvent, request_id: RequestId | None) -> Json | None:
+        """Hand on what the server says; return the result once it is the answer to the request."""
+        if not event.data or event.event != "message":
+            return None
+        message = decode(event.data)
+        if not isinstance(message, dict):
+            return None
+        body: Json = message
+        if "method" in body:
+            self._on_message(body, request_id)
+        elif request_id is not None and ("result" in body or "error" in body):
+            return self._outcome(body)
+        return None
+
+    async def _stand(self) -> None:
+        """Keep the standing stream open: the server's unsolicited messages come on it."""
+        place, wait = _Place(), RECONNECT_DELAY
+        while True:
+            try:
+                headers = {**self._headers(None), **await self._credentials()}
+                headers["accept"] = "text/event-stream"
+                if place.id:
+                    headers["last-event-id"] = place.id
+                timeout = aiohttp.ClientTimeout(total=None, sock_read=None)
+                async with self._client.get(self._url, headers=headers, timeout=timeout) as reply:
+                    if reply.status in (400, 404, 405, 501):
+                        return
+                    reply.raise_for_status()
+                    async for event in self._events(reply):
+                        place.pass_by(event)
+                        wait = place.delay
+                        self._take(event, None)
+            except (aiohttp.ClientError, OSError, TimeoutError, RpcError, UpstreamError) as error:
+                log.debug("%s: the standing stream broke: %s", self._name, error)
+                wait = min(wait * 2, RECONNECT_LIMIT)
+            await asyncio.sleep(wait)
+
+    def _cancel_at_server(self, request_id: RequestId) -> None:
+        async def cancel() -> None:
+            params = {"requestId": request_id, "reason": "The client cancelled the request."}
+            with contextlib.suppress(UpstreamError):
+                await self.notify("notifications/cancelled", params)
+
+        task = asyncio.create_task(cancel())
+        self._courtesy.add(task)
+        task.add_done_callback(self._courtesy.discard)
+
+    def _unreachable(self, error: Exception) -> UpstreamUnavailableError:
+        return UpstreamUnavailableError(
+            f"Server {self._name!r} at {self._url.origin()} cannot be reached: "
+            f"{error or type(error).__name__}.",
+            upstream=self._name,
+            next_step="Is it running, and is the URL right? `host doctor` tries it.",
+        )
+
+    def _too_large(self) -> UpstreamProtocolError:
+        return UpstreamProtocolError(
+            f"Server {self._name!r} answered with more than {self._limit:,} bytes.",
+            upstream=self._name,
+            next_step="Raise max_result_bytes for this server, or ask it for less.",
+        )
+
+    def _odd_answer(self, reply: aiohttp.ClientResponse, body: bytes) -> UpstreamError:
+        if reply.status in (401, 403):
+            return UpstreamUnavailableError(
+                f"Server {self._name!r} refused the credentials (HTTP {reply.status}).",
+                upstream=self._name,
+                next_step=f"Run `host servers login {self._name}`, or correct its `auth`.",
+            )
+        return UpstreamProtocolError(
+            f"Server {self._name!r} answered HTTP {reply.status} ({reply.content_type}) "
+            f"with something that is not MCP: {body[:120]!r}.",
+            upstream=self._name,
+            next_step="Is the URL the MCP endpoint itself, path included?",
+        )
+
+
+def encode_header(value: str) -> str:
+    """Return a header value in the stateless era's encoding: base64 where plain ASCII will not do."""
+    from mcp.shared.inbound import encode_header_value  # noqa: PLC0415 - keeps `import host.gateway` light
+
+    return encode_header_value(value)

@@ -1,0 +1,234 @@
+"""The daemon's side of the keeper, the process that starts tool servers and outlives no daemon."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from host.domain.errors import UpstreamUnavailableError
+from host.domain.names import nearest_names
+
+SCRIPT = Path(__file__).with_name("keeper_process.py")
+
+
+@dataclass(slots=True)
+class Child:
+    """A running tool server.
+
+    Attributes:
+        pid: Its process id, also the id of its process group.
+        exited: Done with the exit status (negative: the signal) once it has ended.
+    """
+
+    pid: int
+    stdin: asyncio.StreamWriter
+    stdout: asyncio.StreamReader
+    stderr: asyncio.StreamReader
+    exited: asyncio.Future[int]
+
+
+@dataclass(slots=True)
+class _Ends:
+    """The daemon's and the child's ends of the three standard pipes."""
+
+    own: list[int] = field(default_factory=list[int])
+    child: list[int] = field(default_factory=list[int])
+
+    @classmethod
+    def make(cls) -> "_Ends":
+        (in_read, in_write), (out_read, out_write), (err_read, err_write) = (
+            os.pipe(),
+            os.pipe(),
+            os.pipe(),
+        )
+        return cls([in_write, out_read, err_read], [in_read, out_write, err_write])
+
+
+class Keeper:
+    """Starts children through the keeper process, which is started with the first of them."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._next_id = 0
+        self._starting: dict[int, asyncio.Future[int]] = {}
+        self._children: dict[int, asyncio.Future[int]] = {}
+        self._early_exits: dict[int, int] = {}
+        self._buffer = b""
+
+    async def start(
+        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None = None
+    ) -> Child:
+        """Start a server.
+
+        Args:
+            name: The server's name, for messages.
+            argv: The command and its arguments; never a shell string.
+            env: Its whole environment.
+            cwd: Its working folder; None is the daemon's.
+
+        Raises:
+            UpstreamUnavailableError: The command cannot be executed.
+        """
+        control = self._connect()
+        ends = _Ends.make()
+        self._next_id += 1
+        request_id = self._next_id
+        started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._starting[request_id] = started
+        message = {"id": request_id, "argv": list(argv), "env": dict(env), "cwd": cwd}
+        try:
+            line = json.dumps(message).encode() + b"\n"
+            sent = socket.send_fds(control, [line], ends.child)
+            if sent < len(line):
+                control.sendall(line[sent:])
+            pid = await started
+        except OSError as error:
+            for descriptor in ends.own:
+                os.close(descriptor)
+            raise _cannot_start(name, argv, cwd, error) from error
+        finally:
+            self._starting.pop(request_id, None)
+            for descriptor in ends.child:
+                os.close(descriptor)
+        exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if pid in self._early_exits:
+            exited.set_result(self._early_exits.pop(pid))
+        else:
+            self._children[pid] = exited
+        return await _open_streams(pid, ends.own, exited)
+
+    async def stop(self, child: Child, *, grace: float = 2.0) -> None:
+        """End a child: close its input, then SIGTERM, then SIGKILL, each after `grace` seconds."""
+        child.stdin.close()
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            if number is not None:
+                self.signal(child, number)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(child.exited), grace)
+                return
+
+    def signal(self, child: Child, number: int) -> None:
+        """Signal a child and everything that it started."""
+        if self._socket is not None and not child.exited.done():
+            message = {"kill": child.pid, "signal": int(number)}
+            with contextlib.suppress(OSError):
+                self._socket.sendall(json.dumps(message).encode() + b"\n")
+
+    def close(self) -> None:
+        """End the keeper, and with it every child."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def _connect(self) -> socket.socket:
+        if self._socket is not None:
+            return self._socket
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own script, a fixed argument list
+                [sys.executable, "-I", "-S", str(SCRIPT), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._receive)
+        self._socket = ours
+        return ours
+
+    def _receive(self) -> None:
+        assert self._socket is not None  # noqa: S101 - the reader is removed with the socket
+        try:
+            data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lose()
+            return
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._handle(json.loads(line))
+
+    def _handle(self, answer: dict[str, Any]) -> None:
+        if "exit" in answer:
+            future = self._children.pop(answer["exit"], None)
+            if future is None:
+                self._early_exits[answer["exit"]] = answer["status"]
+            elif not future.done():
+                future.set_result(answer["status"])
+            return
+        started = self._starting.get(answer["id"])
+        if started is None or started.done():
+            return
+        if "pid" in answer:
+            started.set_result(answer["pid"])
+        else:
+            started.set_exception(OSError(answer["errno"], answer["error"]))
+
+    def _lose(self) -> None:
+        """The keeper was killed: its children died with it; the next start makes a new one."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            self._process.poll()
+            self._process = None
+        for started in self._starting.values():
+            if not started.done():
+                started.set_exception(OSError(0, "the keeper process was killed"))
+        for exited in self._children.values():
+            if not exited.done():
+                exited.set_result(-signal.SIGKILL)
+        self._children.clear()
+
+
+async def _open_streams(pid: int, own: list[int], exited: asyncio.Future[int]) -> Child:
+    loop = asyncio.get_running_loop()
+    stdin_fd, stdout_fd, stderr_fd = own
+    transport, protocol = await loop.connect_write_pipe(
+        lambda: asyncio.streams.FlowControlMixin(loop=loop), os.fdopen(stdin_fd, "wb", 0)
+    )
+    stdin = asyncio.StreamWriter(transport, protocol, None, loop)
+    readers: list[asyncio.StreamReader] = []
+    for descriptor in (stdout_fd, stderr_fd):
+        reader = asyncio.StreamReader(limit=1 << 18)
+        await loop.connect_read_pipe(
+            lambda reader=reader: asyncio.StreamReaderProtocol(reader),
+            os.fdopen(descriptor, "rb", 0),
+        )
+        readers.append(reader)
+    return Child(pid, stdin, readers[0], readers[1], exited)
+
+
+def _cannot_start(
+    name: str, argv: Sequence[str], cwd: str | None, error: OSError
+) -> UpstreamUnavailableError:
+    command = argv[0]
+    if cwd is not None and not Path(cwd).is_dir():
+        next_step = f"Its working folder {cwd} does not exist; create it or change `cwd`."
+    elif error.errno == 2 and "/" not in command:
+        near = nearest_names(command, ["npx", "node", "uvx", "python", "python3", "docker", "deno"])
+        hint = f" Did you mean {near[0]}?" if near and near[0] != command else ""
+        next_step = f"{command!r} is not on PATH.{hint} Install it, or give its full path."
+    else:
+        next_step = "Run the command yourself to see what it says."
+    return UpstreamUnavailableError(
+        f"Server {name!r} could not be started: {command}: {error.strerror}.",
+        upstream=name,
+        next_step=next_step,
+    )

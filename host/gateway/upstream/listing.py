@@ -1,0 +1,156 @@
+"""What one server offers, read once and kept until it says that it changed."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from host.domain.errors import UpstreamProtocolError
+from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError
+from host.domain.protocol import LIST_METHODS
+from host.gateway.upstream.connection import Connection
+
+log = logging.getLogger(__name__)
+
+PAGE_LIMIT = 1000
+"""Pages that a listing may have before the server is taken for one that pages in circles."""
+
+CAPABILITY = {
+    "tools/list": "tools",
+    "resources/list": "resources",
+    "resources/templates/list": "resources",
+    "prompts/list": "prompts",
+}
+KEY = {
+    "tools/list": "name",
+    "resources/list": "uri",
+    "resources/templates/list": "uriTemplate",
+    "prompts/list": "name",
+}
+"""List method → the member that names an entry."""
+
+CHANGES = {
+    "notifications/tools/list_changed": ("tools/list",),
+    "notifications/prompts/list_changed": ("prompts/list",),
+    "notifications/resources/list_changed": ("resources/list", "resources/templates/list"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A server's complete answer to one list method.
+
+    Attributes:
+        entries: Its tools, resources, templates or prompts, verbatim, by name.
+        extra: What else the first page said (`ttlMs`, `cacheScope`, `_meta`).
+        read_at: When it was read, on the monotonic clock.
+    """
+
+    entries: dict[str, Json] = field(default_factory=dict[str, Json])
+    extra: Json = field(default_factory=dict[str, Any])
+    read_at: float = 0.0
+    memo: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What was derived from it, for as long as it lives."""
+
+    def is_fresh(self) -> bool:
+        """Whether the server's own time to live has not run out; one that names none has none."""
+        ttl = self.extra.get("ttlMs")
+        if not isinstance(ttl, int | float):
+            return True
+        return time.monotonic() < self.read_at + ttl / 1000
+
+
+class Listings:
+    """The listings of one connection, each read at most once at a time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._known: dict[str, Listing] = {}
+        self._reading: dict[str, asyncio.Task[Listing]] = {}
+
+    async def get(self, method: str, *, fresh: bool = False) -> Listing:
+        """Return a listing.
+
+        Args:
+            method: A list method.
+            fresh: Read it again if the server's time to live has run out.
+
+        Raises:
+            RpcError: The server refused.
+            UpstreamError: It could not be reached.
+        """
+        known = self._known.get(method)
+        if known is not None and (not fresh or known.is_fresh()):
+            return known
+        task = self._reading.get(method)
+        if task is None:
+            task = asyncio.create_task(self._read(method), name=f"{self._connection.name} {method}")
+            self._reading[method] = task
+            task.add_done_callback(lambda done: self._forget(method, done))
+        return await asyncio.shield(task)
+
+    def known(self, method: str) -> Listing | None:
+        """Return a listing that has been read, however old."""
+        return self._known.get(method)
+
+    def drop(self, method: str) -> None:
+        """Forget a listing, and do not keep one that is being read now."""
+        self._known.pop(method, None)
+        self._reading.pop(method, None)
+
+    def _forget(self, method: str, task: asyncio.Task[Listing]) -> None:
+        if self._reading.get(method) is task:
+            del self._reading[method]
+            if not task.cancelled() and task.exception() is None:
+                self._known[method] = task.result()
+        elif not task.cancelled():
+            task.exception()
+
+    async def _read(self, method: str) -> Listing:
+        if CAPABILITY[method] not in self._connection.capabilities:
+            return Listing(read_at=time.monotonic())
+        entries: dict[str, Json] = {}
+        extra: Json = {}
+        cursors: set[str] = set()
+        params: Json | None = None
+        started = time.monotonic()
+        for page in range(PAGE_LIMIT):
+            try:
+                result = await self._connection.request(method, params)
+            except RpcError as error:
+                if error.code == METHOD_NOT_FOUND:
+                    break
+                raise
+            self._collect(method, result, entries)
+            if page == 0:
+                member = LIST_METHODS[method]
+                extra = {k: v for k, v in result.items() if k not in (member, "nextCursor")}
+            cursor = result.get("nextCursor")
+            if not isinstance(cursor, str):
+                break
+            if cursor in cursors:
+                raise UpstreamProtocolError(
+                    f"Server {self._connection.name!r} pages {method} in circles.",
+                    upstream=self._connection.name,
+                )
+            cursors.add(cursor)
+            params = {"cursor": cursor}
+        return Listing(entries, extra, started)
+
+    def _collect(self, method: str, result: Json, entries: dict[str, Json]) -> None:
+        """Keep the usable entries of a page: one bad entry must not cost the others."""
+        key = KEY[method]
+        found: Any = result.get(LIST_METHODS[method])
+        for entry in found if isinstance(found, list) else []:
+            name = entry.get(key) if isinstance(entry, dict) else None
+            if isinstance(name, str):
+                entries.setdefault(name, entry)
+            else:
+                log.warning(
+                    "%s: an entry of %s has no %s: %.100r",
+                    self._connection.name,
+                    method,
+                    key,
+                    entry,
+                )

@@ -1,0 +1,383 @@
+"""One configured tool server: opens its connections when they are needed and shares them safely."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+
+from host.config.servers import ServerConfig
+from host.domain.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
+from host.domain.jsonrpc import Json, RequestId
+from host.gateway.exchange import Exchange, Session
+from host.gateway.oauth.authorizer import Authorizer
+from host.gateway.upstream.channel import Channel
+from host.gateway.upstream.connection import HOST_INFO, Connection, OnNotice
+from host.gateway.upstream.duplex import DuplexChannel
+from host.gateway.upstream.http import HttpChannel
+from host.gateway.upstream.keeper import Child, Keeper
+from host.gateway.upstream.legacy_sse import LegacySseChannel
+from host.gateway.upstream.listing import Listings
+from host.gateway.upstream.subscriptions import LinkSubscriptions
+
+log = logging.getLogger(__name__)
+
+State = Literal["idle", "starting", "ready", "failed", "disabled"]
+Key = tuple[str, ...]
+"""What a connection is shared by: era, and where it matters capabilities, user, client session."""
+
+FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
+"""Seconds before a server that failed is tried again: the first time, and at most."""
+KEPT_VARIABLES = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+)
+"""What a child inherits of the environment; everything else it needs is in its `env`."""
+WINDOWS_VARIABLES = ("SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "TEMP", "PATHEXT")
+STDERR_LINES = 50
+"""Last lines of a child's standard error that are kept for messages."""
+RELEVANT_CAPABILITIES = ("elicitation", "sampling", "roots", "tasks", "extensions", "experimental")
+"""Client capabilities that a server can act on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every server needs of the daemon.
+
+    Attributes:
+        keeper: Starts children.
+        client: The HTTP connection pool.
+        on_notice: Receives notifications that belong to no request.
+        make_authorizer: Returns the credentials of a server.
+        log_folder: Where children's standard error goes; None keeps only the last lines.
+    """
+
+    keeper: Keeper
+    client: aiohttp.ClientSession
+    on_notice: OnNotice
+    make_authorizer: Callable[[str, ServerConfig], Authorizer]
+    log_folder: Path | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Link:
+    """A connection with what belongs to it."""
+
+    connection: Connection
+    listings: Listings
+    subscriptions: LinkSubscriptions
+    child: Child | None = None
+    tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
+    session_id: str | None = None
+    """The client session it is private to."""
+
+
+class UpstreamServer:
+    """One entry of `servers:`.
+
+    Args:
+        name: Its name.
+        config: Its configuration.
+        surroundings: What the daemon provides.
+    """
+
+    def __init__(self, name: str, config: ServerConfig, surroundings: Surroundings) -> None:
+        self.name = name
+        self.config = config
+        self._around = surroundings
+        self._links: dict[Key, Link] = {}
+        self._opening: dict[Key, asyncio.Task[Link]] = {}
+        self._eras: dict[bool, bool] = {}
+        self._failures = 0
+        self._failed_at = 0.0
+        self.talks_back = False
+        """Whether it was ever seen to ask something of a client."""
+        self.last_error: UpstreamError | None = None
+        self.last_latency: float | None = None
+        """Seconds that opening the last connection took."""
+        self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        if config.protocol != "auto":
+            self._eras = {
+                True: config.protocol == "stateless",
+                False: config.protocol == "handshake",
+            }
+
+    @property
+    def state(self) -> State:
+        """How it is doing."""
+        if not self.config.enabled:
+            return "disabled"
+        if any(not link.connection.closed for link in self._links.values()):
+            return "ready"
+        if self._opening:
+            return "starting"
+        return "failed" if self.last_error is not None else "idle"
+
+    @property
+    def links(self) -> list[Link]:
+        """The open connections."""
+        return [link for link in self._links.values() if not link.connection.closed]
+
+    async def link(self, exchange: Exchange) -> Link:
+        """Return the connection that serves a request, opening it if need be.
+
+        Raises:
+            UpstreamError: It could not be opened; a server that failed just now is not tried again
+                before its delay is over.
+        """
+        wanted = exchange.stateless
+        era = wanted if self._eras.get(wanted, True) else not wanted
+        key = self._key(exchange, stateless=era)
+        link = self._links.get(key)
+        if link is None or link.connection.closed:
+            link = await self._open_once(key, exchange, stateless=era)
+            if link.connection.stateless is not era:
+                return await self.link(exchange)
+        link.connection.users[exchange.session.id] = exchange.session
+        return link
+
+    async def release(self, session: Session) -> None:
+        """Forget a client session and close what was private to it."""
+        for key, link in list(self._links.items()):
+            link.connection.users.pop(session.id, None)
+            if link.session_id == session.id:
+                await self._close_link(key, link)
+
+    async def restart(self) -> None:
+        """Close every connection; the next request opens anew, without waiting for a delay."""
+        await self.close()
+        self._failures = 0
+        self.last_error = None
+        if self.config.protocol == "auto":
+            self._eras.clear()
+
+    async def close(self) -> None:
+        """Close every connection and end every child."""
+        for task in list(self._opening.values()):
+            task.cancel()
+        async with asyncio.TaskGroup() as group:
+            for key, link in list(self._links.items()):
+                group.create_task(self._close_link(key, link))
+
+    def _key(self, exchange: Exchange, *, stateless: bool) -> Key:
+        """Return what the connection for a request is shared by."""
+        config = self.config
+        private = ("session", exchange.session.id)
+        if config.shared is False:
+            return (*private, "stateless" if stateless else "handshake")
+        if stateless:
+            return ("stateless", "" if config.shared is True else exchange.session.principal.user)
+        if config.shared is True:
+            return ("handshake",)
+        declared = json.dumps(self._declared(exchange), sort_keys=True)
+        if config.kind in ("stdio", "sse") and self.talks_back:
+            return (*private, "handshake", declared)
+        if config.kind == "bundled":
+            return ("handshake", "")
+        return ("handshake", declared, exchange.session.principal.user)
+
+    def _declared(self, exchange: Exchange) -> Json:
+        """Return the client capabilities to declare in a handshake."""
+        if self.config.shared is True or self.config.kind == "bundled":
+            return {}
+        if self.config.shared is False or self.config.kind == "http":
+            return exchange.capabilities
+        return {k: v for k, v in exchange.capabilities.items() if k in RELEVANT_CAPABILITIES}
+
+    async def _open_once(self, key: Key, exchange: Exchange, *, stateless: bool) -> Link:
+        task = self._opening.get(key)
+        if task is None:
+            self._check_delay()
+            task = asyncio.create_task(
+                self._open(key, exchange, stateless=stateless), name=f"open {self.name}"
+            )
+            self._opening[key] = task
+            task.add_done_callback(lambda done: self._settle(key, done))
+        return await asyncio.shield(task)
+
+    def _settle(self, key: Key, task: asyncio.Task[Link]) -> None:
+        if self._opening.get(key) is task:
+            del self._opening[key]
+        if not task.cancelled():
+            task.exception()
+
+    def _check_delay(self) -> None:
+        if self.last_error is None or not self._failures:
+            return
+        delay = min(FIRST_DELAY * 2 ** (self._failures - 1), LONGEST_DELAY)
+        left = self._failed_at + delay - time.monotonic()
+        if left > 0:
+            raise UpstreamUnavailableError(
+                f"{self.last_error.message} It is tried again in {left:.0f} s.",
+                upstream=self.name,
+                next_step=self.last_error.next_step
+                or f"`host servers restart {self.name}` tries at once.",
+            )
+
+    async def _open(self, key: Key, exchange: Exchange, *, stateless: bool) -> Link:
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self.config.connect_timeout):
+                link = await self._connect(exchange, stateless=stateless)
+        except TimeoutError as error:
+            raise self._failed(self._too_slow()) from error
+        except UpstreamError as error:
+            raise self._failed(error) from error
+        self.last_latency = time.monotonic() - started
+        self.last_error, self._failures = None, 0
+        actual = link.connection.stateless
+        self._eras[actual] = True
+        if actual is not stateless:
+            self._eras[stateless] = False
+            key = self._key(exchange, stateless=actual)
+        if key[0] == "session":
+            link.session_id = exchange.session.id
+        self._links[key] = link
+        return link
+
+    def _failed(self, error: UpstreamError) -> UpstreamError:
+        self.last_error = error
+        self._failures += 1
+        self._failed_at = time.monotonic()
+        log.warning("%s", error)
+        return error
+
+    def _too_slow(self) -> UpstreamTimeoutError:
+        said = f" Its last words: {self.stderr[-1]}" if self.stderr else ""
+        return UpstreamTimeoutError(
+            f"Server {self.name!r} was not ready within {self.config.connect_timeout:g} s.{said}",
+            upstream=self.name,
+            next_step="Raise `connect_timeout` if it has to download something first.",
+        )
+
+    async def _connect(self, exchange: Exchange, *, stateless: bool) -> Link:
+        holder: list[Connection] = []
+
+        def on_message(message: Json, origin: RequestId | None) -> None:
+            holder[0].receive(message, origin)
+
+        channel, child, tasks = await self._open_channel(on_message)
+        connection = Connection(
+            self.name,
+            channel,
+            timeout=self.config.timeout,
+            on_notice=self._around.on_notice,
+            declared=self._declared(exchange),
+            client_info=HOST_INFO,
+            on_question=self._note_question,
+        )
+        holder.append(connection)
+        link = Link(connection, Listings(connection), LinkSubscriptions(connection), child, tasks)
+        if child is not None:
+            child.exited.add_done_callback(lambda done: self._note_exit(connection, done.result()))
+        try:
+            await connection.negotiate(stateless=stateless, both=self.config.protocol == "auto")
+        except BaseException:
+            await self._end(link)
+            raise
+        if connection.stateless:
+            link.subscriptions.listen()
+        return link
+
+    async def _open_channel(
+        self, on_message: Callable[[Json, RequestId | None], None]
+    ) -> tuple[Channel, Child | None, list[asyncio.Task[None]]]:
+        limit = self.config.max_result_bytes
+        if self.config.url is None:
+            argv, env = self._command()
+            cwd = str(Path(self.config.cwd).expanduser()) if self.config.cwd else None
+            child = await self._around.keeper.start(self.name, argv, env=env, cwd=cwd)
+            duplex = DuplexChannel(
+                self.name, child.stdout, child.stdin, on_message=on_message, limit=limit
+            )
+            tasks = [
+                asyncio.create_task(duplex.run(), name=f"{self.name} output"),
+                asyncio.create_task(self._read_stderr(child), name=f"{self.name} errors"),
+            ]
+            return duplex, child, tasks
+        kind = LegacySseChannel if self.config.kind == "sse" else HttpChannel
+        channel = kind(
+            self.name,
+            str(self.config.url),
+            client=self._around.client,
+            authorizer=self._around.make_authorizer(self.name, self.config),
+            on_message=on_message,
+            limit=limit,
+        )
+        if isinstance(channel, LegacySseChannel):
+            await channel.open()
+        return channel, None, []
+
+    def _command(self) -> tuple[list[str], dict[str, str]]:
+        """Return the argument list and the whole environment of the child."""
+        kept = KEPT_VARIABLES + (WINDOWS_VARIABLES if sys.platform == "win32" else ())
+        env = {name: os.environ[name] for name in kept if name in os.environ}
+        if self.config.bundled is not None:
+            env["HOST_SERVER_SETTINGS"] = json.dumps(self.config.settings)
+            env["PYTHONPATH"] = str(Path(__file__).parents[3])
+            return [sys.executable, "-m", f"servers.{self.config.bundled}"], env
+        env |= self.config.plain_env()
+        return [str(self.config.command), *self.config.args], env
+
+    async def _read_stderr(self, child: Child) -> None:
+        """Keep the last lines that a child writes to standard error, and write them to its log."""
+        folder = self._around.log_folder
+        with contextlib.ExitStack() as stack:
+            file = None
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                file = stack.enter_context((folder / f"{self.name}.log").open("ab", buffering=0))
+            while chunk := await child.stderr.read(1 << 16):
+                self.stderr.extend(chunk.decode("utf-8", "replace").splitlines())
+                if file is not None:
+                    file.write(chunk)
+
+    def _note_question(self) -> None:
+        if not self.talks_back and self.config.shared == "auto":
+            self.talks_back = True
+            log.info("%s asks its clients questions: each client gets its own session", self.name)
+
+    def _note_exit(self, connection: Connection, status: int) -> None:
+        """A child ended: the next request starts a new one, after a delay if it keeps ending."""
+        if connection.closed:
+            return
+        connection.closed = True
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        said = f" Its last words: {self.stderr[-1]}" if self.stderr else ""
+        self._failed(
+            UpstreamUnavailableError(
+                f"Server {self.name!r} ended with {how}.{said}", upstream=self.name
+            )
+        )
+
+    async def _close_link(self, key: Key, link: Link) -> None:
+        if self._links.get(key) is link:
+            del self._links[key]
+        await self._end(link)
+
+    async def _end(self, link: Link) -> None:
+        link.connection.closed = True
+        link.subscriptions.close()
+        with contextlib.suppress(UpstreamError, OSError):
+            await link.connection.close()
+        if link.child is not None:
+            await self._around.keeper.stop(link.child)
+        for task in link.tasks:
+            task.cancel()

@@ -1,0 +1,1 @@
+"""Who acts: bearer tokens, roles and what a credential is good for."""

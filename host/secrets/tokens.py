@@ -1,0 +1,267 @@
+"""The OAuth tokens of upstreams: in the system's keyring, or in a file only its owner can read."""
+
+import contextlib
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import anyio.to_thread
+import keyring
+import keyring.backend
+import keyring.errors
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_serializer
+from typing_extensions import override
+
+from host.config.oauth import AuthMethod
+from host.secrets.lock import process_lock
+
+SERVICE = "mcp-agent-host"
+"""Name under which entries appear in the system's keyring."""
+KEYRING_SECONDS = 10.0
+"""How long a keyring may take; one that waits for somebody to unlock it counts as not there."""
+
+
+class _Sealed(BaseModel):
+    """A stored model: its secrets show in storage (context `reveal`) and nowhere else."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    @field_serializer("*", when_used="json", check_fields=False)
+    def _reveal(self, value: object) -> object:
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+class ClientRecord(_Sealed):
+    """How the host is known at one authorization server; never shown to another one."""
+
+    client_id: str
+    client_secret: SecretStr | None = None
+    auth_method: AuthMethod = "none"
+    source: str = "configured"
+    """`configured`, `document` or `registered`."""
+    redirect_uri: str | None = None
+    """Where a registered client may be sent back to."""
+
+
+class TokenRecord(_Sealed):
+    """What the host holds for one upstream, bound to the issuer that gave it."""
+
+    resource: str
+    issuer: str
+    token_endpoint: str
+    revocation_endpoint: str | None = None
+    client: ClientRecord
+    access_token: SecretStr | None = None
+    refresh_token: SecretStr | None = None
+    expires_at: float | None = None
+    """Unix time; None means unknown."""
+    scopes: tuple[str, ...] = ()
+    """What was granted, or asked for where the answer did not say."""
+    wanted: tuple[str, ...] = ()
+    """What the next login has to ask for besides."""
+
+
+class TokenVault(Protocol):
+    """Keeps one text under a key; `FileVault` and `KeyringVault` do."""
+
+    def load(self, key: str) -> str | None:
+        """Return the text, None if there is none."""
+        ...
+
+    def save(self, key: str, text: str) -> bool:
+        """Keep the text; False if this vault cannot."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Forget the text, if there is one."""
+        ...
+
+
+class FileVault(TokenVault):
+    """One file a key, mode 0600 in a folder of mode 0700, replaced as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.json"
+
+    @override
+    def load(self, key: str) -> str | None:
+        """Return the text, None if there is no file or it cannot be read."""
+        try:
+            return self._path(key).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    @override
+    def save(self, key: str, text: str) -> bool:
+        """Write the text, so that a reader sees the old or the new one."""
+        make_private(self.folder)
+        handle, name = tempfile.mkstemp(dir=self.folder, prefix=f".{key}.")  # made with mode 0600
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).replace(self._path(key))
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return True
+
+    @override
+    def delete(self, key: str) -> None:
+        """Remove the file."""
+        self._path(key).unlink(missing_ok=True)
+
+
+class KeyringVault(TokenVault):
+    """Entries of the system's keyring."""
+
+    def __init__(self, backend: keyring.backend.KeyringBackend) -> None:
+        self._backend = backend
+
+    @classmethod
+    def of_system(cls) -> "KeyringVault | None":
+        """Return the system's keyring; None where there is none, or only one in plain text."""
+        backend = keyring.get_keyring()
+        kind = type(backend).__module__
+        unsafe = kind.startswith(("keyring.backends.fail", "keyring.backends.null", "keyrings.alt"))
+        return None if unsafe or backend.priority < 1 else cls(backend)
+
+    @override
+    def load(self, key: str) -> str | None:
+        """Return the entry, None if there is none or the keyring is locked."""
+        try:
+            return self._backend.get_password(SERVICE, key)
+        except keyring.errors.KeyringError:
+            return None
+
+    @override
+    def save(self, key: str, text: str) -> bool:
+        """Write the entry; False where it is locked, or the text too long for it."""
+        try:
+            self._backend.set_password(SERVICE, key, text)  # pyright: ignore[reportUnknownMemberType]
+        except (keyring.errors.KeyringError, OSError):
+            return False
+        return True
+
+    @override
+    def delete(self, key: str) -> None:
+        """Remove the entry."""
+        with contextlib.suppress(keyring.errors.KeyringError):
+            self._backend.delete_password(SERVICE, key)
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner can enter."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.name == "posix":
+        folder.chmod(0o700)
+
+
+class TokenStore:
+    """The records of all upstreams, shared by the processes of one user.
+
+    Args:
+        folder: Where locks, change marks and, without a keyring, the records themselves are.
+        keyring_vault: The keyring; None keeps everything in files.
+    """
+
+    def __init__(self, folder: Path, *, keyring_vault: TokenVault | None = None) -> None:
+        self._folder = folder
+        self._files = FileVault(folder)
+        self._keyring = keyring_vault
+
+    @classmethod
+    def of_user(cls, folder: Path) -> "TokenStore":
+        """Return the store with the system's keyring, where there is a real one."""
+        return cls(folder, keyring_vault=KeyringVault.of_system())
+
+    @override
+    def __str__(self) -> str:
+        if self._keyring is not None:
+            return "the system's keyring"
+        return f"{self._folder}, which only you can read"
+
+    @staticmethod
+    def key(server: str, resource: str) -> str:
+        """Return the key of one upstream: its name and address, so that neither can be swapped."""
+        name = re.sub(r"[^A-Za-z0-9_-]", "_", server)[:40]
+        return f"{name}-{hashlib.sha256(f'{server} {resource}'.encode()).hexdigest()[:24]}"
+
+    @contextlib.asynccontextmanager
+    async def locked(self, key: str) -> AsyncGenerator[None]:
+        """Hold one record against changes by other tasks and processes."""
+        make_private(self._folder)
+        async with process_lock(self._folder / f"{key}.lock"):
+            yield
+
+    def mark(self, key: str) -> int:
+        """Return a number that differs after each change, by whichever process; 0 if none yet."""
+        try:
+            return (self._folder / f"{key}.mark").stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    async def load(self, key: str) -> TokenRecord | None:
+        """Return a record; None if there is none, or none that can be read."""
+        text = await self._load(key)
+        try:
+            return TokenRecord.model_validate_json(text) if text else None
+        except ValidationError:
+            return None  # of another version: as good as absent, and never shown
+
+    async def _load(self, key: str) -> str | None:
+        # The file first: it is only there where the keyring did not take the record.
+        text = self._files.load(key)
+        if text is not None or self._keyring is None:
+            return text
+        found: list[str | None] = [None]
+        vault = self._keyring
+        with anyio.move_on_after(KEYRING_SECONDS):
+            found[0] = await anyio.to_thread.run_sync(vault.load, key, abandon_on_cancel=True)
+        return found[0]
+
+    async def save(self, key: str, record: TokenRecord) -> str:
+        """Keep a record.
+
+        Returns:
+            Where: `keyring` or `file`.
+        """
+        text = record.model_dump_json()
+        vault, saved = self._keyring, False
+        if vault is not None:
+            with anyio.move_on_after(KEYRING_SECONDS):
+                saved = await anyio.to_thread.run_sync(
+                    vault.save, key, text, abandon_on_cancel=True
+                )
+        if saved:
+            self._files.delete(key)
+        else:
+            self._files.save(key, text)
+        self._touch(key)
+        return "keyring" if saved else "file"
+
+    async def delete(self, key: str) -> None:
+        """Forget a record, wherever it is."""
+        self._files.delete(key)
+        if self._keyring is not None:
+            vault = self._keyring
+            with anyio.move_on_after(KEYRING_SECONDS):
+                await anyio.to_thread.run_sync(vault.delete, key, abandon_on_cancel=True)
+        self._touch(key)
+
+    def _touch(self, key: str) -> None:
+        make_private(self._folder)
+        path = self._folder / f"{key}.mark"
+        before = self.mark(key)
+        path.touch(mode=0o600)
+        if path.stat().st_mtime_ns <= before:  # a coarse clock: two changes within one tick
+            os.utime(path, ns=(before + 1, before + 1))
