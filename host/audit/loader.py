@@ -39,6 +39,9 @@ COLUMNS = {
 }
 """The columns of `host.audit_entries`; all but the first four repeat what the line says."""
 
+LOADER_LOCK = "loader.lock"
+"""Held by the process that loads, and by one that must see journals and store as one."""
+
 _NAMES = ", ".join(COLUMNS)
 _STAGE = (
     "create temporary table if not exists audit_stage ("
@@ -105,7 +108,7 @@ class JournalLoader:
         self.folder = folder
         self._store = store
         self._interval = interval
-        self._lock = FileLock(folder / "loader.lock")
+        self._lock = FileLock(folder / LOADER_LOCK)
 
     async def run(self) -> None:
         """Load for ever; a store that is away is waited for, and the journal keeps what comes."""

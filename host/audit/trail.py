@@ -97,9 +97,7 @@ class Trail:
 
     def _waiting(self) -> list[Call]:
         """Return the calls in the journals."""
-        living = frozenset(
-            home.name for home in list_writers(self.folder) if writer_lives(home)
-        )
+        living = frozenset(home.name for home in list_writers(self.folder) if writer_lives(home))
         entries = ((line.writer, line.fields) for line in read_lines(self.folder))
         return list(join_calls(entries, living=living))
 

@@ -8,9 +8,10 @@ from typing import Any
 from anyio import to_thread
 
 from host.audit.journal import GENESIS, chain
-from host.audit.loader import COLUMNS, row_of
+from host.audit.loader import COLUMNS, LOADER_LOCK, row_of
 from host.audit.segment import Line, read_lines
 from host.domain.principal import Principal
+from host.storage.lock import FileLock
 from host.storage.store import Database, Store
 
 _QUERY = "select {} from host.audit_entries where writer = %s order by sequence"
@@ -77,13 +78,19 @@ class ChainCheck:
         call_id = fields.get("call_id")
         if sequence > self.sequence + 1:
             gone = f"{self.sequence + 1} to {sequence - 1}" if sequence - self.sequence > 2 else ""
-            self._find("removed", self.sequence + 1, None, f"lines {gone} are missing" if gone else
-                       "the line is missing")
+            self._find(
+                "removed",
+                self.sequence + 1,
+                None,
+                f"lines {gone} are missing" if gone else "the line is missing",
+            )
             expected = None
         else:
             expected = chain(self.digest.encode(), line.text).decode()
         if fields.get("seq") != sequence:
-            self._find("reordered", sequence, call_id, f"it was written as line {fields.get('seq')}")
+            self._find(
+                "reordered", sequence, call_id, f"it was written as line {fields.get('seq')}"
+            )
         elif expected is not None and expected != line.digest:
             self._find("altered", sequence, call_id, "its digest does not follow from its content")
         if row is not None:
@@ -110,11 +117,21 @@ async def verify_record(folder: Path, store: Store | None, *, principal: Princip
         store: The store; None checks the journals alone.
         principal: An admin; others do not see every line.
     """
+    # While this lock is held nobody moves lines from the journals to the store.
+    lock = FileLock(folder / LOADER_LOCK)
+    if folder.is_dir():
+        await to_thread.run_sync(lock.acquire, "exclusive")
+    try:
+        return await _verify(folder, store, principal)
+    finally:
+        lock.release()
+
+
+async def _verify(folder: Path, store: Store | None, principal: Principal) -> Verification:
     checks: dict[str, ChainCheck] = {}
     count = 0
     if store is not None:
         async with store.transaction(principal) as database:
-            await database.execute("set transaction isolation level repeatable read")
             cursor = await database.execute("select distinct writer from host.audit_entries")
             for found in await cursor.fetchall():
                 check = checks[str(found["writer"])] = ChainCheck(str(found["writer"]))

@@ -9,7 +9,12 @@ import typer
 from host import __version__
 from host.domain.errors import HostError
 
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "audit": ("host.cli.audit", "The record of every call."),
+    "store": ("host.cli.store", "The database."),
+    "backup": ("host.cli.store", "Save the whole store to one file, while it is in use."),
+    "restore": ("host.cli.store", "Put a backup in the store's place."),
+}
 """Command name → (module that has `register(root)`, one line of help), in the order of help."""
 
 
