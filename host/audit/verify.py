@@ -50,7 +50,7 @@ class Verification:
     lines: int
     writers: int
     findings: list[Finding]
-    heads: dict[str, str]
+    heads: dict[str, str | None]
 
 
 class ChainCheck:
@@ -63,7 +63,8 @@ class ChainCheck:
     def __init__(self, writer: str) -> None:
         self.writer = writer
         self.sequence = 0
-        self.digest = GENESIS.decode()
+        self.digest: str | None = GENESIS.decode()
+        """Of the last line; None where it says nothing about the next one."""
         self.findings: list[Finding] = []
 
     def follow(self, line: Line, *, sequence: int, row: dict[str, Any] | None = None) -> None:
@@ -86,7 +87,7 @@ class ChainCheck:
             )
             expected = None
         else:
-            expected = chain(self.digest.encode(), line.text).decode()
+            expected = self.digest and chain(self.digest.encode(), line.text).decode()
         if fields.get("seq") != sequence:
             self._find(
                 "reordered", sequence, call_id, f"it was written as line {fields.get('seq')}"
@@ -95,7 +96,8 @@ class ChainCheck:
             self._find("altered", sequence, call_id, "its digest does not follow from its content")
         if row is not None:
             self._compare(line, row, call_id)
-        self.sequence, self.digest = sequence, line.digest
+        in_place = fields.get("seq") == sequence
+        self.sequence, self.digest = sequence, line.digest if in_place else None
 
     def _compare(self, line: Line, row: dict[str, Any], call_id: str | None) -> None:
         right = row_of(line)

@@ -135,8 +135,10 @@ class EmbeddedServer:
         try:
             # The watcher may be probing this lock for a moment, so this can wait, but not for long.
             self._users.acquire("shared")
-            self._address = self._running(tell, cancelled) or self._start(tell, cancelled)
-            self._watch(self._address)
+            address = self._running(tell) or self._start(tell)
+            # Before it is waited for, so that a server whose start is given up ends as well.
+            self._watch(address)
+            self._address = self._await_ready(address, tell, cancelled)
         except BaseException:
             self.release()
             raise
@@ -196,18 +198,18 @@ class EmbeddedServer:
             place.programs.mkdir(mode=0o755, parents=True, exist_ok=True)
         return reachable_binaries(found, uid=place.uid, copies=place.programs)
 
-    def _running(self, tell: Progress, cancelled: threading.Event | None) -> Address | None:
+    def _running(self, tell: Progress) -> Address | None:
         """Return where a server runs that somebody else started, or None if there is none."""
         if not self.alive():
             return None
         address = self._known_address()
         if address is not None and Path(address.host).exists():
-            return self._await_ready(address, tell, cancelled)
+            return address
         tell("restarting PostgreSQL, whose socket folder is gone")
         stop_server(self._watch_of(address))
         return None
 
-    def _start(self, tell: Progress, cancelled: threading.Event | None) -> Address:
+    def _start(self, tell: Progress) -> Address:
         binaries = self._binaries()
         if not (self.cluster / "PG_VERSION").exists():
             tell("making the database, once")
@@ -216,7 +218,7 @@ class EmbeddedServer:
         address = self._new_address(binaries.major)
         tell("starting PostgreSQL")
         self._launch(binaries, address)
-        return self._await_ready(address, tell, cancelled)
+        return address
 
     def _forget_old_start(self) -> None:
         """Remove what a killed server left; `alive.lock` is free, so no process uses it."""
