@@ -172,8 +172,9 @@ class Redactor:
         if len(text) <= self.limit:
             return orjson.Fragment(text)
         seen = self.redact(text[: self.limit + self._overlap])
-        # Redaction shrinks text, so the margin is taken off the end of what is left, not off the start.
-        kept = seen[: max(0, min(self.limit, len(seen) - self._overlap))]
+        # Redaction shrinks text, so the margin is taken off the end of what is left.
+        whole = len(text) <= self.limit + self._overlap
+        kept = seen[: self.limit if whole else max(0, min(self.limit, len(seen) - self._overlap))]
         return {
             "cut": kept.decode("utf-8", "ignore"),
             "bytes": len(text),
