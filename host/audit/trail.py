@@ -1,6 +1,6 @@
 """Looking at the record: what is in the store and what still waits in the journal, as one."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,14 @@ from anyio import to_thread
 from psycopg import sql
 
 from host.audit.call import Call, CallFilter, call_of_row, join_calls
-from host.audit.segment import list_segments, list_writers, read_chunk, read_lines, writer_lives
+from host.audit.segment import (
+    Line,
+    list_segments,
+    list_writers,
+    read_chunk,
+    read_lines,
+    writer_lives,
+)
 from host.domain.errors import HostError, NotFoundError
 from host.domain.principal import Principal
 from host.storage.store import Store
@@ -67,34 +74,6 @@ class Trail:
             raise NotFoundError("recorded call", call_id, found)
         return next(iter(found.values()))
 
-    async def follow(self, wanted: CallFilter, *, interval: float = 0.2) -> AsyncIterator[Call]:
-        """Yield calls as they end, from the journals of this data folder."""
-        cursor = _Cursor(self.folder)
-        pending: dict[str, tuple[str, dict[str, Any]]] = {}
-        await to_thread.run_sync(cursor.skip)
-        while True:
-            for writer, fields in await to_thread.run_sync(cursor.read):
-                if fields["kind"] == "intent":
-                    pending[fields["call_id"]] = (writer, fields)
-                elif fields["kind"] == "outcome" and fields["call_id"] in pending:
-                    owner, intent = pending.pop(fields["call_id"])
-                    call = Call(intent, fields, fields["outcome"], owner)
-                    if wanted.matches(call):
-                        yield call
-            for call in self._lost(pending, await to_thread.run_sync(cursor.living)):
-                if wanted.matches(call):
-                    yield call
-            await anyio.sleep(interval)
-
-    @staticmethod
-    def _lost(
-        pending: dict[str, tuple[str, dict[str, Any]]], living: frozenset[str]
-    ) -> Iterator[Call]:
-        """Take out the calls whose process ended without their outcome."""
-        for name in [name for name, (writer, _) in pending.items() if writer not in living]:
-            writer, intent = pending.pop(name)
-            yield Call(intent, None, "unknown", writer)
-
     def _waiting(self) -> list[Call]:
         """Return the calls in the journals."""
         living = frozenset(home.name for home in list_writers(self.folder) if writer_lives(home))
@@ -120,20 +99,58 @@ class Trail:
             return [call_of_row(row) for row in await cursor.fetchall()]
 
 
-class _Cursor:
-    """Where a follower is in each journal."""
+class Follower:
+    """Follows the journals of a data folder from the moment it is made.
+
+    It is made before the latest calls are looked up, so that none falls between the two.
+
+    Args:
+        folder: The folder of the journals.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._offsets: dict[Path, int] = {}
+        self._pending: dict[str, tuple[str, dict[str, Any]]] = {}
+        list(self._read())
 
-    def skip(self) -> None:
-        """Go to the end of everything that is there."""
-        self.read()
+    async def calls(
+        self, wanted: CallFilter, *, shown: Mapping[str, str], interval: float = 0.2
+    ) -> AsyncGenerator[Call]:
+        """Yield calls as they end.
 
-    def read(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return the lines that are new."""
-        found: list[tuple[str, dict[str, Any]]] = []
+        Args:
+            wanted: Which of them.
+            shown: How calls ended that need not be told again, by id.
+            interval: Seconds between two looks.
+        """
+        while True:
+            for call in await to_thread.run_sync(self._news):
+                if wanted.matches(call) and shown.get(call.id) != call.state:
+                    yield call
+            await anyio.sleep(interval)
+
+    def _news(self) -> list[Call]:
+        # Asked first: a writer that is dead by now adds nothing after what is read.
+        homes = list_writers(self._folder)
+        living = frozenset(home.name for home in homes if writer_lives(home))
+        found = list(self._read())
+        for name in [name for name, (writer, _) in self._pending.items() if writer not in living]:
+            writer, intent = self._pending.pop(name)
+            found.append(Call(intent, None, "unknown", writer))
+        return found
+
+    def _read(self) -> Iterator[Call]:
+        """Yield the calls that ended since the last time, and remember those that began."""
+        for line in self._lines():
+            fields = line.fields
+            if fields["kind"] == "intent":
+                self._pending[fields["call_id"]] = (line.writer, fields)
+            elif fields["kind"] == "outcome" and fields["call_id"] in self._pending:
+                writer, intent = self._pending.pop(fields["call_id"])
+                yield Call(intent, fields, fields["outcome"], writer)
+
+    def _lines(self) -> Iterator[Line]:
         for home in list_writers(self._folder):
             for segment in list_segments(home):
                 try:
@@ -141,13 +158,7 @@ class _Cursor:
                 except OSError:
                     continue
                 self._offsets[segment] = chunk.end
-                found += [(line.writer, line.fields) for line in chunk.lines]
-        return found
-
-    def living(self) -> frozenset[str]:
-        """Return the writers whose process runs."""
-        homes = list_writers(self._folder)
-        return frozenset(home.name for home in homes if writer_lives(home))
+                yield from chunk.lines
 
 
 async def try_store(store: Store, *, deadline: float) -> HostError | None:

@@ -1,4 +1,4 @@
-"""Checks the record: every line follows the one before it, and the columns say what the lines say."""
+"""Checks the record: each line follows the one before it, and columns say what lines say."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -121,12 +121,16 @@ async def verify_record(folder: Path, store: Store | None, *, principal: Princip
     """
     # While this lock is held nobody moves lines from the journals to the store.
     lock = FileLock(folder / LOADER_LOCK)
-    if folder.is_dir():
-        await to_thread.run_sync(lock.acquire, "exclusive")
+    await to_thread.run_sync(_lock, lock)
     try:
         return await _verify(folder, store, principal)
     finally:
         lock.release()
+
+
+def _lock(lock: FileLock) -> None:
+    if lock.path.parent.is_dir():
+        lock.acquire("exclusive")
 
 
 async def _verify(folder: Path, store: Store | None, principal: Principal) -> Verification:
@@ -176,8 +180,8 @@ async def _check_ends(database: Database, checks: dict[str, ChainCheck]) -> None
 def check_lines(lines: Iterable[Line], checks: dict[str, ChainCheck]) -> int:
     """Follow the journals' lines from where the store's end; returns how many were new.
 
-    A journal whose first lines are in the store and no longer in a file goes on in the middle, which is
-    checked too: its first line must follow the store's last.
+    A journal whose first lines are in the store and in no file any more goes on in the middle: its
+    first line must follow the store's last.
     """
     count = 0
     for line in lines:

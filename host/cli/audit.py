@@ -1,8 +1,8 @@
-"""`host audit`: look at, search, check and export the record of calls, with the daemon running or not."""
+"""`host audit`: look at, search, check and export the record, with the daemon running or not."""
 
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def register(root: typer.Typer) -> None:
     root.add_typer(app, name="audit")
 
 
-def tail(
+def tail(  # noqa: PLR0913, PLR0917  each is an option of the command line
     lines: int = typer.Option(20, "-n", "--lines", min=0, help="How many calls to begin with."),
     follow: bool = typer.Option(True, "--follow/--no-follow", help="Go on as calls end."),
     since: str | None = SINCE,
@@ -47,14 +47,20 @@ def tail(
     as_json: bool = AS_JSON,
 ) -> None:
     """Show the latest calls, and new ones as they end."""
+    from host.audit.trail import Follower
+    from host.cli.store import configured_folder
+
     wanted = _filter(since, server, tool, client, outcome)
 
     async def run() -> None:
+        follower = Follower(configured_folder() / "journal")
+        shown: dict[str, str] = {}
         async with _trail() as trail:
             for call in await trail.find(wanted, most=lines) if lines else []:
+                shown[call.id] = call.state
                 _print_call(call, as_json=as_json)
         if follow:
-            async for call in trail.follow(wanted):
+            async for call in follower.calls(wanted, shown=shown):
                 _print_call(call, as_json=as_json)
 
     try:
@@ -81,7 +87,7 @@ def show(
     anyio.run(run)
 
 
-def search(
+def search(  # noqa: PLR0913, PLR0917  each is an option of the command line
     text: str | None = typer.Argument(None, help="Found anywhere in arguments, result or names."),
     most: int = typer.Option(100, "--limit", min=1, help="How many calls at most."),
     since: str | None = SINCE,
@@ -175,7 +181,7 @@ def _filter(
 
 
 @asynccontextmanager
-async def _trail(*, journal_alone: bool = True) -> "AsyncIterator[Trail]":
+async def _trail(*, journal_alone: bool = True) -> "AsyncGenerator[Trail]":
     """Yield the record; without the store, and saying so, when that cannot be reached."""
     from host.audit.trail import Trail, try_store
     from host.cli.store import configured_folder, configured_store

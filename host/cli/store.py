@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +40,7 @@ def status(as_json: bool = AS_JSON) -> None:
 def url() -> None:
     """Print the database's address; the password stays in its file.
 
-    The embedded server runs while somebody uses it, so keep another `host` command or the daemon running.
+    The embedded server runs while somebody uses it: keep the daemon running.
     """
     with _connector() as connector:
         known = connector.conninfo("owner")
@@ -110,7 +110,7 @@ async def configured_store() -> "Store":
 
 
 @contextmanager
-def _connector() -> "Iterator[Connector]":
+def _connector() -> "Generator[Connector]":
     """Yield the configured server, prepared."""
     import threading
 

@@ -1,7 +1,8 @@
 """Backups: one file with all tables and their digests, independent of the PostgreSQL that made it.
 
-A backup holds rows and no table definitions: restoring lets this program make the tables as they were,
-fills them, compares, and only then brings them to its own version. So roles, majors and servers may differ.
+A backup holds rows and no table definitions: restoring lets this program make the tables as they
+were, fills them, compares, and only then brings them to its own version. So roles, majors and
+servers may differ.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import json
 import os
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -113,7 +114,7 @@ def write_backup(connector: Connector, file: Path, *, tell: Callable[[str], None
 
 
 @contextmanager
-def _private(path: Path) -> Iterator[IO[bytes]]:
+def _private(path: Path) -> Generator[IO[bytes]]:
     """Open a new file that only its owner can read, and bring it to disk."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w+b") as file:
@@ -168,7 +169,7 @@ def _dump(conninfo: dict[str, Any], snapshot: str, out: IO[bytes]) -> str:
 @contextmanager
 def run_client(
     name: str, options: list[str], conninfo: dict[str, Any], *, stdin: IO[bytes] | None = None
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Generator[subprocess.Popen[bytes]]:
     """Run `pg_dump` or `pg_restore` on a database; the password goes by environment.
 
     Raises:
@@ -178,7 +179,7 @@ def run_client(
     if conninfo.get("password"):
         environment["PGPASSWORD"] = str(conninfo["password"])
     target = parsing.make_conninfo("", **{k: v for k, v in conninfo.items() if k != "password"})
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603  a program of the installed wheel
         [find_binaries().program(name), "--no-password", f"--dbname={target}", *options],
         stdin=stdin or subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -207,10 +208,9 @@ def read_manifest(file: Path) -> Manifest:
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            found = json.loads(archive.read(MANIFEST))
-            manifest = Manifest(
-                **{**found, "tables": {k: TableContent(**v) for k, v in found["tables"].items()}}
-            )
+            found: dict[str, Any] = json.loads(archive.read(MANIFEST))
+            tables = {name: TableContent(**each) for name, each in found.pop("tables").items()}
+            manifest = Manifest(**found, tables=tables)
             digest = hashlib.sha256()
             with archive.open(DUMP) as dump:
                 while piece := dump.read(_PIECE):

@@ -52,7 +52,7 @@ def read_major(cluster: Path) -> int | None:
         if cluster.is_dir() and any(cluster.iterdir()):
             raise StoreError(
                 f"{cluster} has files but is not a PostgreSQL cluster: PG_VERSION is missing.",
-                next_step="Move it away; the next start makes a new one, and `host restore` fills it.",
+                next_step="Move it away; the next start makes a new one, `host restore` fills it.",
             ) from None
         return None
     except (OSError, UnicodeDecodeError) as error:
@@ -102,7 +102,7 @@ def create_cluster(place: Place, binaries: Binaries, *, password: str) -> None:
 
 def _sync_later(place: Place, binaries: Binaries, data: Path) -> None:
     """Bring the new cluster's files to disk in a process that nobody waits for."""
-    child = subprocess.Popen(
+    child = subprocess.Popen(  # noqa: S603  a program of the installed wheel
         [binaries.program("initdb"), "--sync-only", f"--pgdata={data}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -131,7 +131,7 @@ def _run_initdb(place: Place, binaries: Binaries, *, partial: Path, secret: Path
     locale = ["--locale=C"]
     if binaries.major >= 17:
         locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    outcome = subprocess.run(
+    outcome = subprocess.run(  # noqa: S603  a program of the installed wheel
         [
             binaries.program("initdb"),
             f"--pgdata={partial}",
@@ -163,7 +163,7 @@ def _run_initdb(place: Place, binaries: Binaries, *, partial: Path, secret: Path
 
 
 def log_tail(log_file: Path, *, lines: int, most: int = 20_000) -> str:
-    """Return the last lines of a log, without the time stamps' noise removed; empty if it has none."""
+    """Return the last lines of a log; empty if it has none."""
     try:
         with log_file.open("rb") as file:
             file.seek(max(0, log_file.stat().st_size - most))

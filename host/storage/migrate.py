@@ -1,4 +1,4 @@
-"""Bringing the tables to the version of this program: Alembic under an advisory lock, in one transaction."""
+"""Brings the tables to this program's version: Alembic, under a lock, in one transaction."""
 
 import hashlib
 from collections.abc import Sequence
@@ -21,14 +21,15 @@ _LOCK = 0x6D61682D7461626C
 
 def migrations_digest(folder: Path = VERSIONS) -> str:
     """Return a digest of the names of all migrations; a migration's content never changes."""
-    names = sorted(path.name for path in folder.glob("*.py"))
+    names = sorted(path.name for path in folder.glob("[a-z]*.py"))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def migrate(conninfo: dict[str, Any], *, revisions: Sequence[str] | None = None) -> bool:
     """Apply the migrations that are missing; any number of processes may do so at once.
 
-    SQLAlchemy and Alembic are imported only when something is missing, which saves most starts half a second.
+    SQLAlchemy and Alembic are imported only when something is missing, which saves most starts
+    half a second.
 
     Args:
         conninfo: How to connect as the owner of the tables.
@@ -65,6 +66,7 @@ def _upgrade(conninfo: dict[str, Any], revisions: Sequence[str] | None) -> None:
     import alembic.config  # noqa: PLC0415
     import alembic.util  # noqa: PLC0415
     import sqlalchemy  # noqa: PLC0415
+    import sqlalchemy.exc  # noqa: PLC0415
 
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",

@@ -1,9 +1,9 @@
-"""Restoring a backup: into a database beside the old one, compared, and only then put in its place."""
+"""Restoring a backup: beside the old database, compared, and only then put in its place."""
 
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,8 @@ def restore_backup(
         tell: Told what is done.
 
     Raises:
-        StoreError: The backup is damaged, the store is not empty, or the copy differs; nothing changed.
+        StoreError: The backup is damaged, the store is not empty, or the copy differs; nothing
+            changed.
     """
     tell("checking the backup")
     manifest = read_manifest(file)
@@ -83,7 +84,7 @@ def restore_backup(
 
 
 @contextmanager
-def _server(connector: Connector) -> Iterator[psycopg.Connection]:
+def _server(connector: Connector) -> Generator[psycopg.Connection]:
     """Yield a connection to the server that is not in the store's own database."""
     with psycopg.connect(**connector.privileged("postgres"), autocommit=True) as server:
         yield server
@@ -123,7 +124,7 @@ def _compare(connector: Connector, copy: str, manifest: Manifest) -> None:
 
 
 def _swap(server: psycopg.Connection, *, old: str, new: str) -> None:
-    """Exchange two databases' names; who is connected to the old one is sent away and comes back."""
+    """Exchange two databases' names; who is connected to the old one is sent away."""
     aside = f"{new}_old"
     server.execute(sql.SQL("alter database {} allow_connections false").format(sql.Identifier(old)))
     try:

@@ -2,11 +2,21 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import anyio
+import pytest
+
+from host.audit.call import CallFilter
 from host.audit.journal import Journal
+from host.audit.loader import JournalLoader
 from host.audit.record import Intent, Outcome, OutcomeKind, new_call_id
+from host.audit.trail import Trail
+from host.domain.errors import NotFoundError
 from host.domain.principal import Principal
+from host.storage.store import open_store
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,36 +60,53 @@ def call(
     return begun.call_id
 
 
-def found(folder: Path, *words: str) -> list[str]:
-    status, out, err = host(folder, "audit", "search", "--json", *words)
-    assert (status, err) == (0, "")
-    return [json.loads(line)["call_id"] for line in out.splitlines()]
+async def ids(trail: Trail, **wanted: Any) -> list[str]:
+    return [call.id for call in await trail.find(CallFilter(**wanted), most=50)]
 
 
-def test_search_filters_calls_of_journal_and_store_alike(empty_store_folder: Path):
-    folder = empty_store_folder
-    with Journal(folder / "journal") as journal:
-        old = call(journal, "files__read")
-        lost = call(journal, "web__get", None)
-    assert host(folder, "backup", str(folder / "loads-the-journal.zip"))[0] == 0
-    assert not list((folder / "journal").glob("*/*.log"))
-    (folder / "loads-the-journal.zip").unlink()
-    with Journal(folder / "journal") as journal:
-        new = call(journal, "files__read", "denied", "goose")
-        running = call(journal, "files__list", None)
-        assert found(folder) == [old, lost, new, running]
-        assert found(folder, "--tool", "read") == [old, new]
-        assert found(folder, "--tool", "files__read", "--client", "goose") == [new]
-        assert found(folder, "--server", "web") == [lost]
-        assert found(folder, "--outcome", "unknown") == [lost]
-        assert found(folder, "--outcome", "running") == [running]
-        assert found(folder, "100%", "--limit", "1") == [running]
-        assert found(folder, "--since", "2099-01-01") == []
-    status, out, _err = host(folder, "audit", "show", old, "--json")
-    assert (status, json.loads(out)["arguments"]) == (0, {"city": "Zürich 100%"})
-    status, _out, err = host(folder, "audit", "show", "ffff")
-    assert (status, "There is no recorded call" in err) == (1, True)
-    assert host(folder, "audit", "verify")[:2] == (0, "10 lines of 2 writers: intact.\n")
+def test_filters_find_calls_of_journal_and_store_alike(empty_store_folder: Path):
+    journals = empty_store_folder / "journal"
+
+    async def run() -> None:
+        store = await open_store(None, empty_store_folder)
+        trail = Trail(journals, store)
+        with Journal(journals) as journal:
+            old = call(journal, "files__read")
+            lost = call(journal, "web__get", None)
+        await JournalLoader(journals, store).load_once()
+        assert not list(journals.glob("*/*.log"))
+        with Journal(journals) as journal:
+            new = call(journal, "files__read", "denied", "goose")
+            running = call(journal, "files__list", None)
+            assert await ids(trail) == [old, lost, new, running]
+            assert await ids(trail, tool="read") == [old, new]
+            assert await ids(trail, tool="files__read", client="goose") == [new]
+            assert await ids(trail, server="web") == [lost]
+            assert await ids(trail, outcome="unknown") == [lost]
+            assert await ids(trail, outcome="running") == [running]
+            assert await ids(trail, text="100%") == [old, lost, new, running]
+            assert await ids(trail, text="100_") == []
+            assert await ids(trail, since=datetime(2099, 1, 1, tzinfo=UTC)) == []
+            assert (await trail.get(old)).intent["arguments"] == {"city": "Zürich 100%"}
+            assert (await trail.get(running[:25])).id == running
+            with pytest.raises(NotFoundError, match="no recorded call"):
+                await trail.get("ffff")
+        await store.close()
+
+    anyio.run(run)
+
+
+def test_show_search_and_verify_work_at_the_terminal(empty_store_folder: Path):
+    with Journal(empty_store_folder / "journal") as journal:
+        name = call(journal, "files__read")
+    status, out, err = host(empty_store_folder, "audit", "search", "Zürich", "--json")
+    assert (status, json.loads(out)["call_id"], err) == (0, name, "")
+    status, out, _err = host(empty_store_folder, "audit", "show", name)
+    assert (status, "Zürich" in out) == (0, True)
+    assert host(empty_store_folder, "audit", "verify")[:2] == (
+        0,
+        "3 lines of 1 writers: intact.\n",
+    )
 
 
 def test_tail_shows_calls_as_they_end_and_those_whose_process_died(empty_store_folder: Path):
