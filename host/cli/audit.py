@@ -82,7 +82,8 @@ def show(
             print(json.dumps(call))
             return
         for name, value in call.items():
-            print(f"{name:<14} {value if isinstance(value, str) else json.dumps(value)}")
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            print(f"{name:<14} {text}")
 
     anyio.run(run)
 

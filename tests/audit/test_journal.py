@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -22,17 +23,22 @@ ROOT = Path(__file__).parents[2]
 ANN = Principal("ann", "cursor")
 
 
-def intent(**more) -> Intent:
+def intent(**more: Any) -> Intent:
     return Intent(
         call_id=new_call_id(), principal=ANN, face="stdio", method="tools/call", name="a__b", **more
     )
 
 
-def call(journal: Journal, **more) -> str:
+def call(journal: Journal, **more: Any) -> str:
     begun = intent(**more)
     journal.append(begun)
     journal.append(Outcome(call_id=begun.call_id, principal=ANN, outcome="ok", result={"n": 1}))
     return begun.call_id
+
+
+def call_many(journal: Journal) -> None:
+    for _ in range(100):
+        call(journal)
 
 
 def findings(folder: Path):
@@ -108,6 +114,7 @@ def test_a_torn_tail_is_left_out_and_what_is_before_it_stays(tmp_path: Path):
 WRITER = """
 import sys
 from pathlib import Path
+from typing import Any
 from host.audit.journal import Journal
 from host.audit.record import Intent, Outcome, new_call_id
 from host.domain.principal import Principal
@@ -143,7 +150,9 @@ def test_kill_9_under_load_loses_no_finished_call(tmp_path: Path):
     assert not writer_lives(next(home for home in tmp_path.iterdir()))
 
 
-def test_durable_records_of_many_tasks_share_flushes(tmp_path: Path, monkeypatch):
+def test_durable_records_of_many_tasks_share_flushes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     flushed: list[int] = []
     real = module.flush_file
 
@@ -164,7 +173,9 @@ def test_durable_records_of_many_tasks_share_flushes(tmp_path: Path, monkeypatch
     assert sum(line.fields["kind"] == "intent" for line in read_lines(tmp_path)) == 50
 
 
-def test_a_flush_that_fails_fails_every_call_that_waited_for_it(tmp_path: Path, monkeypatch):
+def test_a_flush_that_fails_fails_every_call_that_waited_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     real = module.flush_file
 
     def fail(descriptor: int) -> None:
@@ -198,9 +209,11 @@ def test_a_full_disk_refuses_the_call_and_the_journal_goes_on_afterwards(
     with Journal(tmp_path) as journal:
         call(journal)
         real = os.write
-        monkeypatch.setattr(
-            module.os, "write", lambda descriptor, data: real(descriptor, data[:30])
-        )
+
+        def write_some(descriptor: int, data: bytes) -> int:
+            return real(descriptor, data[:30])
+
+        monkeypatch.setattr(module.os, "write", write_some)
         with pytest.raises(JournalError, match=r"could not be written.*Free some space"):
             journal.append(intent())
         monkeypatch.setattr(module.os, "write", real)
@@ -210,12 +223,9 @@ def test_a_full_disk_refuses_the_call_and_the_journal_goes_on_afterwards(
 
 
 def test_a_journal_that_nobody_loads_is_bounded(tmp_path: Path):
-    with (
-        Journal(tmp_path, segment_bytes=1000, total_bytes=5000) as journal,
-        pytest.raises(JournalError, match="wait for the store"),
-    ):
-        for _ in range(100):
-            call(journal)
+    with Journal(tmp_path, segment_bytes=1000, total_bytes=5000) as journal:
+        with pytest.raises(JournalError, match="wait for the store"):
+            call_many(journal)
     assert sum(path.stat().st_size for path in tmp_path.glob("*/*.log")) < 7000
 
 

@@ -186,14 +186,14 @@ def test_the_running_loader_waits_for_a_store_that_was_killed(empty_store_folder
             tasks.start_soon(JournalLoader(folder, store, interval=0.01).run)
             with Journal(folder) as journal:
                 first = call(journal)
-                while first not in await outcomes(store):
+                while first not in await outcomes(store):  # noqa: ASYNC110  a database changes
                     await anyio.sleep(0.01)
                 cluster = EmbeddedServer(empty_store_folder).cluster
                 process = int((cluster / "postmaster.pid").read_text().split()[0])
                 os.kill(process, signal.SIGKILL)
                 second = call(journal)
                 with anyio.fail_after(60):
-                    while second not in await outcomes_after_a_loss(store):
+                    while second not in await outcomes_after_a_loss(store):  # noqa: ASYNC110  too
                         await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
 
@@ -230,9 +230,9 @@ def test_verify_names_what_was_tampered_with(
         assert (await verify_record(folder, store, principal=ADMIN)).findings == []
         server = EmbeddedServer(empty_store_folder)
         server.acquire()
-        with psycopg.connect(**server.conninfo("super")) as database:  # pyright: ignore[reportArgumentType]
+        with psycopg.connect(**server.conninfo("super")) as database:
             for statement in change.split(";"):
-                database.execute(statement)  # pyright: ignore[reportArgumentType]
+                database.execute(statement.encode())
         server.release()
         found: list[Finding] = (await verify_record(folder, store, principal=ADMIN)).findings
         assert [(each.kind, each.sequence) for each in found] == expected

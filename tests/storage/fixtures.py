@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,9 @@ DEADLINE = 60.0
 
 
 def make_folder(name: str = "mah test '") -> Path:
-    """Make a data folder that the user root drops to can enter, with a space and a quote in its path."""
-    folder = Path(tempfile.mkdtemp(prefix=name, dir="/tmp" if os.name == "posix" else None))
+    """Make a data folder, with a space and a quote, that the user root drops to can enter."""
+    parent = "/tmp" if os.name == "posix" else None  # noqa: S108  short, and open to all users
+    folder = Path(tempfile.mkdtemp(prefix=name, dir=parent))
     folder.chmod(0o711)
     return folder
 
@@ -61,8 +63,6 @@ def data_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def store_folder() -> Iterator[Path]:
     """A data folder whose embedded server runs for the whole session, with all tables."""
-    import threading
-
     folder = make_folder()
     connector = EmbeddedConnector(folder, linger=0.0)
     connector.prepare(lambda _text: None, threading.Event())
@@ -77,14 +77,14 @@ def empty_store_folder(store_folder: Path) -> Path:
     server = EmbeddedServer(store_folder, linger=0.0)
     server.acquire()
     try:
-        with psycopg.connect(**server.conninfo("super")) as database:  # pyright: ignore[reportArgumentType]
+        with psycopg.connect(**server.conninfo("super")) as database:
             names = database.execute(
                 "select format('host.%I', relname) from pg_class where relkind = 'r'"
                 " and relnamespace = 'host'::regnamespace"
                 " and relname not in ('alembic_version', 'store_state')"
             ).fetchall()
             tables = ", ".join(str(row[0]) for row in names)
-            database.execute(f"truncate {tables} cascade")  # pyright: ignore[reportArgumentType]
+            database.execute(f"truncate {tables} cascade".encode())
     finally:
         server.release()
     shutil.rmtree(store_folder / "journal", ignore_errors=True)

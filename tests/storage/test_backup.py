@@ -32,7 +32,7 @@ def connector(empty_store_folder: Path) -> Iterator[EmbeddedConnector]:
 
 def run(connector: EmbeddedConnector, statement: str) -> None:
     with psycopg.connect(**connector.privileged()) as database:
-        database.execute(statement)  # pyright: ignore[reportArgumentType]
+        database.execute(statement.encode())
 
 
 def content(connector: EmbeddedConnector):
@@ -59,7 +59,8 @@ def test_what_was_saved_comes_back_and_replaces_only_when_told(
     assert content(connector) == before
     with psycopg.connect(**connector.privileged()) as database:
         forced = database.execute(
-            "select relforcerowsecurity, relrowsecurity from pg_class where relname = 'audit_entries'"
+            "select relforcerowsecurity, relrowsecurity from pg_class"
+            " where relname = 'audit_entries'"
         ).fetchall()
         left = database.execute("select datname from pg_database where datname like '%restore%'")
         assert (forced, left.fetchall()) == ([(True, True)], [])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -58,7 +59,7 @@ def kill(user: "subprocess.Popen[str]") -> None:
         user.kill()
 
 
-def wait_for(condition) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < end
@@ -66,7 +67,7 @@ def wait_for(condition) -> None:
 
 
 def answer(server: EmbeddedServer) -> object:
-    with psycopg.connect(**server.conninfo("super", database="postgres")) as database:  # pyright: ignore[reportArgumentType]
+    with psycopg.connect(**server.conninfo("super", database="postgres")) as database:
         return database.execute("select 6 * 7").fetchone()
 
 
@@ -89,7 +90,7 @@ def test_nobody_gets_in_without_the_password(store_folder: Path):
     known = server.conninfo("super", database="postgres") | {"password": "wrong"}
     try:
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            psycopg.connect(**known)  # pyright: ignore[reportArgumentType]
+            psycopg.connect(**known)
         assert stat.S_IMODE(Path(str(known["host"])).stat().st_mode) == 0o700
     finally:
         server.release()
@@ -156,7 +157,7 @@ def test_a_postgres_that_was_killed_is_recovered_by_the_next_acquire(data_folder
     server = EmbeddedServer(data_folder, linger=0.0)
     server.acquire()
     with psycopg.connect(
-        **server.conninfo("super", database="postgres"),  # pyright: ignore[reportArgumentType]
+        **server.conninfo("super", database="postgres"),
         autocommit=True,
     ) as database:
         database.execute("create table kept (value int)")
@@ -166,7 +167,7 @@ def test_a_postgres_that_was_killed_is_recovered_by_the_next_acquire(data_folder
     wait_for_end(server)
     # The lock file it left names a process of the same user that is alive: this one.
     server.acquire()
-    with psycopg.connect(**server.conninfo("super", database="postgres")) as database:  # pyright: ignore[reportArgumentType]
+    with psycopg.connect(**server.conninfo("super", database="postgres")) as database:
         assert database.execute("select value from kept").fetchall() == [(1,)]
     server.release()
 

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -7,9 +8,11 @@ from pathlib import Path
 import anyio
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from host.domain.errors import StoreError
 from host.domain.principal import Principal
+from host.storage.connector import EmbeddedConnector
 from host.storage.embedded import EmbeddedServer
 from host.storage.migrate import migrate
 from host.storage.store import Store, open_store
@@ -26,7 +29,7 @@ LINE = (
 
 async def ask(store: Store, query: str, principal: Principal | None = None) -> list[object]:
     async with store.transaction(principal) as database:
-        cursor = await database.execute(query)  # pyright: ignore[reportArgumentType]
+        cursor = await database.execute(query.encode())
         return [next(iter(row.values())) for row in await cursor.fetchall()]
 
 
@@ -152,9 +155,9 @@ def test_a_connection_lost_in_a_transaction_is_said_to_be_lost(store_folder: Pat
         store = await open_store(None, store_folder)
         server = EmbeddedServer(store_folder)
         server.acquire()
-        with pytest.raises(StoreError, match="was lost"):
+        with pytest.raises(StoreError, match="was lost"):  # noqa: PT012  the block is the subject
             async with store.transaction() as database:
-                with psycopg.connect(**server.conninfo("super")) as other:  # pyright: ignore[reportArgumentType]
+                with psycopg.connect(**server.conninfo("super")) as other:
                     other.execute("select pg_terminate_backend(%s)", [database.info.backend_pid])
                 await database.execute("select 1")
         assert await ask(store, "select 1") == [1]
@@ -164,20 +167,16 @@ def test_a_connection_lost_in_a_transaction_is_said_to_be_lost(store_folder: Pat
     anyio.run(run)
 
 
-def owner_address(folder: Path) -> "tuple[EmbeddedServer, dict[str, str | int]]":
-    server = EmbeddedServer(folder)
-    server.acquire()
-    return server, server.conninfo("super", database="elsewhere")
-
-
 def test_a_shared_server_gets_roles_and_tables_from_one_login(store_folder: Path):
-    server, known = owner_address(store_folder)
-    with psycopg.connect(  # pyright: ignore[reportCallIssue]
-        **server.conninfo("super", database="postgres"),  # pyright: ignore[reportArgumentType]
+    server = EmbeddedServer(store_folder)
+    server.acquire()
+    known = server.conninfo("super", database="elsewhere")
+    with psycopg.connect(
+        **server.conninfo("super", database="postgres"),
         autocommit=True,
     ) as postgres:
         postgres.execute("create database elsewhere")
-    url = psycopg.conninfo.make_conninfo("", **known)  # pyright: ignore[reportAttributeAccessIssue]
+    url = make_conninfo("", **known)
 
     async def run() -> None:
         store = await open_store(url, store_folder)
@@ -224,10 +223,6 @@ print(migrate(json.loads(sys.argv[1])))
 
 
 def test_processes_that_migrate_at_once_do_it_once(store_folder: Path):
-    import json
-
-    from host.storage.connector import EmbeddedConnector
-
     connector = EmbeddedConnector(store_folder)
     connector.server.acquire()
     connector.create_database("racing")
@@ -248,8 +243,6 @@ def test_processes_that_migrate_at_once_do_it_once(store_folder: Path):
 
 
 def test_tables_of_a_newer_version_are_refused(store_folder: Path):
-    from host.storage.connector import EmbeddedConnector
-
     connector = EmbeddedConnector(store_folder)
     connector.server.acquire()
     connector.create_database("newer")
