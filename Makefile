@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: serve test check format lint types layers bench clean help
+.PHONY: serve test conformance test-clients check format lint types layers bench clean help
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -36,6 +36,12 @@ types: $(READY)
 
 layers: $(READY)
 	$(BIN)/lint-imports
+
+conformance: $(READY) ## Run the official MCP conformance suite through the host (needs npm)
+	$(BIN)/python -m tests.conformance.run
+
+test-clients: $(READY) ## Drive the host with real MCP clients (needs npm)
+	$(BIN)/python -m pytest tests/clients
 
 bench: $(READY) ## Run the benchmarks
 	$(BIN)/python -m bench

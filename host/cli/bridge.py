@@ -1,7 +1,45 @@
 """The stdio face: a thin relay of lines between an IDE and the daemon's private socket.
 
-An IDE starts it once per window, so it imports nothing outside the standard library.
+An IDE starts it once per window, so it imports nothing outside the standard library, and of that
+little. It starts the daemon where none runs, and survives the daemon's restart: the handshake is
+said again to the new one, and what was being served when the old one ended gets an error.
 """
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, cast
+
+from host.config.runtime import data_folder, socket_path
+
+START_LIMIT = 60.0
+"""Seconds that a daemon may take until it accepts connections."""
+FAREWELL = 30.0
+"""Seconds for which answers are still waited for after the client closed its end."""
+CHUNK = 1 << 18
+
+_ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(\d+|"(?:[^"\\]|\\.)*"),"(?:result|error)":')
+"""How the daemon begins each answer."""
+_REPEATED = frozenset(
+    {
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "ping",
+        "logging/setLevel",
+        "resources/subscribe",
+    }
+)
+"""Requests that change nothing and are sent again to a new daemon."""
+_REMEMBERED = frozenset({"logging/setLevel", "resources/subscribe"})
+"""Requests whose effect a new daemon has to know of."""
+_LOST = -32000
 
 
 def run_bridge(arguments: list[str]) -> int:
@@ -13,4 +51,236 @@ def run_bridge(arguments: list[str]) -> int:
     Returns:
         The exit status.
     """
-    raise NotImplementedError(arguments)
+    words = [word for word in arguments if word != "--stdio"]
+    if words and not (len(words) == 2 and words[0] == "--config"):
+        print(f"host serve --stdio takes --config FILE only, not {words[0]!r}", file=sys.stderr)
+        return 2
+    try:
+        return Bridge(words).run()
+    except BridgeError as error:
+        print(f"host: {error}", file=sys.stderr)
+        return 1
+
+
+class BridgeError(Exception):
+    """The daemon cannot be reached."""
+
+
+class Bridge:
+    """One client on standard input and output.
+
+    Args:
+        options: Words that a daemon is started with.
+    """
+
+    def __init__(self, options: list[str]) -> None:
+        self._options = options
+        self._path = str(socket_path())
+        self._lock = threading.RLock()
+        self._socket: socket.socket | None = None
+        self._in_flight: dict[str, bytes] = {}
+        self._handshake: list[bytes] = []
+        self._remembered: list[bytes] = []
+        self._skipped: set[str] = set()
+        self._ended = threading.Event()
+
+    def run(self) -> int:
+        """Relay until the client closes its end."""
+        self._socket = self._connect()
+        threading.Thread(target=self._read_client, daemon=True).start()
+        while not self._ended.is_set():
+            self._read_daemon()
+            if not self._ended.is_set():
+                self._reconnect()
+        return 0
+
+    def _connect(self) -> socket.socket:
+        """Return a connection to the daemon, which is started if need be."""
+        deadline = time.monotonic() + START_LIMIT
+        started: subprocess.Popen[bytes] | None = None
+        while True:
+            client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            if self._try_connect(client):
+                return client
+            if started is None:
+                started = self._start_daemon()
+            elif started.poll() not in (None, 0):
+                raise BridgeError(f"the daemon could not start; {_last_words()}")
+            if time.monotonic() > deadline:
+                raise BridgeError(f"no daemon answers at {self._path}; {_last_words()}")
+            time.sleep(0.01)
+
+    def _try_connect(self, client: socket.socket) -> bool:
+        try:
+            client.connect(self._path)
+            client.sendall(self._hello())
+        except OSError:
+            client.close()
+            return False
+        return True
+
+    def _hello(self) -> bytes:
+        hello: dict[str, Any] = {"hello": "mcp", "folder": os.getcwd()}  # noqa: PTH109 - starts faster
+        token = os.environ.get("HOST_TOKEN")
+        if token:
+            hello["token"] = token
+        return json.dumps(hello).encode() + b"\n"
+
+    def _start_daemon(self) -> subprocess.Popen[bytes]:
+        """Start a daemon that outlives this process and writes to a log file."""
+        folder = data_folder() / "logs"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (folder / "daemon.log").open("ab") as log:
+            return subprocess.Popen(  # noqa: S603 - our own module, a fixed argument list
+                [sys.executable, "-m", "host", "serve", "--background", *self._options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def _read_client(self) -> None:
+        """Relay the client's lines to the daemon."""
+        buffer = b""
+        while chunk := os.read(0, CHUNK):
+            *lines, buffer = (buffer + chunk).split(b"\n")
+            for line in lines:
+                if line.strip():
+                    self._forward(line + b"\n")
+        if buffer.strip():
+            self._forward(buffer + b"\n")
+        self._leave()
+
+    def _forward(self, line: bytes) -> None:
+        with self._lock:
+            self._note(line)
+            try:
+                if self._socket is not None:
+                    self._socket.sendall(line)
+            except OSError:
+                return  # the reading side notices and reconnects
+
+    def _note(self, line: bytes) -> None:
+        """Remember what a new daemon would have to know, and what is being waited for."""
+        try:
+            message = json.loads(line)
+        except ValueError:
+            return
+        if not isinstance(message, dict):
+            return
+        body = cast("dict[str, Any]", message)
+        method = body.get("method")
+        if method == "initialize":
+            self._handshake = [line]
+        elif method == "notifications/initialized":
+            self._handshake.append(line)
+        if "id" in body and method is not None:
+            self._in_flight[json.dumps(body["id"])] = line
+            if method in _REMEMBERED:
+                self._remembered.append(line)
+
+    def _leave(self) -> None:
+        """The client closed its end: wait for what is still being served, then go."""
+        deadline = time.monotonic() + FAREWELL
+        if self._in_flight:
+            self._forward(b'{"jsonrpc":"2.0","method":"notifications/host/leaving"}\n')
+        while self._in_flight and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self._ended.set()
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+        os._exit(0)
+
+    def _read_daemon(self) -> None:
+        """Relay the daemon's lines to the client until the daemon closes its end."""
+        source = self._socket
+        assert source is not None  # noqa: S101 - set by run
+        buffer: list[bytes] = []
+        while True:
+            try:
+                chunk = source.recv(CHUNK)
+            except OSError:
+                return
+            if not chunk:
+                return
+            end = chunk.rfind(b"\n") + 1
+            if not end:
+                buffer.append(chunk)
+                continue
+            whole = b"".join([*buffer, chunk[:end]])
+            buffer = [chunk[end:]] if end < len(chunk) else []
+            self._deliver(whole)
+
+    def _deliver(self, lines: bytes) -> None:
+        """Write whole lines to the client, without answers to a repeated handshake."""
+        kept: list[bytes] = []
+        answered: list[str] = []
+        for line in lines.splitlines(keepends=True):
+            found = _ANSWER.match(line)
+            if found is not None:
+                key = found.group(1).decode()
+                if key in self._skipped:
+                    self._skipped.discard(key)
+                    continue
+                answered.append(key)
+            kept.append(line)
+        _write(b"".join(kept))
+        for key in answered:
+            self._in_flight.pop(key, None)
+
+    def _reconnect(self) -> None:
+        """Begin again with a new daemon, without doing anything twice."""
+        fresh = self._connect()
+        with self._lock:
+            self._socket = fresh
+            waiting, self._in_flight = self._in_flight, {}
+            for line in [*self._handshake, *self._remembered]:
+                message = json.loads(line)
+                key = json.dumps(message["id"]) if "id" in message else None
+                if key is not None and key not in waiting:
+                    self._skipped.add(key)
+                fresh.sendall(line)
+            for key, line in waiting.items():
+                self._settle_lost(fresh, key, line)
+            if self._handshake:
+                for kind in ("tools", "prompts", "resources"):
+                    method = f"notifications/{kind}/list_changed"
+                    _write(json.dumps({"jsonrpc": "2.0", "method": method}).encode() + b"\n")
+
+    def _settle_lost(self, fresh: socket.socket, key: str, line: bytes) -> None:
+        """Repeat a request that changes nothing; answer any other with an error."""
+        method = json.loads(line)["method"]
+        if method == "initialize" or method in _REMEMBERED:
+            self._in_flight[key] = line
+        elif method in _REPEATED:
+            self._in_flight[key] = line
+            fresh.sendall(line)
+        else:
+            text = (
+                "The host ended while it served this; whether it took effect is not known. "
+                "`host audit tail` may tell."
+            )
+            error = {"code": _LOST, "message": text}
+            answer = {"jsonrpc": "2.0", "id": json.loads(key), "error": error}
+            _write(json.dumps(answer).encode() + b"\n")
+
+
+def _write(data: bytes) -> None:
+    """Write everything to standard output."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(1, view) :]
+        except OSError:
+            os._exit(0)  # the client is gone
+
+
+def _last_words() -> str:
+    """Return the end of the daemon's log."""
+    path = data_folder() / "logs" / "daemon.log"
+    try:
+        lines = path.read_text("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return f"see {path}"
+    return f"it said: {lines[-1]}" if lines else f"see {path}"

@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "store": ("host.cli.store", "The database."),
     "backup": ("host.cli.store", "Save the whole store to one file, while it is in use."),
     "restore": ("host.cli.store", "Put a backup in the store's place."),
+    "serve": ("host.cli.serve", "Start the host: HTTP and stdio clients, one daemon."),
 }
 """Command name → (module that has `register(root)`, one line of help), in the order of help."""
 

@@ -1,7 +1,7 @@
-"""JSON-RPC 2.0 as MCP uses it: messages are plain dicts, so that nothing unknown is lost on the way."""
+"""JSON-RPC 2.0 as MCP uses it: messages are plain dicts, so that nothing unknown is lost."""
 
 import json
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 Json: TypeAlias = dict[str, Any]
 """One JSON object as it stood on the wire."""
@@ -25,6 +25,11 @@ UNSUPPORTED_PROTOCOL_VERSION = -32022
 REQUEST_CANCELLED = -32800
 
 
+def as_object(value: object) -> Json | None:
+    """Return a value that is a JSON object; None for any other."""
+    return cast("Json", value) if isinstance(value, dict) else None
+
+
 class RpcError(Exception):
     """An error that travels as a JSON-RPC error object.
 
@@ -34,7 +39,7 @@ class RpcError(Exception):
         data: Anything more, as it goes on the wire; None leaves the member out.
     """
 
-    def __init__(self, code: int, message: str, data: Any = None) -> None:
+    def __init__(self, code: int, message: str, data: object = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
@@ -48,13 +53,11 @@ class RpcError(Exception):
         return body
 
     @classmethod
-    def from_wire(cls, error: Any) -> "RpcError":
+    def from_wire(cls, error: object) -> "RpcError":
         """Read the `error` member of a response, however odd it is."""
-        if not isinstance(error, dict):
-            return cls(
-                INTERNAL_ERROR, f"The server answered with an unreadable error: {error!r:.200}"
-            )
-        body: Json = error
+        body = as_object(error)
+        if body is None:
+            return cls(INTERNAL_ERROR, f"The server gave an unreadable error: {error!r:.200}")
         code, message = body.get("code"), body.get("message")
         return cls(
             code if isinstance(code, int) and not isinstance(code, bool) else INTERNAL_ERROR,
@@ -80,7 +83,7 @@ def encode(message: Json) -> bytes:
         ) from error
 
 
-def decode(text: bytes | str) -> Any:
+def decode(text: bytes | str) -> object:
     """Return the JSON value of a text.
 
     Raises:
@@ -119,5 +122,5 @@ def failure(request_id: RequestId | None, error: RpcError) -> Json:
 
 
 def is_request_id(value: object) -> bool:
-    """Whether a value may be a request id; True and False may not, though Python counts them as int."""
+    """Whether a value may be a request id; True and False may not, though they count as int."""
     return isinstance(value, str | int) and not isinstance(value, bool)

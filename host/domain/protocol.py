@@ -3,9 +3,9 @@
 A test holds them to the tables of the `mcp` package.
 """
 
-from typing import Any
+from typing import Any, cast
 
-from host.domain.jsonrpc import Json
+from host.domain.jsonrpc import Json, as_object
 
 HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 """Revisions that begin with `initialize`, oldest first."""
@@ -43,18 +43,19 @@ LISTEN_KINDS = {
 }
 """Change notification → the member of a listen filter that asks for it."""
 
-CLIENT_METHODS = frozenset(
-    {"elicitation/create", "sampling/createMessage", "roots/list"},
-)
-"""What a server may ask of a client, by request or by `input_required`."""
+CLIENT_METHODS = {
+    "elicitation/create": "elicitation",
+    "sampling/createMessage": "sampling",
+    "roots/list": "roots",
+}
+"""What a server may ask of a client, and the capability by which the client says it answers."""
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 
 
 def meta_of(params: Json | None) -> Json:
     """Return the `_meta` object of some params, or an empty one."""
-    meta: Any = params.get("_meta") if params else None
-    return meta if isinstance(meta, dict) else {}
+    return object_member(params, "_meta")
 
 
 def has_envelope(params: Json | None) -> bool:
@@ -62,7 +63,14 @@ def has_envelope(params: Json | None) -> bool:
     return META_VERSION in meta_of(params)
 
 
-def object_member(value: Any, key: str) -> Json:
+def object_member(value: object, key: str) -> Json:
     """Return `value[key]` where both are objects, else an empty object."""
-    inner: Any = value.get(key) if isinstance(value, dict) else None
-    return inner if isinstance(inner, dict) else {}
+    outer = as_object(value)
+    return (as_object(outer.get(key)) if outer else None) or {}
+
+
+def list_member(value: object, key: str) -> list[Any]:
+    """Return `value[key]` where it is a list, else an empty list."""
+    outer = as_object(value)
+    inner: object = outer.get(key) if outer else None
+    return cast("list[Any]", inner) if isinstance(inner, list) else []

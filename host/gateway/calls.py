@@ -1,4 +1,4 @@
-"""The call pipeline: resolve → call → record, the same for tools, prompts, resources and the rest."""
+"""The call pipeline: resolve → call → record, the same for tools, prompts and resources."""
 
 import logging
 from collections import OrderedDict
@@ -33,6 +33,7 @@ class Target:
         name: What the client called it.
         original: What the server calls it.
         definition: How it is listed; empty where it is not (a resource of a template).
+        mirrors: Whether it declares headers that mirror its arguments.
         params: The parameters as the server is to get them.
     """
 
@@ -42,6 +43,7 @@ class Target:
     original: str
     params: Json
     definition: Json = field(default_factory=dict[str, object])
+    mirrors: bool = False
 
 
 class Caller:
@@ -150,7 +152,9 @@ class Caller:
             raise await self._unknown(exchange, method, kind, name)
         entry, link = found
         body = {**params, "name": entry.original} if entry.original != name else params
-        return Target(entry.server, link, name, entry.original, body, entry.definition)
+        return Target(
+            entry.server, link, name, entry.original, body, entry.definition, entry.mirrors
+        )
 
     async def _unknown(self, exchange: Exchange, method: str, kind: str, name: str) -> RpcError:
         offer = await self._catalog.offer(exchange, method)
@@ -200,14 +204,14 @@ class Caller:
             params = unwrap_state(self._sealer, exchange, method, target.params)
             result = await send(params)
             return wrap_state(self._sealer, exchange, method, target.params, result)
-        if exchange.stateless and ("requestState" in target.params or _can_be_asked(exchange)):
+        if exchange.stateless:
             return await self._parking.serve(exchange, method, target.params, send)
         return await send(target.params)
 
     def _headers(self, target: Target) -> Mapping[str, str]:
         """Return the headers that mirror arguments, where the tool's schema asks for them."""
         schema = target.definition.get("inputSchema")
-        if not isinstance(target.link.connection.channel, HttpChannel) or not schema:
+        if not target.mirrors or not isinstance(target.link.connection.channel, HttpChannel):
             return {}
         from mcp.shared.inbound import (  # noqa: PLC0415 - the SDK loads slowly, most tools need none
             find_invalid_x_mcp_header,
@@ -215,14 +219,10 @@ class Caller:
             x_mcp_header_map,
         )
 
-        if "x-mcp-header" not in str(schema) or find_invalid_x_mcp_header(schema) is not None:
+        if find_invalid_x_mcp_header(schema) is not None:
             return {}
         arguments = object_member(target.params, "arguments")
         return mcp_param_headers(x_mcp_header_map(schema), arguments)
-
-
-def _can_be_asked(exchange: Exchange) -> bool:
-    return any(name in exchange.capabilities for name in ("elicitation", "sampling", "roots"))
 
 
 def _declared_families(link: Link) -> set[str]:

@@ -33,12 +33,14 @@ class Entry:
         name: What clients call it: a catalog name or a URI.
         original: What its server calls it.
         definition: As it is listed, under `name`.
+        mirrors: Whether its input schema declares headers that mirror arguments.
     """
 
     name: str
     server: UpstreamServer
     original: str
     definition: Json
+    mirrors: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ class Catalog:
             definition = {**listing.entries[original], KEY[method]: names[new]}
             if method == "tools/list" and original in config.describe:
                 definition["description"] = config.describe[original]
-            found[names[new]] = Entry(names[new], server, original, definition)
+            mirrors = "x-mcp-header" in str(definition.get("inputSchema"))
+            found[names[new]] = Entry(names[new], server, original, definition, mirrors)
         return found
 
     async def find(self, exchange: Exchange, method: str, name: str) -> tuple[Entry, Link] | None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from typing_extensions import override
 
-from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RequestId, RpcError
+from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RequestId, RpcError, as_object
 from host.domain.principal import Principal
 from host.domain.protocol import (
     LATEST_HANDSHAKE,
@@ -101,14 +101,14 @@ class Exchange(ABC):
     @property
     def capabilities(self) -> Json:
         """What the client can do, as declared for this request or for its session."""
-        declared = self.meta.get(META_CLIENT_CAPABILITIES)
-        return declared if isinstance(declared, dict) else self.session.capabilities
+        declared = as_object(self.meta.get(META_CLIENT_CAPABILITIES))
+        return self.session.capabilities if declared is None else declared
 
     @property
     def client_info(self) -> Json:
         """What the client says it is."""
-        info = self.meta.get(META_CLIENT_INFO)
-        return info if isinstance(info, dict) else self.session.client_info
+        info = as_object(self.meta.get(META_CLIENT_INFO))
+        return self.session.client_info if info is None else info
 
     @property
     def log_level(self) -> str | None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 from host.domain.errors import HostError, UpstreamError, UpstreamTimeoutError
 from host.domain.jsonrpc import (
@@ -29,6 +28,7 @@ from host.gateway.catalog import Catalog, wire_list
 from host.gateway.exchange import Exchange, Session
 from host.gateway.listen import Listens
 from host.gateway.notices import Listener, Notices, take_notice
+from host.gateway.record import Recorder
 from host.gateway.rounds import ParkingLot
 from host.gateway.search import Finder
 from host.gateway.upstream.connection import HOST_INFO, Connection
@@ -60,7 +60,7 @@ class Gateway:
         servers: Mapping[str, UpstreamServer],
         *,
         sealer: Sealer,
-        recorder: Any,
+        recorder: Recorder,
         finder: Finder,
     ) -> None:
         self.servers = servers
@@ -136,7 +136,7 @@ class Gateway:
             raise RpcError(code, str(error), {"server": error.upstream}) from error
         except HostError as error:
             raise RpcError(INTERNAL_ERROR, str(error)) from error
-        return self._finish(exchange, result)
+        return self._finish(exchange, method, result)
 
     async def notified(self, session: Session, method: str, params: Json) -> None:
         """Take a notification of a client that belongs to no request in flight."""
@@ -259,9 +259,11 @@ class Gateway:
         except UpstreamError as error:
             log.debug("%s did not take %s: %s", link.connection.name, method, error)
 
-    def _finish(self, exchange: Exchange, result: Json) -> Json:
+    def _finish(self, exchange: Exchange, method: str, result: Json) -> Json:
         """Return the result in the client's era."""
         if exchange.stateless:
+            if method == "resources/read" and "contents" in result:
+                result = {"ttlMs": 0, "cacheScope": "private", **result}
             meta = object_member(result, "_meta")
             if META_SERVER_INFO not in meta:
                 result = {**result, "_meta": {**meta, META_SERVER_INFO: HOST_INFO}}

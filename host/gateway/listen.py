@@ -5,7 +5,7 @@ import logging
 
 from host.domain.errors import UpstreamError
 from host.domain.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, Json, RpcError
-from host.domain.protocol import LISTEN_KINDS, META_SUBSCRIPTION, object_member
+from host.domain.protocol import LISTEN_KINDS, META_SUBSCRIPTION, list_member, object_member
 from host.gateway.catalog import Catalog
 from host.gateway.exchange import Exchange
 from host.gateway.notices import Listener, Notices
@@ -67,13 +67,12 @@ class Listens:
         if len(streams) >= STREAM_LIMIT:
             raise RpcError(INVALID_REQUEST, f"{STREAM_LIMIT} listen streams are open already.")
         honored: Json = dict.fromkeys(sorted(kinds), True)
-        asked = wishes.get("resourceSubscriptions")
         uris: list[str] = []
         self._notices.add(listener)
         try:
-            for uri in asked if isinstance(asked, list) else []:
+            for uri in list_member(wishes, "resourceSubscriptions"):
                 if isinstance(uri, str) and await self._try_subscribe(exchange, listener, uri):
-                    uris.append(uri)
+                    uris += [uri]
             if uris:
                 honored["resourceSubscriptions"] = uris
             meta = {META_SUBSCRIPTION: exchange.id}

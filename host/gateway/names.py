@@ -1,4 +1,4 @@
-"""Catalog names: `server__tool`, legal for every model provider, and the same whatever else is there."""
+"""Catalog names: `server__tool`, legal for every model provider, whatever else is there."""
 
 import hashlib
 import re

@@ -1,8 +1,7 @@
 """Who hears of changes: open client sessions and listen streams."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from host.domain.jsonrpc import Json, RequestId
 from host.domain.protocol import LISTEN_KINDS, META_SUBSCRIPTION, object_member
@@ -55,7 +54,7 @@ class Notices:
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Listener]:
         return iter(list(self._listeners))
 
     def add(self, listener: Listener) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from host.domain.errors import UpstreamTimeoutError
 from host.domain.jsonrpc import Json, RpcError
@@ -51,7 +51,7 @@ class Record:
         else:
             self._finish("error", error.to_wire() if isinstance(error, RpcError) else str(error))
 
-    def _finish(self, outcome: str, detail: Any) -> None:
+    def _finish(self, outcome: str, detail: object) -> None:
         seconds = time.monotonic() - self.started
         self.sink({**self.row, "outcome": outcome, "detail": detail, "seconds": seconds})
 

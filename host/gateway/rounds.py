@@ -15,13 +15,23 @@ from typing import Any
 from typing_extensions import override
 
 from host.domain.errors import AccessError
-from host.domain.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, Json, RpcError
+from host.domain.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    MISSING_CLIENT_CAPABILITY,
+    Json,
+    RpcError,
+    as_object,
+)
 from host.domain.protocol import CLIENT_METHODS, object_member
 from host.gateway.exchange import Exchange
 from host.secrets.seal import Sealer
 
 ROUND_LIMIT = 32
 """How often one call may be answered by `input_required` before it is given up."""
+GATHERING = 0.02
+"""Seconds after a first question in which further ones join the same answer to the client."""
 PARKED_LIFE = 600.0
 """Seconds that a parked call waits for its client."""
 PARKED_LIMIT = 1000
@@ -56,10 +66,11 @@ async def answer_rounds(
             return result
         answers: Json = {}
         for key, question in object_member(result, "inputRequests").items():
-            method = question.get("method") if isinstance(question, dict) else None
+            asked = as_object(question) or {}
+            method = asked.get("method")
             if method not in CLIENT_METHODS:
                 raise RpcError(INTERNAL_ERROR, f"The server asks for {method!r}, which is unknown.")
-            answers[key] = await exchange.ask(method, question.get("params"))
+            answers[key] = await exchange.ask(method, asked.get("params"))
         again = {**params, "inputResponses": answers}
         if "requestState" in result:
             again["requestState"] = result["requestState"]
@@ -121,9 +132,21 @@ class ParkedCall:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     expiry: asyncio.TimerHandle | None = None
     current: Exchange | None = None
+    refusal: RpcError | None = None
+    """The answer to the client once the server asked for what the client cannot do."""
 
     async def ask(self, method: str, params: Json | None) -> Json:
-        """Put a question to the client and wait until a retry answers it."""
+        """Put a question to the client and wait until a retry answers it.
+
+        Raises:
+            RpcError: The client did not declare that it answers such questions.
+        """
+        needed = CLIENT_METHODS.get(method, method)
+        if self.current is not None and needed not in self.current.capabilities:
+            data: Json = {"requiredCapabilities": {needed: {}}}
+            text = f"This needs a client that declares {needed}."
+            self.refusal = RpcError(MISSING_CLIENT_CAPABILITY, text, data)
+            raise RpcError(METHOD_NOT_FOUND, "The client does not answer such questions.")
         key = f"question-{secrets.token_hex(6)}"
         question: Json = {"method": method} | ({"params": params} if params is not None else {})
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
@@ -134,13 +157,18 @@ class ParkedCall:
         finally:
             self.open.pop(key, None)
 
+    def unanswered(self) -> Json:
+        """Return the questions that no answer has come for."""
+        return {key: question for key, (question, future) in self.open.items() if not future.done()}
+
     def answer(self, responses: Json) -> None:
         """Take the answers that a retry brings."""
         for key, response in responses.items():
             entry = self.open.get(key)
             if entry is not None and not entry[1].done():
-                if isinstance(response, dict):
-                    entry[1].set_result(response)
+                given = as_object(response)
+                if given is not None:
+                    entry[1].set_result(given)
                 else:
                     entry[1].set_exception(RpcError(INVALID_PARAMS, "An answer is not an object."))
 
@@ -241,9 +269,11 @@ class ParkingLot:
         parked.current = exchange
         try:
             while not parked.task.done():
-                unanswered = {k: q for k, (q, f) in parked.open.items() if not f.done()}
-                if unanswered:
-                    return self._question(parked, unanswered)
+                if parked.unanswered():
+                    await asyncio.wait({parked.task}, timeout=GATHERING)
+                    if not parked.task.done():
+                        return self._question(parked, parked.unanswered())
+                    break
                 parked.changed.clear()
                 change = asyncio.ensure_future(parked.changed.wait())
                 try:
@@ -256,7 +286,10 @@ class ParkingLot:
         finally:
             parked.current = None
         self._parked.pop(parked.id, None)
-        return parked.task.result()
+        result = parked.task.result()
+        if parked.refusal is not None:
+            raise parked.refusal
+        return result
 
     def _question(self, parked: ParkedCall, questions: Json) -> Json:
         loop = asyncio.get_running_loop()

@@ -17,6 +17,8 @@ from host.gateway.exchange import Exchange
 
 SEARCH_TOOL, CALL_TOOL = "search_tools", "call_tool"
 MOST_RESULTS = 20
+SHOWN = ("name", "description", "inputSchema")
+"""What a search result tells of a tool."""
 FIELD_WEIGHTS = {"name": 3.0, "title": 2.0, "description": 1.0, "parameters": 0.5}
 """How much a word counts by where it stands."""
 SATURATION, LENGTH_EFFECT = 1.2, 0.75
@@ -140,7 +142,7 @@ def words(text: str) -> list[str]:
 
 
 def rank(query: str, entries: Iterable[Entry]) -> list[Entry]:
-    """Return the entries that share a word with the query, best first (BM25 over weighted fields)."""
+    """Return the entries that share a word with the query, best first (BM25, weighted fields)."""
     wanted = set(words(query))
     documents = [(entry, _document(entry.definition)) for entry in entries]
     if not documents or not wanted:
@@ -167,7 +169,7 @@ def rank(query: str, entries: Iterable[Entry]) -> list[Entry]:
 
 
 def matching(document: Counter[str], word: str) -> float:
-    """Return how much a word counts in a document; a longer word that begins with it counts half."""
+    """Return how much a word counts in a document; a longer one that begins with it counts half."""
     exact = float(document.get(word, 0.0))
     if exact or len(word) < 4:
         return exact

@@ -204,7 +204,7 @@ def test_a_flush_that_fails_fails_every_call_that_waited_for_it(
 
 
 def test_a_full_disk_refuses_the_call_and_the_journal_goes_on_afterwards(
-    tmp_path: Path, monkeypatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with Journal(tmp_path) as journal:
         call(journal)
@@ -223,9 +223,11 @@ def test_a_full_disk_refuses_the_call_and_the_journal_goes_on_afterwards(
 
 
 def test_a_journal_that_nobody_loads_is_bounded(tmp_path: Path):
-    with Journal(tmp_path, segment_bytes=1000, total_bytes=5000) as journal:
-        with pytest.raises(JournalError, match="wait for the store"):
-            call_many(journal)
+    with (
+        Journal(tmp_path, segment_bytes=1000, total_bytes=5000) as journal,
+        pytest.raises(JournalError, match="wait for the store"),
+    ):
+        call_many(journal)
     assert sum(path.stat().st_size for path in tmp_path.glob("*/*.log")) < 7000
 
 

@@ -87,7 +87,8 @@ def test_a_path_with_spaces_and_quotes_works_and_the_server_ends_with_its_user()
 def test_nobody_gets_in_without_the_password(store_folder: Path):
     server = EmbeddedServer(store_folder)
     server.acquire()
-    known = server.conninfo("super", database="postgres") | {"password": "wrong"}
+    known = server.conninfo("super", database="postgres")
+    known["password"] = known["password"][:-1]
     try:
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(**known)

@@ -26,6 +26,8 @@ from host.domain.protocol import (
     META_CLIENT_INFO,
     META_VERSION,
     STATELESS_VERSIONS,
+    list_member,
+    meta_of,
     object_member,
 )
 from host.gateway.exchange import Exchange, Session
@@ -153,8 +155,7 @@ class Connection:
         self.version = LATEST_STATELESS
         call = Call(None, self.timeout)
         result = await self._send("server/discover", self._with_envelope(None, None), call)
-        offered = result.get("supportedVersions")
-        versions = offered if isinstance(offered, list) else []
+        versions = list_member(result, "supportedVersions")
         if not any(version in STATELESS_VERSIONS for version in versions):
             self.stateless = False
             raise RpcError(UNSUPPORTED_PROTOCOL_VERSION, f"It speaks {versions!r}.")
@@ -174,7 +175,7 @@ class Connection:
         params: Json | None = None,
         *,
         exchange: Exchange | None = None,
-        timeout: float | None = None,
+        patience: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Json:
         """Send a request and return its result.
@@ -183,14 +184,14 @@ class Connection:
             method: Any method; unknown ones pass.
             params: Its parameters as the client gave them.
             exchange: Whose request it is; None is the host's own.
-            timeout: Seconds without an answer or progress; 0 waits for ever, None is the server's.
+            patience: Seconds without answer or progress; 0 waits for ever, None is the server's.
             headers: Further headers, for HTTP.
 
         Raises:
             RpcError: The server answered with an error.
             UpstreamError: It could not be reached, did not speak MCP, or did not answer in time.
         """
-        call = Call(exchange, self.timeout if timeout is None else timeout)
+        call = Call(exchange, self.timeout if patience is None else patience)
         generation = self._generation
         try:
             return await self._send(method, self._prepare(params, exchange), call, headers)
@@ -246,8 +247,8 @@ class Connection:
         """Return the params in the era of this connection."""
         if self.stateless:
             return self._with_envelope(params, exchange)
-        meta = params.get("_meta") if params else None
-        if not isinstance(meta, dict) or not any(key in meta for key in ENVELOPE_KEYS):
+        meta = meta_of(params)
+        if not any(key in meta for key in ENVELOPE_KEYS):
             return params
         kept = {key: value for key, value in meta.items() if key not in ENVELOPE_KEYS}
         rest = {key: value for key, value in (params or {}).items() if key != "_meta"}
@@ -267,8 +268,7 @@ class Connection:
     def receive(self, message: Json, origin: RequestId | None) -> None:
         """Take a notification or a request of the server; never blocks."""
         method = message["method"]
-        raw = message.get("params")
-        params: Json = raw if isinstance(raw, dict) else {}
+        params = object_member(message, "params")
         if not isinstance(method, str):
             return
         if "id" in message:
@@ -297,8 +297,10 @@ class Connection:
             self.on_notice(self, "notifications/message", params)
 
     def _asker(self, origin: RequestId | None) -> Exchange | None:
-        """Return the request that a message belongs to: the one whose stream it came on, or, where
-        the transport cannot tell, the only session that has any in flight.
+        """Return the request that a message belongs to.
+
+        It is the one whose stream the message came on, or, where the transport cannot tell, the
+        last one of the only session that has any in flight.
         """
         if origin is not None and origin in self.calls:
             return self.calls[origin].exchange

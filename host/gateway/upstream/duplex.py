@@ -8,6 +8,7 @@ from host.domain.jsonrpc import (
     Json,
     RequestId,
     RpcError,
+    as_object,
     decode,
     encode,
     failure,
@@ -134,11 +135,10 @@ class DuplexChannel:
             message = decode(line)
         except RpcError:
             message = None
-        if not isinstance(message, dict):
+        body = as_object(message)
+        if body is None:
             self._count_garbage(line)
-            return
-        body: Json = message
-        if "method" in body:
+        elif "method" in body:
             self._on_message(body, None)
         elif is_request_id(body.get("id")):
             self._settle(body["id"], body)
@@ -151,8 +151,8 @@ class DuplexChannel:
             future = self._pending.get(int(request_id))
         if future is None or future.done():
             log.debug("%s: a late or unknown answer to %r was dropped", self._name, request_id)
-        elif isinstance(body.get("result"), dict):
-            future.set_result(body["result"])
+        elif (result := as_object(body.get("result"))) is not None:
+            future.set_result(result)
         else:
             future.set_exception(RpcError.from_wire(body.get("error")))
 
@@ -163,7 +163,8 @@ class DuplexChannel:
             upstream=self._name,
             next_step="Raise max_result_bytes for this server, or ask it for less.",
         )
-        future = self._pending.get(decode(line.id_text)) if line.id_text else None
+        named = decode(line.id_text) if line.id_text else None
+        future = self._pending.get(named) if isinstance(named, int | str) else None
         if future is None:
             log.warning("%s (no request could be named)", error)
         elif not future.done():

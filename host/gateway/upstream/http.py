@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -14,6 +14,7 @@ from host.domain.jsonrpc import (
     Json,
     RequestId,
     RpcError,
+    as_object,
     decode,
     encode,
     failure,
@@ -162,7 +163,7 @@ class HttpChannel:
     @contextlib.asynccontextmanager
     async def _post(
         self, body: bytes, headers: Mapping[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncGenerator[aiohttp.ClientResponse]:
         """Post a message, follow redirects within the origin, and answer challenges."""
         redirects = refusals = 0
         while True:
@@ -213,16 +214,16 @@ class HttpChannel:
             return await self._stream_result(reply, outgoing)
         body = await self._read(reply)
         try:
-            message = decode(body)
+            message = as_object(decode(body)) or {}
         except RpcError:
-            message = None
-        if isinstance(message, dict) and ("result" in message or "error" in message):
+            message = {}
+        if "result" in message or "error" in message:
             return self._outcome(message)
         raise self._odd_answer(reply, body)
 
     def _outcome(self, message: Json) -> Json:
-        result = message.get("result")
-        if isinstance(result, dict):
+        result = as_object(message.get("result"))
+        if result is not None:
             return result
         raise RpcError.from_wire(message.get("error"))
 
@@ -283,10 +284,9 @@ class HttpChannel:
         """Hand on what the server says; return the result once it is the answer to the request."""
         if not event.data or event.event != "message":
             return None
-        message = decode(event.data)
-        if not isinstance(message, dict):
+        body = as_object(decode(event.data))
+        if body is None:
             return None
-        body: Json = message
         if "method" in body:
             self._on_message(body, request_id)
         elif request_id is not None and ("result" in body or "error" in body):
@@ -357,7 +357,7 @@ class HttpChannel:
 
 
 def encode_header(value: str) -> str:
-    """Return a header value in the stateless era's encoding: base64 where plain ASCII will not do."""
-    from mcp.shared.inbound import encode_header_value  # noqa: PLC0415 - keeps `import host.gateway` light
+    """Return a header value in the stateless era's encoding: base64 where ASCII will not do."""
+    from mcp.shared.inbound import encode_header_value  # noqa: PLC0415 - the SDK loads slowly
 
     return encode_header_value(value)

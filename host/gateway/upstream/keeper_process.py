@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 DEADLINE = 5.0
@@ -69,7 +70,7 @@ def kill_tree(pid: int, number: int) -> None:
             os.kill(target, number)
 
 
-def start(request: dict, descriptors: list[int]) -> int:
+def start(request: dict[str, Any], descriptors: list[int]) -> int:
     """Fork and execute one server; return its process id.
 
     Raises:
@@ -90,7 +91,7 @@ def start(request: dict, descriptors: list[int]) -> int:
                 os.chdir(request["cwd"])
             for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            os.execvpe(request["argv"][0], request["argv"], request["env"])
+            os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606 - its job
         except OSError as error:
             os.write(write_end, f"{error.errno} {error.strerror}".encode())
         finally:
@@ -114,7 +115,7 @@ class Keeper:
         self.descriptors: list[int] = []
         self.buffer = b""
 
-    def answer(self, message: dict) -> None:
+    def answer(self, message: dict[str, Any]) -> None:
         """Write one answer; a daemon that is gone is noticed by the next read."""
         with contextlib.suppress(OSError):
             self.control.sendall(json.dumps(message).encode() + b"\n")
@@ -133,7 +134,7 @@ class Keeper:
                 kill_tree(pid, signal.SIGKILL)
                 self.answer({"exit": pid, "status": os.waitstatus_to_exitcode(status)})
 
-    def handle(self, request: dict) -> None:
+    def handle(self, request: dict[str, Any]) -> None:
         """Carry out one request."""
         if "kill" in request:
             kill_tree(request["kill"], request["signal"])
@@ -193,7 +194,7 @@ def main() -> None:
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     os.set_blocking(wake_read, False)

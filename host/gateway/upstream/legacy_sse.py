@@ -12,6 +12,7 @@ from host.domain.jsonrpc import (
     Json,
     RequestId,
     RpcError,
+    as_object,
     decode,
     encode,
     failure,
@@ -148,18 +149,18 @@ class LegacySseChannel:
             if not self._endpoint.done():
                 self._endpoint.set_result(target)
             return
-        message = decode(event.data) if event.data else None
-        if not isinstance(message, dict):
+        body = as_object(decode(event.data)) if event.data else None
+        if body is None:
             return
-        body: Json = message
         if "method" in body:
             self._on_message(body, None)
             return
         future = self._pending.get(body.get("id", ""))
         if future is None or future.done():
             return
-        if isinstance(body.get("result"), dict):
-            future.set_result(body["result"])
+        result = as_object(body.get("result"))
+        if result is not None:
+            future.set_result(result)
         else:
             future.set_exception(RpcError.from_wire(body.get("error")))
 

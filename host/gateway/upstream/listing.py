@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from host.domain.errors import UpstreamProtocolError
-from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError
-from host.domain.protocol import LIST_METHODS
+from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object
+from host.domain.protocol import LIST_METHODS, list_member
 from host.gateway.upstream.connection import Connection
 
 log = logging.getLogger(__name__)
@@ -141,16 +141,10 @@ class Listings:
     def _collect(self, method: str, result: Json, entries: dict[str, Json]) -> None:
         """Keep the usable entries of a page: one bad entry must not cost the others."""
         key = KEY[method]
-        found: Any = result.get(LIST_METHODS[method])
-        for entry in found if isinstance(found, list) else []:
-            name = entry.get(key) if isinstance(entry, dict) else None
+        for item in list_member(result, LIST_METHODS[method]):
+            entry = as_object(item) or {}
+            name = entry.get(key)
             if isinstance(name, str):
                 entries.setdefault(name, entry)
             else:
-                log.warning(
-                    "%s: an entry of %s has no %s: %.100r",
-                    self._connection.name,
-                    method,
-                    key,
-                    entry,
-                )
+                log.warning("%s: %.100r in %s has no %s", self._connection.name, item, method, key)

@@ -302,7 +302,7 @@ class UpstreamServer:
         limit = self.config.max_result_bytes
         if self.config.url is None:
             argv, env = self._command()
-            cwd = str(Path(self.config.cwd).expanduser()) if self.config.cwd else None
+            cwd = self._working_folder()
             child = await self._around.keeper.start(self.name, argv, env=env, cwd=cwd)
             duplex = DuplexChannel(
                 self.name, child.stdout, child.stdin, on_message=on_message, limit=limit
@@ -324,6 +324,9 @@ class UpstreamServer:
         if isinstance(channel, LegacySseChannel):
             await channel.open()
         return channel, None, []
+
+    def _working_folder(self) -> str | None:
+        return str(Path(self.config.cwd).expanduser()) if self.config.cwd else None
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         """Return the argument list and the whole environment of the child."""

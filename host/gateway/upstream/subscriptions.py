@@ -80,7 +80,7 @@ class LinkSubscriptions:
                 return
             try:
                 params = {"notifications": wishes}
-                await self._connection.request("subscriptions/listen", params, timeout=0)
+                await self._connection.request("subscriptions/listen", params, patience=0)
                 delay = 1.0
             except RpcError as error:
                 if error.code != INTERNAL_ERROR:

@@ -1,0 +1,151 @@
+"""The composition root: settings in, a wired host out."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import aiohttp
+
+from host.config.load import LoadedSettings
+from host.config.paths import Paths
+from host.config.servers import BearerAuthConfig, ServerConfig
+from host.config.settings import Settings
+from host.domain.jsonrpc import Json
+from host.gateway.gateway import Gateway
+from host.gateway.oauth.authorizer import Authorizer
+from host.gateway.oauth.build import build_authorizer
+from host.gateway.record import Recorder
+from host.gateway.search import Finder
+from host.gateway.upstream.connection import Connection
+from host.gateway.upstream.keeper import Keeper
+from host.gateway.upstream.server import Surroundings, UpstreamServer
+from host.identity.oauth import OAuthVerifier
+from host.identity.tokens import TokenStore
+from host.secrets.seal import Sealer
+from host.secrets.tokens import TokenStore as UpstreamTokenStore
+
+log = logging.getLogger(__name__)
+
+
+class Host:
+    """Everything a daemon runs, wired; faces and commands use its parts.
+
+    Args:
+        loaded: The configuration in force.
+        paths: The user's folders.
+    """
+
+    def __init__(self, loaded: LoadedSettings, paths: Paths, client: aiohttp.ClientSession) -> None:
+        self.loaded = loaded
+        self.paths = paths
+        self.keeper = Keeper()
+        self.tokens = TokenStore(paths.tokens)
+        self.config_error: str | None = None
+        """Why the last edit of the configuration is not in force."""
+        self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")
+        self._around = Surroundings(
+            self.keeper,
+            client,
+            self._on_notice,
+            self._authorizer,
+            paths.logs,
+        )
+        self.servers: dict[str, UpstreamServer] = {}
+        self._settle_servers(loaded.settings)
+        self.gateway = Gateway(
+            self.servers,
+            sealer=Sealer.load(paths.data / "seal.json"),
+            recorder=Recorder(lambda row: None),
+            finder=Finder(loaded.settings.clients),
+        )
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, loaded: LoadedSettings, paths: Paths) -> AsyncGenerator["Host"]:
+        """Return a host that is closed, with everything it started, at the end of the block."""
+        paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=15)
+        async with aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            trust_env=True,
+            skip_auto_headers=("User-Agent",),
+            headers={"User-Agent": "mcp-agent-host"},
+        ) as client:
+            host = cls(loaded, paths, client)
+            try:
+                yield host
+            finally:
+                await host.gateway.close()
+                host.keeper.close()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.loaded.settings
+
+    def verifier(self) -> OAuthVerifier | None:
+        """Return the judge of OAuth tokens, where they are used."""
+        http = self.settings.http
+        return OAuthVerifier(http.oauth) if http.auth == "oauth" and http.oauth else None
+
+    async def apply(self, loaded: LoadedSettings) -> list[str]:
+        """Put an edited configuration into force.
+
+        Returns:
+            What of it needs a restart, in sentences.
+        """
+        before, self.loaded = self.settings, loaded
+        self.config_error = None
+        replaced = self._settle_servers(loaded.settings)
+        self.gateway.finder = Finder(loaded.settings.clients)
+        async with asyncio.TaskGroup() as group:
+            for server in replaced:
+                group.create_task(server.close())
+        self.gateway.changed()
+        later = [
+            f"The change of `{part}` takes effect when the host is started again."
+            for part in ("http", "store")
+            if getattr(before, part) != getattr(loaded.settings, part)
+        ]
+        for sentence in later:
+            log.warning("%s", sentence)
+        return later
+
+    def _settle_servers(self, settings: Settings) -> list[UpstreamServer]:
+        """Make the servers those of the settings; return the ones to close."""
+        stale = [
+            server
+            for name, server in self.servers.items()
+            if settings.servers.get(name) != server.config
+        ]
+        kept = {name: server for name, server in self.servers.items() if server not in stale}
+        self.servers.clear()
+        for name, config in settings.servers.items():
+            self.servers[name] = kept.get(name) or UpstreamServer(name, config, self._around)
+        return stale
+
+    def _on_notice(self, connection: Connection, method: str, params: Json) -> None:
+        self.gateway.on_notice(connection, method, params)
+
+    def _authorizer(self, name: str, config: ServerConfig) -> Authorizer:
+        auth = config.auth
+        if auth.type == "none":
+            credential = None
+        else:
+            credential = auth.token if isinstance(auth, BearerAuthConfig) else auth
+        return build_authorizer(
+            name,
+            str(config.url),
+            auth=credential,
+            headers=config.headers,
+            store=self._upstream_tokens,
+        )
+
+
+def log_file(paths: Paths) -> Path:
+    """Return where a daemon in the background writes its log."""
+    return paths.logs / "daemon.log"

@@ -1,0 +1,66 @@
+"""`host serve`, `host status`, `host stop` and `host logs`: the daemon's life."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command."""
+    root.command("serve")(serve)
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Configuration file.", exists=False)
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port in place of the configured one.")] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address in place of the configured one.")
+    ] = None,
+    no_auth: Annotated[
+        bool, typer.Option("--no-auth", help="Let every program on this machine in, on loopback.")
+    ] = False,
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="Serve one client on standard input and output.")
+    ] = False,
+    background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
+) -> None:
+    """Start the host in the foreground, on HTTP and for stdio clients."""
+    from host.orchestrator.daemon import DaemonOptions, run_daemon
+
+    configure_log(background=background)
+    folder = None if background else Path.cwd()
+    options = DaemonOptions(
+        config=config,
+        background=background,
+        port=port,
+        address=host,
+        no_auth=no_auth,
+        folder=folder,
+    )
+    take_over(background=background)
+    run_daemon(options)
+
+
+def configure_log(*, background: bool) -> None:
+    """Send the log to standard error, with times where it goes to a file."""
+    layout = "%(asctime)s %(levelname)s %(name)s: %(message)s" if background else "%(message)s"
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=layout)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+
+
+def take_over(*, background: bool) -> None:
+    """Stop a daemon that a bridge started, so that this one can serve in its place."""
+    from host.cli.control import ask_daemon, stop_daemon
+
+    running = None if background else ask_daemon("status")
+    if running is not None and running["background"]:
+        typer.echo(
+            f"taking over from the daemon in the background (pid {running['pid']})", err=True
+        )
+        stop_daemon()

@@ -1,0 +1,303 @@
+"""The daemon: one per user, holding servers, store and policy for every client."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from typing_extensions import override
+
+from host import __version__
+from host.app import Host
+from host.config.load import LoadedSettings, load_settings
+from host.config.paths import Paths, user_paths
+from host.config.settings import HttpConfig
+from host.config.watch import watch_settings
+from host.domain.errors import DaemonError, HostError, NotFoundError
+from host.domain.jsonrpc import Json
+from host.identity.bind import check_bind
+from host.orchestrator.http import Door, HttpFace
+from host.orchestrator.socket import SocketFace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonOptions:
+    """How a daemon is started.
+
+    Attributes:
+        config: The configuration file named on the command line.
+        background: Started by a bridge: no HTTP, and it ends when nobody needs it.
+        port: Port in place of the configured one.
+        address: Address in place of the configured one.
+        no_auth: Let in anyone on this machine over HTTP.
+        folder: The working folder, whose trusted configuration takes part.
+    """
+
+    config: Path | None = None
+    background: bool = False
+    port: int | None = None
+    address: str | None = None
+    no_auth: bool = False
+    folder: Path | None = None
+
+
+class _Server(uvicorn.Server):
+    """A web server that leaves the signals to the daemon."""
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+class Daemon:
+    """One run of the daemon."""
+
+    def __init__(self, host: Host, options: DaemonOptions) -> None:
+        self.host = host
+        self.options = options
+        self.started_at = time.time()
+        self.stopping = asyncio.Event()
+        self.endpoint: str | None = None
+        self._socket_face = SocketFace(host.gateway, host.tokens, self._control)
+        self._http_face: HttpFace | None = None
+        self._web: _Server | None = None
+        self._busy_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
+        listener = await self._socket_face.listen(self.host.paths.socket)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._watch_config())]
+                if self.options.background:
+                    tasks.append(group.create_task(self._watch_idle()))
+                else:
+                    tasks += await self._open_web(group)
+                self._announce()
+                await self.stopping.wait()
+                log.info("stopping: calls in flight are finished")
+                listener.close()
+                await self._close_faces()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self.host.paths.socket.unlink(missing_ok=True)
+
+    async def _close_faces(self) -> None:
+        await self._socket_face.close()
+        if self._http_face is not None:
+            await self._http_face.close()
+        if self._web is not None:
+            self._web.should_exit = True
+            await asyncio.sleep(0)
+
+    async def _open_web(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Open the HTTP face.
+
+        Raises:
+            DaemonError: The address cannot be bound.
+            ConfigError: The address may not be bound like this.
+        """
+        config = self._http_config()
+        check_bind(config)
+        listener = _bind(config)
+        port = listener.getsockname()[1]
+        name = f"[{config.host}]" if ":" in config.host else config.host
+        self.endpoint = f"http://{name}:{port}{config.path}"
+        door = Door(config, self.host.tokens, self.host.verifier())
+        self._http_face = HttpFace(self.host.gateway, door)
+        self._web = _Server(
+            uvicorn.Config(
+                self._http_face,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                ws="none",
+                timeout_keep_alive=120,
+                timeout_graceful_shutdown=5,
+                h11_max_incomplete_event_size=1 << 16,
+            )
+        )
+        return [
+            group.create_task(self._web.serve(sockets=[listener])),
+            group.create_task(self._http_face.sweep()),
+        ]
+
+    def _http_config(self) -> HttpConfig:
+        changes: dict[str, Any] = {}
+        if self.options.port is not None:
+            changes["port"] = self.options.port
+        if self.options.address is not None:
+            changes["host"] = self.options.address
+        if self.options.no_auth:
+            changes["auth"] = "none"
+        return self.host.settings.http.model_copy(update=changes)
+
+    def _announce(self) -> None:
+        sources = [str(s.file) for s in self.host.loaded.sources if s.file] or ["built-in defaults"]
+        names = [name for name, server in self.host.servers.items() if server.config.enabled]
+        for warning in self.host.loaded.warnings:
+            log.warning("%s", warning)
+        log.info("mcp-agent-host %s", __version__)
+        if self.endpoint is not None:
+            log.info("endpoint %s", self.endpoint)
+        log.info("config   %s", ", ".join(sources))
+        log.info("servers  %s", ", ".join(names) or "none: `host servers add` adds one")
+        if self.endpoint is not None and not self.options.no_auth:
+            log.info("clients  `host install CLIENT` connects one, `host tokens create` admits one")
+        if self.options.no_auth:
+            log.warning("no token is asked for: every program on this machine can use your tools")
+
+    async def _watch_config(self) -> None:
+        options = self.options
+        async for change in watch_settings(
+            self.host.loaded,
+            config=options.config,
+            folder=options.folder,
+            paths=self.host.paths,
+        ):
+            if isinstance(change, LoadedSettings):
+                await self.host.apply(change)
+                log.info("the edited configuration is in force")
+            else:
+                self.host.config_error = str(change)
+                log.error("the last good configuration stays in force: %s", change)
+
+    async def _watch_idle(self) -> None:
+        """Stop once no client has been connected for long."""
+        while True:
+            limit = self.host.settings.daemon.idle_timeout
+            await asyncio.sleep(min(1.0, limit or 1.0))
+            now = time.monotonic()
+            if self._socket_face.clients:
+                self._busy_at = now
+            elif limit and now - self._busy_at > limit:
+                log.info("no client for %g s", limit)
+                self.stopping.set()
+                return
+
+    async def _control(self, method: str, params: Json) -> Any:  # noqa: ANN401 - any JSON
+        """Carry out a command of the command line."""
+        if method == "status":
+            return self._status()
+        if method == "stop":
+            self.stopping.set()
+            return {"pid": os.getpid()}
+        if method == "restart":
+            name = str(params.get("name"))
+            server = self.host.servers.get(name)
+            if server is None:
+                raise NotFoundError("server", name, self.host.servers)
+            await server.restart()
+            self.host.gateway.changed()
+            return {"name": name}
+        raise NotFoundError("command", method, ["status", "stop", "restart"])
+
+    def _status(self) -> Json:
+        servers = [
+            {
+                "name": server.name,
+                "kind": server.config.kind,
+                "state": server.state,
+                "connections": len(server.links),
+                "latency_ms": round(server.last_latency * 1000) if server.last_latency else None,
+                "error": str(server.last_error) if server.last_error else None,
+            }
+            for server in self.host.servers.values()
+        ]
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "background": self.options.background,
+            "uptime_s": round(time.time() - self.started_at),
+            "endpoint": self.endpoint,
+            "socket": str(self.host.paths.socket),
+            "config": [str(source.file) for source in self.host.loaded.sources if source.file],
+            "config_error": self.host.config_error,
+            "warnings": list(self.host.loaded.warnings),
+            "clients": self._socket_face.clients,
+            "servers": servers,
+        }
+
+
+def _bind(config: HttpConfig) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((config.host, config.port))
+    except OSError as error:
+        listener.close()
+        raise DaemonError(
+            f"Port {config.port} on {config.host} cannot be used: {error.strerror}.",
+            next_step="Choose another with --port, or stop what uses it.",
+        ) from error
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+@contextlib.contextmanager
+def only_daemon(paths: Paths) -> Generator[None]:
+    """Hold the daemon's lock.
+
+    Raises:
+        DaemonError: Another daemon of the same data folder runs.
+    """
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (paths.data / "daemon.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DaemonError(
+                "A daemon is running already.", next_step="`host status` shows it."
+            ) from error
+        yield
+
+
+async def serve(options: DaemonOptions) -> None:
+    """Run the daemon until it is told to stop.
+
+    Raises:
+        HostError: It cannot start.
+    """
+    paths = user_paths()
+    loaded = load_settings(options.config, folder=options.folder, paths=paths)
+    async with Host.open(loaded, paths) as host:
+        await Daemon(host, options).run()
+
+
+def run_daemon(options: DaemonOptions) -> None:
+    """Run the daemon in this process, on the fastest event loop there is.
+
+    Raises:
+        HostError: It cannot start.
+    """
+    with only_daemon(user_paths()):
+        if sys.platform == "win32":
+            asyncio.run(serve(options))
+            return
+        import uvloop  # noqa: PLC0415 - not on Windows
+
+        try:
+            uvloop.run(serve(options))
+        except* HostError as group:
+            raise group.exceptions[0] from None

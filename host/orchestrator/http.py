@@ -1,0 +1,251 @@
+"""The HTTP face: who may come in, and which era serves them."""
+
+import asyncio
+import json
+import logging
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from host.config.settings import HttpConfig
+from host.domain.errors import AccessError, HostError
+from host.domain.jsonrpc import (
+    INVALID_REQUEST,
+    Json,
+    RpcError,
+    decode,
+)
+from host.domain.principal import Principal
+from host.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSIONS, has_envelope
+from host.gateway.gateway import Gateway, unsupported_version
+from host.identity.bind import is_loopback
+from host.identity.oauth import OAuthVerifier
+from host.identity.tokens import TokenStore
+from host.orchestrator.http_handshake import HandshakeHttp
+from host.orchestrator.http_message import (
+    BodyTooLargeError,
+    HttpMessage,
+    Receive,
+    Scope,
+    Send,
+    plain,
+)
+from host.orchestrator.http_stateless import StatelessSession, serve_stateless
+from host.orchestrator.rate import RateLimit
+from host.orchestrator.session import check_message, params_of
+
+log = logging.getLogger(__name__)
+
+LOCAL = Principal(user="local", client="http", role="user")
+"""Who a caller is where nobody is asked (`--no-auth`)."""
+STATELESS_LIFE = 3600.0
+"""Seconds for which a stateless client is remembered after its last request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What decides who comes in.
+
+    Attributes:
+        tokens: The tokens made by `host tokens`.
+        oauth: Judges OAuth tokens, where they are used.
+    """
+
+    config: HttpConfig
+    tokens: TokenStore
+    oauth: OAuthVerifier | None = None
+
+
+class HttpFace:
+    """The ASGI application of the endpoint.
+
+    Args:
+        gateway: Serves the requests.
+        door: Who comes in.
+    """
+
+    def __init__(self, gateway: Gateway, door: Door) -> None:
+        self._gateway = gateway
+        self._door = door
+        self.handshake = HandshakeHttp(gateway)
+        self._visitors: dict[str, tuple[StatelessSession, float]] = {}
+        self._limit = RateLimit(door.config.requests_per_minute)
+        self._busy: set[asyncio.Task[None]] = set()
+        self.last_request = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI event."""
+        if scope["type"] != "http":
+            return
+        http = HttpMessage.of(scope, receive, send)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - ASGI servers run applications in tasks
+        self._busy.add(task)
+        self.last_request = time.monotonic()
+        try:
+            await self._route(http)
+        except RpcError as error:
+            await http.answer_error(400, error)
+        except BodyTooLargeError:
+            most = self._door.config.max_body_bytes
+            error = RpcError(INVALID_REQUEST, f"A body has at most {most:,} bytes here.")
+            await http.answer_error(413, error)
+        except ConnectionError:
+            log.debug("a client left in the middle of its request")
+        finally:
+            self._busy.discard(task)
+
+    async def close(self, grace: float = 10.0) -> None:
+        """Finish the calls in flight, for at most `grace` seconds, and end every stream."""
+        await self.handshake.close(grace)
+        for task in list(self._busy):
+            task.cancel()
+
+    async def _route(self, http: HttpMessage) -> None:
+        if not self._is_expected(http):
+            await http.answer(403, json.dumps(plain("Host or Origin is not allowed.")).encode())
+            return
+        oauth = self._door.oauth
+        if oauth is not None and http.path == oauth.metadata_path and http.method == "GET":
+            await http.answer(200, json.dumps(oauth.metadata()).encode())
+            return
+        if http.path.rstrip("/") == "/health":
+            await http.answer(200, b'{"status":"ok"}')
+            return
+        if http.path.rstrip("/") != self._door.config.path.rstrip("/"):
+            text = f"The endpoint is {self._door.config.path}."
+            await http.answer(404, json.dumps(plain(text)).encode())
+            return
+        principal = await self._admit(http)
+        if principal is None:
+            return
+        wait = self._limit.take(principal.id)
+        if wait > 0:
+            error = RpcError(INVALID_REQUEST, f"Too many requests; wait {wait:.0f} s.")
+            await http.answer(
+                429,
+                json.dumps({"jsonrpc": "2.0", "id": None, "error": error.to_wire()}).encode(),
+                [(b"retry-after", str(int(wait) + 1).encode())],
+            )
+            return
+        await self._serve(http, principal)
+
+    def _is_expected(self, http: HttpMessage) -> bool:
+        """Whether Host and Origin are ours.
+
+        A web page whose name was rebound to a loopback address reaches this port from inside the
+        browser; what gives it away is the name in its Host and Origin headers.
+        """
+        config = self._door.config
+        host = _host_name(http.headers.get("host", ""))
+        if not (is_loopback(host) or host == config.host or host in config.allowed_hosts):
+            return False
+        origin = http.headers.get("origin")
+        if origin is None or origin in config.allowed_origins:
+            return True
+        parts = urlsplit(origin)
+        return parts.hostname is not None and (
+            is_loopback(parts.hostname) or parts.hostname in config.allowed_hosts
+        )
+
+    async def _admit(self, http: HttpMessage) -> Principal | None:
+        """Return who is calling; answer and return None where nobody may."""
+        if self._door.config.auth == "none":
+            return LOCAL
+        scheme, _, token = http.headers.get("authorization", "").partition(" ")
+        given = token.strip() if scheme.lower() == "bearer" else ""
+        if self._door.oauth is not None:
+            return await self._admit_oauth(http, self._door.oauth, given)
+        principal = self._door.tokens.verify(given) if given else None
+        if principal is None:
+            text = (
+                "A token is needed: `host tokens create NAME` makes one; "
+                "send it as Authorization: Bearer TOKEN."
+            )
+            header = (b"www-authenticate", b'Bearer realm="mcp-agent-host"')
+            await http.answer(401, json.dumps(plain(text)).encode(), [header])
+        return principal
+
+    async def _admit_oauth(
+        self, http: HttpMessage, oauth: OAuthVerifier, given: str
+    ) -> Principal | None:
+        failure: AccessError | None = None
+        if given:
+            try:
+                return await oauth.verify(given)
+            except AccessError as error:
+                failure = error
+            except HostError as error:
+                await http.answer(503, json.dumps(plain(str(error))).encode())
+                return None
+        refusal = oauth.refusal(failure)
+        header = (b"www-authenticate", refusal.www_authenticate.encode())
+        text = str(failure or "An access token is needed.")
+        await http.answer(refusal.status, json.dumps(plain(text)).encode(), [header])
+        return None
+
+    async def _serve(self, http: HttpMessage, principal: Principal) -> None:
+        version = http.headers.get("mcp-protocol-version")
+        if http.method == "POST":
+            await self._post(http, principal, version)
+        elif version is not None and version not in (*HANDSHAKE_VERSIONS, *STATELESS_VERSIONS):
+            await http.answer_error(400, unsupported_version(version))
+        elif version in STATELESS_VERSIONS or http.method not in ("GET", "DELETE"):
+            allowed = b"POST" if version in STATELESS_VERSIONS else b"GET, POST, DELETE"
+            await http.answer(405, b"", [(b"allow", allowed)])
+        elif http.method == "GET":
+            await self.handshake.get(http, principal)
+        else:
+            await self.handshake.delete(http, principal)
+
+    async def _post(self, http: HttpMessage, principal: Principal, version: str | None) -> None:
+        stateless = version in STATELESS_VERSIONS
+        takes_json, takes_events = http.accepts()
+        if not takes_json or (stateless and not takes_events):
+            error = RpcError(INVALID_REQUEST, "Accept application/json and text/event-stream.")
+            await http.answer_error(406, error)
+            return
+        body = check_message(decode(await http.body(self._door.config.max_body_bytes)))
+        enveloped = "id" in body and "method" in body and has_envelope(params_of(body))
+        if stateless or enveloped:
+            await self._post_stateless(http, principal, body)
+        elif version is not None and version not in HANDSHAKE_VERSIONS:
+            await http.answer_error(400, unsupported_version(version), body.get("id"))
+        else:
+            await self.handshake.post(http, principal, body)
+
+    async def _post_stateless(self, http: HttpMessage, principal: Principal, body: Json) -> None:
+        if "id" not in body:
+            await http.answer(202)
+        elif "method" not in body:
+            error = RpcError(INVALID_REQUEST, "A stateless client posts requests only.")
+            await http.answer_error(400, error)
+        else:
+            await serve_stateless(self._gateway, self._visitor(principal), http, body)
+
+    def _visitor(self, principal: Principal) -> StatelessSession:
+        """Return the session of a stateless client: one for each principal and client."""
+        now = time.monotonic()
+        known = self._visitors.get(principal.id)
+        session = known[0] if known else StatelessSession(principal, "http")
+        self._visitors[principal.id] = (session, now)
+        return session
+
+    async def sweep(self) -> None:
+        """Forget stateless clients and sessions that nobody used for long."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.handshake.sweep())
+            while True:
+                await asyncio.sleep(60)
+                edge = time.monotonic() - STATELESS_LIFE
+                for key, (session, seen) in list(self._visitors.items()):
+                    if seen < edge:
+                        del self._visitors[key]
+                        await self._gateway.close_session(session)
+
+
+def _host_name(header: str) -> str:
+    """Return the name in a Host header, without the port."""
+    if header.startswith("["):
+        return header.partition("]")[0].removeprefix("[")
+    return header.partition(":")[0]

@@ -1,0 +1,284 @@
+"""Sessions of the handshake era over HTTP: posts in, event streams out."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from typing_extensions import override
+
+from host.domain.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    Json,
+    RequestId,
+    RpcError,
+    encode,
+    failure,
+    response,
+)
+from host.domain.principal import Principal
+from host.domain.protocol import HANDSHAKE_VERSIONS
+from host.gateway.gateway import Gateway
+from host.orchestrator.envelope import ONLY_STATELESS
+from host.orchestrator.http_message import PING, PING_INTERVAL, HttpMessage
+from host.orchestrator.http_streams import EventStream, parse_event_id
+from host.orchestrator.session import ClientSession, SessionExchange, check_message, params_of
+
+log = logging.getLogger(__name__)
+
+SESSION_LIMIT = 10_000
+"""Sessions that are open at the same time."""
+IDLE_LIFE = 3600.0
+"""Seconds without a request or an open stream after which a session is forgotten."""
+ENDED_STREAMS = 64
+"""Finished streams of a session that are kept for a client that lost the answer."""
+
+
+@dataclass(eq=False)
+class HttpSession(ClientSession):
+    """One client session over HTTP."""
+
+    folder: Path | None = None
+    streams: OrderedDict[str, EventStream] = field(default_factory=OrderedDict[str, EventStream])
+    by_request: dict[RequestId, EventStream] = field(default_factory=dict[RequestId, EventStream])
+    seen_at: float = field(default_factory=time.monotonic)
+    standing: EventStream = field(default_factory=EventStream)
+
+    @override
+    def post(self, message: Json, *, related: RequestId | None) -> bool:
+        stream = self.by_request.get(related) if related is not None else None
+        if stream is None:
+            stream = self.standing
+            if "id" in message and not stream.reader and related is None:
+                return False
+        return stream.put(message)
+
+    def open_stream(self, request_id: RequestId) -> EventStream:
+        """Return a new stream for a request."""
+        stream = EventStream(request_id, resumable=self.version >= "2025-11-25")
+        self.streams[stream.name] = stream
+        self.by_request[request_id] = stream
+        for name in [n for n, s in self.streams.items() if s.ended][:-ENDED_STREAMS]:
+            del self.streams[name]
+        return stream
+
+    def find_stream(self, event_id: str) -> tuple[EventStream, int] | None:
+        """Return the stream that an event was on, and the event's number."""
+        parsed = parse_event_id(event_id)
+        if parsed is None:
+            return None
+        name, sequence = parsed
+        stream = self.standing if name == self.standing.name else self.streams.get(name)
+        return None if stream is None else (stream, sequence)
+
+    @property
+    def busy(self) -> bool:
+        """Whether somebody is served or listens."""
+        return bool(self.in_flight) or self.standing.reader > 0
+
+
+class HandshakeHttp:
+    """The sessions of the HTTP face."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.sessions: dict[str, HttpSession] = {}
+        self.closing = asyncio.Event()
+
+    async def post(self, http: HttpMessage, principal: Principal, message: Json) -> None:
+        """Serve a posted message."""
+        if message.get("method") == "initialize" and "id" in message:
+            await self._initialize(http, principal, message)
+            return
+        session = await self._session(http, principal)
+        if session is None:
+            return
+        body = check_message(message)
+        if "method" not in body:
+            session.settle(body)
+            await http.answer(202)
+        elif "id" not in body:
+            await self._notification(session, body)
+            await http.answer(202)
+        else:
+            await self._request(http, session, body)
+
+    async def get(self, http: HttpMessage, principal: Principal) -> None:
+        """Serve the standing stream, or a stream that a client lost."""
+        if not http.accepts()[1]:
+            error = RpcError(INVALID_REQUEST, "Accept text/event-stream to listen.")
+            await http.answer_error(406, error)
+            return
+        session = await self._session(http, principal)
+        if session is None:
+            return
+        place = session.find_stream(http.headers.get("last-event-id", ""))
+        stream, sequence = place or (session.standing, None)
+        if sequence is not None:
+            stream.rewind(sequence)
+        await http.start_stream()
+        await self._pump(http, stream)
+
+    async def delete(self, http: HttpMessage, principal: Principal) -> None:
+        """End a session at its client's wish."""
+        session = await self._session(http, principal)
+        if session is not None:
+            await self._end(session)
+            await http.answer(200)
+
+    async def sweep(self) -> None:
+        """Forget sessions that nobody used for long."""
+        while True:
+            await asyncio.sleep(60)
+            edge = time.monotonic() - IDLE_LIFE
+            for session in list(self.sessions.values()):
+                if session.seen_at < edge and not session.busy:
+                    await self._end(session)
+
+    async def close(self, grace: float) -> None:
+        """End every session, after the calls in flight or `grace` seconds."""
+        tasks = [task for s in self.sessions.values() for task in s.in_flight.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=grace)
+        self.closing.set()
+        for session in list(self.sessions.values()):
+            await self._end(session)
+
+    async def _end(self, session: HttpSession) -> None:
+        self.sessions.pop(session.id, None)
+        session.abandon()
+        for stream in [session.standing, *session.streams.values()]:
+            stream.end()
+        await self._gateway.close_session(session)
+
+    async def _session(self, http: HttpMessage, principal: Principal) -> HttpSession | None:
+        """Return the session that a request names; answer and return None where there is none."""
+        session_id = http.headers.get("mcp-session-id")
+        if session_id is None:
+            error = RpcError(INVALID_REQUEST, "Mcp-Session-Id is missing; send initialize first.")
+            await http.answer_error(400, error)
+            return None
+        session = self.sessions.get(session_id)
+        if session is None or session.principal != principal:
+            error = RpcError(INVALID_REQUEST, "The session is over; send initialize again.")
+            await http.answer_error(404, error)
+            return None
+        session.seen_at = time.monotonic()
+        http.session_id = session.id
+        return session
+
+    async def _initialize(self, http: HttpMessage, principal: Principal, message: Json) -> None:
+        body = check_message(message)
+        if len(self.sessions) >= SESSION_LIMIT:
+            error = RpcError(INTERNAL_ERROR, "Too many sessions are open.")
+            await http.answer_error(503, error, body["id"])
+            return
+        session = HttpSession(principal, "http", secrets.token_hex(16))
+        try:
+            result = await self._gateway.initialize(session, params_of(body))
+        except RpcError as error:
+            await http.answer_error(400, error, body["id"])
+            return
+        session.standing.resumable = session.version >= "2025-11-25"
+        self.sessions[session.id] = session
+        http.session_id = session.id
+        await http.answer(200, encode(response(body["id"], result)))
+
+    async def _notification(self, session: HttpSession, body: Json) -> None:
+        method, params = body["method"], params_of(body)
+        if method == "notifications/cancelled":
+            session.cancel(params.get("requestId", ""))
+        elif method == "notifications/initialized":
+            self._gateway.open(session)
+        else:
+            await self._gateway.notified(session, method, params)
+
+    async def _request(self, http: HttpMessage, session: HttpSession, body: Json) -> None:
+        request_id, method = body["id"], body["method"]
+        try:
+            check_method(method)
+            session.check_capacity(request_id)
+        except RpcError as error:
+            await http.answer_error(200, error, request_id)
+            return
+        stream = session.open_stream(request_id)
+        task = asyncio.create_task(self._serve(session, stream, body))
+        session.in_flight[request_id] = task
+        await self._respond(http, stream)
+
+    async def _serve(self, session: HttpSession, stream: EventStream, body: Json) -> None:
+        """Serve a request to its end, whether or not its client still listens."""
+        request_id, method, params = body["id"], body["method"], params_of(body)
+        message: Json | None = None
+        try:
+            exchange = SessionExchange(session, request_id, params)
+            result = await self._gateway.handle(exchange, method, params)
+            message = response(request_id, result)
+        except RpcError as error:
+            message = failure(request_id, error)
+        except (
+            Exception
+        ):  # the boundary of the face: whatever went wrong, the client gets an answer
+            log.exception("%s failed", method)
+            message = failure(request_id, RpcError(INTERNAL_ERROR, "The host failed; see its log."))
+        finally:
+            if message is not None:
+                stream.put(message)
+            stream.end()
+            session.seen_at = time.monotonic()
+            session.in_flight.pop(request_id, None)
+            session.by_request.pop(request_id, None)
+
+    async def _respond(self, http: HttpMessage, stream: EventStream) -> None:
+        """Answer with plain JSON while the answer is all there is, else with an event stream."""
+        takes_json, takes_events = http.accepts()
+        if takes_json:
+            await stream.wait(PING_INTERVAL if takes_events else IDLE_LIFE)
+            single = stream.single()
+            if single is not None:
+                await http.answer(200, single)
+                return
+        await http.start_stream()
+        if stream.resumable:
+            await http.stream(stream.primer())
+        await self._pump(http, stream)
+
+    async def _pump(self, http: HttpMessage, stream: EventStream) -> None:
+        """Send a stream's events until it ends, its client leaves, or another one reads it."""
+        stream.reader += 1
+        mine = stream.reader
+        gone = asyncio.create_task(http.gone())
+        try:
+            while not gone.done() and stream.reader == mine:
+                data = stream.take()
+                if stream.ended and not stream.waiting:
+                    await http.stream(data, more=False)
+                    return
+                await http.stream(data or PING)
+                news = asyncio.create_task(stream.wait(PING_INTERVAL))
+                await asyncio.wait({gone, news}, return_when=asyncio.FIRST_COMPLETED)
+                news.cancel()
+        finally:
+            gone.cancel()
+            if stream.reader == mine:
+                stream.reader = 0
+
+
+def check_method(method: str) -> None:
+    """Refuse a method that the handshake era does not have.
+
+    Raises:
+        RpcError: It has not.
+    """
+    if method in ONLY_STATELESS:
+        raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
+
+
+def is_handshake_version(version: str | None) -> bool:
+    """Whether a header names a revision of the handshake era; an absent header does."""
+    return version is None or version in HANDSHAKE_VERSIONS

@@ -1,0 +1,151 @@
+"""The private socket: bridges and commands of the same user come in here."""
+
+import asyncio
+import logging
+import os
+import socket as sockets
+import struct
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from host.config.runtime import ensure_runtime_folder
+from host.domain.errors import ConfigError, DaemonError, HostError
+from host.domain.jsonrpc import Json, RpcError, as_object, decode, encode
+from host.domain.principal import Principal
+from host.domain.protocol import object_member
+from host.gateway.exchange import Face
+from host.gateway.gateway import Gateway
+from host.identity.tokens import LOCAL_USER, TokenStore
+from host.orchestrator.lines import LineFace, LineSession
+
+log = logging.getLogger(__name__)
+
+HELLO_LIMIT = 1 << 16
+"""Bytes of the first line, in which a caller says what it is."""
+
+Control = Callable[[str, Json], Awaitable[Any]]
+"""Carries out a command of the host's own command line and returns its JSON."""
+
+
+class SocketFace:
+    """Serves the socket.
+
+    Args:
+        gateway: Serves clients.
+        tokens: Knows clients by their token.
+        control: Serves commands.
+    """
+
+    def __init__(self, gateway: Gateway, tokens: TokenStore, control: Control) -> None:
+        self._gateway = gateway
+        self._tokens = tokens
+        self._control = control
+        self._faces: dict[asyncio.Task[None], LineFace] = {}
+
+    @property
+    def clients(self) -> int:
+        """How many clients are connected."""
+        return len(self._faces)
+
+    async def listen(self, path: Path) -> asyncio.Server:
+        """Listen on a socket that only this user can reach.
+
+        Raises:
+            DaemonError: It cannot be made.
+        """
+        ensure_runtime_folder(path.parent)
+        path.unlink(missing_ok=True)  # noqa: ASYNC240 - once, at start
+        try:
+            server = await asyncio.start_unix_server(self._accept, path, limit=HELLO_LIMIT)
+        except OSError as error:
+            raise DaemonError(
+                f"The socket {path} cannot be made: {error.strerror}.",
+                next_step="Set HOST_RUNTIME_DIR to a short path on a local disk.",
+            ) from error
+        path.chmod(0o600)  # noqa: ASYNC240 - once, at start
+        return server
+
+    async def close(self, grace: float = 10.0) -> None:
+        """Finish the calls in flight, for at most `grace` seconds, and close every connection."""
+        if self._faces:
+            async with asyncio.TaskGroup() as group:
+                for face in self._faces.values():
+                    group.create_task(_drain(face, grace))
+        for task in list(self._faces):
+            task.cancel()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            if not is_same_user(writer.get_extra_info("socket")):
+                log.warning("a connection of another user was refused")
+                return
+            hello = as_object(decode(await reader.readline()))
+            if hello is None:
+                return
+            await self._welcome(hello, reader, writer)
+        except (OSError, ValueError, RpcError) as error:
+            log.debug("a connection was dropped: %s", error)
+        finally:
+            writer.close()
+
+    async def _welcome(
+        self, hello: Json, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if hello.get("hello") == "control":
+            writer.write(encode(await self._command(hello)) + b"\n")
+            await writer.drain()
+            return
+        face: Face = "cli" if hello.get("hello") == "cli" else "stdio"
+        principal = self._principal(hello.get("token"), face)
+        folder = hello.get("folder")
+        session = LineSession(
+            principal, face, folder=Path(folder) if isinstance(folder, str) else None, writer=writer
+        )
+        line_face = LineFace(self._gateway, session)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - asyncio runs connection callbacks in tasks
+        self._faces[task] = line_face
+        try:
+            await line_face.run(reader)
+        finally:
+            del self._faces[task]
+
+    async def _command(self, hello: Json) -> Json:
+        try:
+            params = object_member(hello, "params")
+            return {"result": await self._control(str(hello.get("method")), params)}
+        except HostError as error:
+            return {"error": str(error)}
+
+    def _principal(self, token: object, face: Face) -> Principal:
+        """Return who is calling: a token tells the client, the socket alone tells the user."""
+        if isinstance(token, str):
+            try:
+                found = self._tokens.verify(token)
+            except ConfigError as error:
+                log.warning("%s", error)
+                found = None
+            if found is not None:
+                return found
+            log.warning("a client came with a token that is not valid; it is served as unknown")
+        return Principal(user=LOCAL_USER, client=face, role="user")
+
+
+async def _drain(face: LineFace, grace: float) -> None:
+    try:
+        async with asyncio.timeout(grace):
+            await face.drain()
+    except TimeoutError:
+        log.warning("calls in flight were given up after %g s", grace)
+
+
+def is_same_user(connection: Any) -> bool:  # noqa: ANN401 - asyncio gives no type
+    """Whether the other end of a Unix socket is a process of this user (or root)."""
+    if sys.platform != "linux":
+        return True  # the folder's mode alone keeps others out
+    size = struct.calcsize("3i")
+    credentials = connection.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, size)
+    _, uid, _ = struct.unpack("3i", credentials)
+    return uid in (os.geteuid(), 0)
