@@ -8,6 +8,9 @@ from pathlib import Path
 
 import aiohttp
 
+from host.audit.journal import Journal
+from host.audit.loader import JournalLoader
+from host.config.environment import database_url
 from host.config.load import LoadedSettings
 from host.config.paths import Paths
 from host.config.servers import BearerAuthConfig, ServerConfig
@@ -23,8 +26,10 @@ from host.gateway.upstream.keeper import Keeper
 from host.gateway.upstream.server import Surroundings, UpstreamServer
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
+from host.secrets.redaction import Redactor
 from host.secrets.seal import Sealer
 from host.secrets.tokens import TokenStore as UpstreamTokenStore
+from host.storage.store import Store, open_store
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +40,21 @@ class Host:
     Args:
         loaded: The configuration in force.
         paths: The user's folders.
+        client: The HTTP connection pool.
+        store: The database.
     """
 
-    def __init__(self, loaded: LoadedSettings, paths: Paths, client: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, loaded: LoadedSettings, paths: Paths, *, client: aiohttp.ClientSession, store: Store
+    ) -> None:
         self.loaded = loaded
         self.paths = paths
         self.keeper = Keeper()
         self.tokens = TokenStore(paths.tokens)
+        self.redactor = Redactor(secrets=loaded.settings.secret_values())
+        self.journal = Journal(paths.data / "journal", self.redactor)
+        self.store = store
+        self.loader = JournalLoader(paths.data / "journal", self.store)
         self.config_error: str | None = None
         """Why the last edit of the configuration is not in force."""
         self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")
@@ -57,7 +70,7 @@ class Host:
         self.gateway = Gateway(
             self.servers,
             sealer=Sealer.load(paths.data / "seal.json"),
-            recorder=Recorder(lambda row: None),
+            recorder=Recorder(self.journal),
             finder=Finder(loaded.settings.clients),
         )
 
@@ -75,12 +88,15 @@ class Host:
             skip_auto_headers=("User-Agent",),
             headers={"User-Agent": "mcp-agent-host"},
         ) as client:
-            host = cls(loaded, paths, client)
+            store = await open_store(database_url(loaded.settings.store), paths.data)
+            host = cls(loaded, paths, client=client, store=store)
             try:
                 yield host
             finally:
                 await host.gateway.close()
                 host.keeper.close()
+                host.journal.close()
+                await host.store.close()
 
     @property
     def settings(self) -> Settings:
@@ -102,6 +118,7 @@ class Host:
         self.config_error = None
         replaced = self._settle_servers(loaded.settings)
         self.gateway.finder = Finder(loaded.settings.clients)
+        self.redactor.add_secrets(loaded.settings.secret_values())
         async with asyncio.TaskGroup() as group:
             for server in replaced:
                 group.create_task(server.close())

@@ -71,10 +71,12 @@ class Bridge:
 
     Args:
         options: Words that a daemon is started with.
+        hello: What the daemon is told that this is.
     """
 
-    def __init__(self, options: list[str]) -> None:
+    def __init__(self, options: list[str], *, hello: str = "mcp") -> None:
         self._options = options
+        self._kind = hello
         self._path = str(socket_path())
         self._lock = threading.RLock()
         self._socket: socket.socket | None = None
@@ -86,7 +88,7 @@ class Bridge:
 
     def run(self) -> int:
         """Relay until the client closes its end."""
-        self._socket = self._connect()
+        self._socket = self.connect()
         threading.Thread(target=self._read_client, daemon=True).start()
         while not self._ended.is_set():
             self._read_daemon()
@@ -94,7 +96,7 @@ class Bridge:
                 self._reconnect()
         return 0
 
-    def _connect(self) -> socket.socket:
+    def connect(self) -> socket.socket:
         """Return a connection to the daemon, which is started if need be."""
         deadline = time.monotonic() + START_LIMIT
         started: subprocess.Popen[bytes] | None = None
@@ -120,7 +122,7 @@ class Bridge:
         return True
 
     def _hello(self) -> bytes:
-        hello: dict[str, Any] = {"hello": "mcp", "folder": os.getcwd()}  # noqa: PTH109 - starts faster
+        hello: dict[str, Any] = {"hello": self._kind, "folder": os.getcwd()}  # noqa: PTH109 - starts faster
         token = os.environ.get("HOST_TOKEN")
         if token:
             hello["token"] = token
@@ -231,7 +233,7 @@ class Bridge:
 
     def _reconnect(self) -> None:
         """Begin again with a new daemon, without doing anything twice."""
-        fresh = self._connect()
+        fresh = self.connect()
         with self._lock:
             self._socket = fresh
             waiting, self._in_flight = self._in_flight, {}

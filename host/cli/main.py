@@ -15,6 +15,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "backup": ("host.cli.store", "Save the whole store to one file, while it is in use."),
     "restore": ("host.cli.store", "Put a backup in the store's place."),
     "serve": ("host.cli.serve", "Start the host: HTTP and stdio clients, one daemon."),
+    "status": ("host.cli.status", "Show the running daemon and its servers."),
+    "stop": ("host.cli.stop", "Stop the daemon."),
+    "logs": ("host.cli.logs", "Print the daemon's log, or a server's."),
+    "tools": ("host.cli.tools", "List and show the tools of all servers."),
+    "call": ("host.cli.call", "Call a tool."),
+    "doctor": ("host.cli.doctor", "Check everything the host needs, and say what to do."),
+    "init": ("host.cli.init", "Write a commented host.yaml to start from."),
+    "config": ("host.cli.config", "Check, show and find the configuration."),
+    "servers": ("host.cli.servers", "List, add, remove and import tool servers."),
+    "trust": ("host.cli.trust", "Let a working folder's configuration take part."),
+    "tokens": ("host.cli.tokens", "Make, list and revoke the clients' tokens."),
+    "install": ("host.cli.install", "Put the host into an MCP client, or take it out."),
 }
 """Command name → (module that has `register(root)`, one line of help), in the order of help."""
 

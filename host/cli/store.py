@@ -96,10 +96,10 @@ def configured_folder() -> Path:
 
 def configured_url() -> str | None:
     """Return the address of the configured PostgreSQL; None is the embedded one."""
-    from host.config.database import store_url
+    from host.config.environment import database_url
     from host.config.load import load_settings
 
-    return store_url(load_settings().settings)
+    return database_url(load_settings().settings.store)
 
 
 async def configured_store() -> "Store":

@@ -5,38 +5,31 @@ from pathlib import Path
 from host.config.servers import ServerConfig
 from host.config.shipped import bundled_servers
 
-FILES_FOLDER = "agent-files"
-"""Folder in the user's home that the files server is confined to by default."""
+FILES_ROOT = "~/agent-files"
+"""Folder that the files server is confined to by default."""
 
-_NEEDS_SETTINGS = ("database",)
+_SERVED = ("files", "search", "memory", "weather")
 
 
-def default_servers(home: Path) -> dict[str, ServerConfig]:
+def default_servers() -> dict[str, ServerConfig]:
     """Return the bundled servers that need no setting of the user's.
 
     The files server sees one folder of its own, `~/agent-files`, and nothing else of the user's
-    until they name it; the database server is left out, because it needs to be told a database.
-
-    Args:
-        home: The user's home folder.
+    until they name it. Servers that have to be told something first, as the database server, are
+    left for the user to add.
     """
-    names = [name for name in bundled_servers() if name not in _NEEDS_SETTINGS]
-    return {name: _default_server(name, home) for name in names}
+    present = bundled_servers()
+    return {name: _default_server(name) for name in _SERVED if name in present}
 
 
-def _default_server(name: str, home: Path) -> ServerConfig:
+def _default_server(name: str) -> ServerConfig:
     if name == "files":
-        return ServerConfig(bundled=name, settings={"roots": [str(home / FILES_FOLDER)]})
+        return ServerConfig(bundled=name, settings={"roots": [FILES_ROOT]})
     return ServerConfig(bundled=name)
 
 
-def make_default_folder(server: ServerConfig, home: Path) -> None:
-    """Create `~/agent-files` if this server is the default files server; to call before its start.
-
-    Args:
-        server: A server that is about to be started.
-        home: The user's home folder.
-    """
-    folder = str(home / FILES_FOLDER)
-    if server.bundled == "files" and server.settings.get("roots") == [folder]:
-        Path(folder).mkdir(mode=0o700, exist_ok=True)
+def make_default_folder(server: ServerConfig) -> None:
+    """Create `~/agent-files` if this server is set to serve it; call it before starting one."""
+    roots = server.settings.get("roots")
+    if server.bundled == "files" and isinstance(roots, list) and FILES_ROOT in roots:
+        Path(FILES_ROOT).expanduser().mkdir(mode=0o700, exist_ok=True)

@@ -9,6 +9,18 @@ from pathlib import Path
 
 from host.domain.errors import ConfigError
 
+Stamp = tuple[int, int, int]
+"""Time of change in nanoseconds, inode and size: differs whenever a file was replaced or edited."""
+
+
+def stamp_file(path: Path) -> Stamp | None:
+    """Return the stamp of a file, None if it is absent."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_ino, status.st_size)
+
 
 def write_private(path: Path, content: bytes | str, *, mode: int = 0o600) -> None:
     """Replace a file atomically; a reader sees the old content or the new, also after a crash.

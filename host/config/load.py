@@ -10,8 +10,9 @@ from host.config.clients import translate_entry
 from host.config.defaults import default_servers
 from host.config.document import validate_document
 from host.config.expand import Expansion, expand, parse_env
+from host.config.files import Stamp, stamp_file
 from host.config.layers import add_project, check_tightenings, divide_project
-from host.config.paths import Paths, find_config, user_paths
+from host.config.paths import CONFIG_NAMES, Paths, find_config, user_paths
 from host.config.settings import Settings
 from host.config.trust import TrustStore
 from host.config.yaml import Document, Json, as_mapping, dotted, parse_yaml, read_bytes
@@ -45,14 +46,15 @@ class LoadedSettings:
         sources: What was read, strongest last.
         warnings: What was found and is not used, in sentences for the user.
         places: Dotted field → `file:line` that set it; a field that is absent is a default.
-        watched: Files whose change can change the outcome, whether they exist or not.
+        watched: Files whose change can change the outcome, whether they exist or not, with their
+            stamps from before they were read.
     """
 
     settings: Settings
     sources: tuple[Source, ...]
     warnings: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict[str, str])
-    watched: tuple[Path, ...] = ()
+    watched: Mapping[Path, Stamp | None] = field(default_factory=dict[Path, Stamp | None])
 
 
 @dataclass(slots=True)
@@ -64,7 +66,12 @@ class _Reading:
     sources: list[Source] = field(default_factory=list[Source])
     warnings: list[str] = field(default_factory=list[str])
     places: dict[str, str] = field(default_factory=dict[str, str])
-    watched: list[Path] = field(default_factory=list[Path])
+    watched: dict[Path, Stamp | None] = field(default_factory=dict[Path, Stamp | None])
+
+    def watch(self, *files: Path) -> None:
+        """Note files that are about to be read."""
+        for file in files:
+            self.watched[file] = stamp_file(file)
 
 
 def load_settings(
@@ -102,8 +109,11 @@ def load_settings(
         sources=tuple(reading.sources),
         warnings=tuple(reading.warnings),
         places=reading.places,
-        watched=tuple(reading.watched),
+        watched=reading.watched,
     )
+
+
+_EMPTY: dict[str, Json] = {}
 
 
 def _explicit(config: Path | None, environ: Mapping[str, str]) -> Source | None:
@@ -113,13 +123,29 @@ def _explicit(config: Path | None, environ: Mapping[str, str]) -> Source | None:
     return Source("environment", Path(named).expanduser().absolute()) if named else None
 
 
+def explicit_file(config: Path | None, *, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file that `--config` or `HOST_CONFIG` names, None if neither is given."""
+    source = _explicit(config, environ)
+    return source.file if source else None
+
+
+def read_variables(file: Path) -> dict[str, str]:
+    """Return the variables of the `.env` beside a file of the user's own.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    env_file = file.with_name(".env")
+    return parse_env(_text(read_bytes(env_file), env_file)) if env_file.is_file() else {}
+
+
 def _read_user(reading: _Reading) -> Settings:
+    reading.watch(reading.paths.user_config)
     file = find_config(reading.paths.config)
     if file is not None:
         return _read_own(Source("user", file), reading)
-    reading.watched.append(reading.paths.user_config)
     reading.sources.append(Source("defaults"))
-    return Settings(servers=default_servers(_home(reading.environ)))
+    return Settings(servers=default_servers())
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -130,20 +156,47 @@ def _read_own(source: Source, reading: _Reading) -> Settings:
     """Read a file of the user's own; without a block of servers it keeps the bundled ones."""
     file = cast("Path", source.file)
     env_file = file.with_name(".env")
-    reading.watched += [file, env_file]
-    variables: dict[str, str] = {}
+    reading.watch(file, env_file)
+    variables = read_variables(file)
     if env_file.is_file():
-        variables = parse_env(_text(read_bytes(env_file), env_file))
         _warn_open(env_file, reading)
     reading.sources.append(Source(source.kind, file, env_file if variables else None))
-    document, expansion = _prepare(read_bytes(file), file, variables=variables, reading=reading)
-    settings = validate_document(Settings, document, value=expansion.value, known=expansion.errors)
-    settings = _merge_blocks(settings, document).with_secrets(frozenset(expansion.secrets))
+    document, settings = _check(read_bytes(file), file, variables=variables, reading=reading)
     _note_places(document, reading)
     if not {"servers", "mcp_servers"} & settings.model_fields_set:
-        bundled = default_servers(_home(reading.environ))
-        settings = settings.model_copy(update={"servers": bundled})
+        settings = settings.model_copy(update={"servers": default_servers()})
     return settings
+
+
+def _check(
+    content: bytes, file: Path, *, variables: Mapping[str, str], reading: _Reading
+) -> tuple[Document, Settings]:
+    document, expansion = _prepare(content, file, variables=variables, reading=reading)
+    settings = validate_document(Settings, document, value=expansion.value, known=expansion.errors)
+    return document, _merge_blocks(settings, document).with_secrets(frozenset(expansion.secrets))
+
+
+def check_content(
+    content: bytes,
+    file: Path,
+    *,
+    variables: Mapping[str, str],
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Return what a file of the user's would mean, before it is written.
+
+    Args:
+        content: What the file is going to say.
+        file: Where it is going to be.
+        variables: Those of the `.env` beside it.
+        environ: Variables for the references.
+
+    Raises:
+        ConfigError: It cannot be parsed.
+        InvalidConfigError: It has faults.
+    """
+    reading = _Reading(user_paths(environ), environ)
+    return _check(content, file, variables=variables, reading=reading)[1]
 
 
 def _warn_open(env_file: Path, reading: _Reading) -> None:
@@ -168,6 +221,8 @@ def _prepare(
     value = {} if document.value is None else as_mapping(document.value)
     if value is None:
         raise document.error("The file has to be a mapping, such as 'servers: …'.")
+    # A section whose lines are all commented out is an empty one.
+    value = {key: _EMPTY if item is None else item for key, item in value.items()}
     entries = as_mapping(value.get("mcpServers"))
     if entries is not None:
         value = {**value, "mcpServers": _translate(entries, file, reading)}
@@ -224,11 +279,12 @@ def _note_places(document: Document, reading: _Reading) -> None:
 
 
 def _add_folder(user: Settings, folder: Path, reading: _Reading) -> Settings:
+    reading.watch(find_config(folder) or folder / CONFIG_NAMES[0])
     file = find_config(folder)
     own = {source.file for source in reading.sources}
     if file is None or file in own:
         return user
-    reading.watched += [file, folder / ".env", reading.paths.trust]
+    reading.watch(file, folder / ".env", reading.paths.trust)
     trust = TrustStore(reading.paths.trust)
     found = trust.read(file)
     if found.content is None:

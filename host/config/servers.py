@@ -15,7 +15,9 @@ from pydantic import (
 from host.config.document import StrictModel
 from host.config.names import check_name
 from host.config.oauth import OAuthClientConfig
+from host.config.shipped import known_servers
 from host.config.yaml import Json
+from host.domain.names import nearest_names
 
 Transport = Literal["stdio", "http", "sse", "bundled"]
 """How a server is reached."""
@@ -38,6 +40,15 @@ def _legal(name: str) -> str:
 
 def _legal_prefix(prefix: str) -> str:
     return prefix and _legal(prefix)
+
+
+def _known_bundled(name: str) -> str:
+    known = known_servers()
+    if name not in known:
+        near = nearest_names(name, known, most=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+        raise ValueError(f"There is no bundled server {name!r}; {hint}")
+    return name
 
 
 ServerName = Annotated[str, AfterValidator(_legal)]
@@ -102,7 +113,7 @@ class ServerConfig(StrictModel):
     auth: AuthConfig = NoAuthConfig()
     """Credential for an HTTP server."""
 
-    bundled: str | None = None
+    bundled: Annotated[str, AfterValidator(_known_bundled)] | None = None
     """Name of a server that comes with the host, such as `files`; None if it is none of them."""
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     """Settings of a bundled server, handed to it as they are."""

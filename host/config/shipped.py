@@ -34,5 +34,13 @@ def shipped_folder(kind: Kind) -> Path:
 
 def bundled_servers() -> list[str]:
     """Return the names of the bundled servers that this installation has and can start."""
-    root = Path(host.__file__).parent.parent / "servers"
-    return [name for name in BUNDLED if (root / name / "__main__.py").is_file()]
+    return [name for name in known_servers() if (_SERVERS / name / "__main__.py").is_file()]
+
+
+def known_servers() -> list[str]:
+    """Return the names that `bundled:` may have: the ones listed here, and any that are there."""
+    present = sorted(place.parent.name for place in _SERVERS.glob("*/__main__.py"))
+    return list(dict.fromkeys((*BUNDLED, *present)))
+
+
+_SERVERS = Path(host.__file__).parent.parent / "servers"

@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType] - an optional trio type
 
+from host.config.files import stamp_file
 from host.config.load import LoadedSettings, load_settings
 from host.config.paths import Paths
 from host.domain.errors import ConfigError
@@ -17,8 +18,6 @@ SETTLE = 100
 
 LOOK_AGAIN = 2_000
 """Milliseconds after which files are looked at without a notice: some file systems send none."""
-
-Signature = tuple[tuple[int, int, int] | None, ...]
 
 
 async def watch_settings(
@@ -44,10 +43,9 @@ async def watch_settings(
         stop: Ends the watch when set; None watches until cancelled.
     """
     last: LoadedSettings | None = current
-    watched = current.watched
-    seen = _signature(watched)
-    async for _ in _notices(watched, stop):
-        now = _signature(watched)
+    seen = dict(current.watched)  # from before the files were read, so no edit falls in between
+    async for _ in _notices(current.watched, stop):
+        now = {file: stamp_file(file) for file in seen}
         if now == seen:
             continue
         seen = now
@@ -58,8 +56,7 @@ async def watch_settings(
             yield error
             continue
         if last is None or not _same(fresh, last):
-            last, watched = fresh, fresh.watched
-            seen = _signature(watched)
+            last, seen = fresh, dict(fresh.watched)
             yield fresh
 
 
@@ -93,15 +90,3 @@ async def _notices(files: Iterable[Path], stop: anyio.Event | None) -> AsyncGene
 
 def _existing(folder: Path) -> Path:
     return next(place for place in (folder, *folder.parents) if place.is_dir())
-
-
-def _signature(files: Iterable[Path]) -> Signature:
-    return tuple(_stamp(file) for file in files)
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return (status.st_mtime_ns, status.st_ino, status.st_size)

@@ -266,7 +266,7 @@ class _Reader:
             self._take_key(text, line)
             return
         plain = bool(event.implicit[0]) and event.tag is None
-        value = _plain(text) if plain else text
+        value = plain_value(text) if plain else text
         self._remember(event.anchor, value, 1)
         self._put(value, line)
 
@@ -365,7 +365,8 @@ class _Reader:
         raise ConfigError(message, file=self.file, line=line)
 
 
-def _plain(text: str) -> Json:
+def plain_value(text: str) -> Json:
+    """Return what an unquoted text stands for: None, a truth value, a number, or itself."""
     if text in _NULL:
         return None
     if text in _TRUE or text in _FALSE:

@@ -4,12 +4,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from host.domain.errors import UpstreamError
 from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, Json, RpcError
 from host.domain.names import nearest_names
-from host.domain.protocol import INTERACTIVE_METHODS, META_LOG_LEVEL, object_member
+from host.domain.protocol import INTERACTIVE_METHODS, META_LOG_LEVEL, list_member, object_member
 from host.gateway.catalog import Catalog
 from host.gateway.exchange import Exchange, lowest_level
 from host.gateway.record import Recorder
@@ -34,6 +35,7 @@ class Target:
         original: What the server calls it.
         definition: How it is listed; empty where it is not (a resource of a template).
         mirrors: Whether it declares headers that mirror its arguments.
+        digest: By which its definition is known.
         params: The parameters as the server is to get them.
     """
 
@@ -42,8 +44,20 @@ class Target:
     name: str
     original: str
     params: Json
-    definition: Json = field(default_factory=dict[str, object])
+    definition: Json = field(default_factory=dict[str, Any])
     mirrors: bool = False
+    digest: str | None = None
+
+    @property
+    def upstream(self) -> str:
+        """The server's name."""
+        return self.server.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the server, and those that the tool itself declares."""
+        own = list_member(self.definition.get("_meta"), "host/labels")
+        return (*self.server.config.labels, *(label for label in own if isinstance(label, str)))
 
 
 class Caller:
@@ -153,7 +167,14 @@ class Caller:
         entry, link = found
         body = {**params, "name": entry.original} if entry.original != name else params
         return Target(
-            entry.server, link, name, entry.original, body, entry.definition, entry.mirrors
+            entry.server,
+            link,
+            name,
+            entry.original,
+            body,
+            entry.definition,
+            entry.mirrors,
+            entry.digest,
         )
 
     async def _unknown(self, exchange: Exchange, method: str, kind: str, name: str) -> RpcError:
@@ -164,9 +185,8 @@ class Caller:
 
     async def _run(self, exchange: Exchange, method: str, target: Target) -> Json:
         """Call the server and record what happened."""
-        record = self._recorder.begin(exchange, method, target)
-        if record.durable:
-            await record.commit_intent()
+        record = self._recorder.open(exchange, method, target)
+        await record.begin()
         try:
             result = await self._send(exchange, method, target)
         except BaseException as error:

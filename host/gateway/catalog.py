@@ -12,6 +12,7 @@ from host.domain.jsonrpc import Json, RpcError
 from host.domain.protocol import LIST_METHODS
 from host.gateway.exchange import Exchange
 from host.gateway.names import catalog_names, qualified_uri
+from host.gateway.record import digest_definition
 from host.gateway.upstream.listing import KEY, Listing
 from host.gateway.upstream.server import Link, UpstreamServer
 from host.gateway.uri_template import UriTemplate
@@ -34,6 +35,7 @@ class Entry:
         original: What its server calls it.
         definition: As it is listed, under `name`.
         mirrors: Whether its input schema declares headers that mirror arguments.
+        digest: By which its definition is known in records and pins.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Entry:
     original: str
     definition: Json
     mirrors: bool = False
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,8 @@ class Catalog:
             if method == "tools/list" and original in config.describe:
                 definition["description"] = config.describe[original]
             mirrors = "x-mcp-header" in str(definition.get("inputSchema"))
-            found[names[new]] = Entry(names[new], server, original, definition, mirrors)
+            digest = digest_definition(listing.entries[original])
+            found[names[new]] = Entry(names[new], server, original, definition, mirrors, digest)
         return found
 
     async def find(self, exchange: Exchange, method: str, name: str) -> tuple[Entry, Link] | None:

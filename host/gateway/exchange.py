@@ -1,14 +1,16 @@
 """Who is asking and how to answer back: one client session, and one request being served in it."""
 
+import re
 import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from typing_extensions import override
 
+from host.audit.record import Face
 from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RequestId, RpcError, as_object
 from host.domain.principal import Principal
 from host.domain.protocol import (
@@ -21,7 +23,7 @@ from host.domain.protocol import (
     meta_of,
 )
 
-Face = Literal["stdio", "http", "cli", "internal"]
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 @dataclass(eq=False)
@@ -87,6 +89,7 @@ class Exchange(ABC):
         self.meta = meta
         self.progress_token: Any = meta.get("progressToken")
         self.correlation_id = secrets.token_hex(8)
+        self.trace_id, self.span_id = parse_traceparent(meta.get("traceparent"))
 
     @property
     def stateless(self) -> bool:
@@ -137,6 +140,12 @@ class Exchange(ABC):
         """Pass on a log message, if the client wants its severity."""
         if passes_level(self.log_level, params.get("level")):
             self.notify("notifications/message", params)
+
+
+def parse_traceparent(text: object) -> tuple[str | None, str | None]:
+    """Return the trace id and the span id of a W3C trace context; None where there is none."""
+    found = _TRACEPARENT.fullmatch(text) if isinstance(text, str) else None
+    return (found.group(1), found.group(2)) if found else (None, None)
 
 
 def passes_level(wanted: str | None, level: object) -> bool:

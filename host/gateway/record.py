@@ -1,13 +1,15 @@
-"""What is written about every call: intent before, outcome after."""
+"""What is written about every call: an intent before it, an outcome after it."""
 
 import asyncio
+import hashlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from host.domain.errors import UpstreamTimeoutError
-from host.domain.jsonrpc import Json, RpcError
+from host.audit.journal import Journal
+from host.audit.record import Intent, Outcome, OutcomeKind, new_call_id
+from host.domain.errors import DeniedError, HostError, UpstreamTimeoutError
+from host.domain.jsonrpc import Json, RpcError, encode
+from host.domain.protocol import object_member
 from host.gateway.exchange import Exchange
 
 
@@ -20,56 +22,132 @@ class Recordable(Protocol):
         ...
 
     @property
+    def original(self) -> str:
+        """What the server calls it."""
+        ...
+
+    @property
+    def upstream(self) -> str:
+        """The server's name."""
+        ...
+
+    @property
     def params(self) -> Json:
         """The parameters."""
         ...
 
+    @property
+    def definition(self) -> Json:
+        """How it is listed."""
+        ...
 
-@dataclass(slots=True)
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of server and tool."""
+        ...
+
+    @property
+    def digest(self) -> str | None:
+        """Digest of the definition."""
+        ...
+
+
 class Record:
     """One call being recorded."""
 
-    sink: Callable[[Json], None]
-    row: Json
-    durable: bool = False
-    started: float = field(default_factory=time.monotonic)
+    def __init__(self, journal: Journal, intent: Intent) -> None:
+        self._journal = journal
+        self._intent = intent
+        self._started = time.perf_counter_ns()
 
-    async def commit_intent(self) -> None:
-        """Make the intent durable before the call may change something."""
-        self.sink({**self.row, "kind": "intent"})
+    @property
+    def call_id(self) -> str:
+        """The call's id in the record."""
+        return self._intent.call_id
+
+    async def begin(self) -> None:
+        """Write the intent; on disk before a call that may change something is made.
+
+        Raises:
+            JournalError: It could not be written, so the call must not be made.
+        """
+        if self._intent.changes:
+            await self._journal.append_durable(self._intent)
+        else:
+            self._journal.append(self._intent)
 
     def succeed(self, result: Json) -> None:
-        """Record a result."""
-        self._finish("tool_error" if result.get("isError") else "ok", result)
+        """Record a result, before the reply is sent."""
+        self._finish("tool_error" if result.get("isError") is True else "ok", result=result)
 
     def fail(self, error: BaseException) -> None:
         """Record a failure, a time-out or a cancellation."""
         if isinstance(error, asyncio.CancelledError):
-            self._finish("cancelled", None)
+            self._finish("cancelled")
         elif isinstance(error, UpstreamTimeoutError):
-            self._finish("timeout", str(error))
+            self._finish("timeout", message=str(error))
+        elif isinstance(error, DeniedError):
+            self._finish("denied", message=str(error))
+        elif isinstance(error, RpcError):
+            self._finish("error", code=error.code, message=error.message)
         else:
-            self._finish("error", error.to_wire() if isinstance(error, RpcError) else str(error))
+            text = str(error) if isinstance(error, HostError) else type(error).__name__
+            self._finish("error", message=text)
 
-    def _finish(self, outcome: str, detail: object) -> None:
-        seconds = time.monotonic() - self.started
-        self.sink({**self.row, "outcome": outcome, "detail": detail, "seconds": seconds})
+    def _finish(
+        self,
+        kind: OutcomeKind,
+        *,
+        result: Json | None = None,
+        code: int | None = None,
+        message: str | None = None,
+    ) -> None:
+        self._journal.append(
+            Outcome(
+                call_id=self._intent.call_id,
+                principal=self._intent.principal,
+                outcome=kind,
+                duration=(time.perf_counter_ns() - self._started) // 1000,
+                error_code=code,
+                error_message=message,
+                result=result,
+            )
+        )
 
 
 class Recorder:
-    """Begins records."""
+    """Begins records in the journal."""
 
-    def __init__(self, sink: Callable[[Json], None]) -> None:
-        self._sink = sink
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
 
-    def begin(self, exchange: Exchange, method: str, target: Recordable) -> Record:
-        """Begin the record of a call."""
-        row: Json = {
-            "principal": exchange.session.principal.id,
-            "session": exchange.session.id,
-            "correlation": exchange.correlation_id,
-            "method": method,
-            "name": target.name,
-            "params": target.params,
-        }
-        return Record(self._sink, row)
+    def open(self, exchange: Exchange, method: str, target: Recordable) -> Record:
+        """Return the record of a call that is about to be made."""
+        annotations = object_member(target.definition, "annotations")
+        arguments = target.params.get("arguments") if method == "tools/call" else target.params
+        session = exchange.session
+        intent = Intent(
+            call_id=new_call_id(),
+            principal=session.principal,
+            face=session.face,
+            method=method,
+            name=target.name,
+            upstream=target.upstream,
+            original=target.original,
+            definition=target.digest,
+            arguments=arguments,
+            changes=method == "tools/call" and annotations.get("readOnlyHint") is not True,
+            labels=target.labels,
+            annotations=annotations or None,
+            session=session.id,
+            era=exchange.version,
+            correlation=exchange.correlation_id,
+            trace_id=exchange.trace_id,
+            span_id=exchange.span_id,
+        )
+        return Record(self._journal, intent)
+
+
+def digest_definition(definition: Json) -> str:
+    """Return the digest by which a definition is known."""
+    return hashlib.sha256(encode(definition)).hexdigest()

@@ -2,16 +2,12 @@
 
 import contextlib
 import json
-import ssl
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import anyio
-import httpcore2
-from typing_extensions import override
 
 from host.domain.errors import FetchError
 from host.identity.address import Reach
@@ -21,6 +17,16 @@ MAX_BODY = 256 * 1024
 MAX_SECONDS = 15.0
 """Time for one request, redirects included."""
 MAX_REDIRECTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request; its headers and body may hold secrets and stay out of the repr."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,44 +62,12 @@ def show_address(url: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:200]
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    return httpcore2.default_ssl_context()
-
-
 @contextlib.contextmanager
 def _deadline(url: str, seconds: float) -> Generator[None]:
     with anyio.move_on_after(seconds) as scope:
         yield
     if scope.cancelled_caught:
         raise FetchError(f"{show_address(url)} did not answer within {seconds:g} seconds.")
-
-
-class _PinnedBackend(httpcore2.AsyncNetworkBackend):
-    """Connects to an address that was checked; a second look-up could give another one."""
-
-    def __init__(self, reach: Reach) -> None:
-        self._reach = reach
-        self._inner = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
-
-    @override
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        failure: Exception | None = None
-        for address in await self._reach.resolve(host, port):
-            try:
-                return await self._inner.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-        raise failure or httpcore2.ConnectError("no address")
 
 
 class Fetcher:
@@ -186,34 +160,10 @@ class Fetcher:
         content: bytes = b"",
         limit: int = MAX_BODY,
     ) -> Reply:
+        # Late: most servers need no login, and the HTTP client takes a while to load.
+        from host.identity.pinned import send  # noqa: PLC0415
+
         reach = self.check(url)
         base = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_tls(), network_backend=_PinnedBackend(reach), retries=0
-        )
-        try:
-            async with (
-                pool,
-                pool.stream(
-                    method, url, headers=list({**base, **headers}.items()), content=content
-                ) as response,
-            ):
-                found = {
-                    key.decode("latin-1").lower(): text.decode("latin-1")
-                    for key, text in response.headers
-                }
-                body = await _read(response, url) if limit else b""
-                return Reply(url, response.status, found, body)
-        except (httpcore2.NetworkError, httpcore2.TimeoutException) as error:
-            raise FetchError(f"{show_address(url)} cannot be reached.") from error
-        except (httpcore2.ProtocolError, ssl.SSLError, ValueError, UnicodeError) as error:
-            raise FetchError(f"{show_address(url)} did not answer in proper HTTP.") from error
-
-
-async def _read(response: httpcore2.Response, url: str) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise FetchError(f"{show_address(url)} answered with more than {MAX_BODY} bytes.")
-    return bytes(body)
+        request = Request(method, url, {**base, **headers}, content)
+        return await send(request, reach=reach, limit=limit)

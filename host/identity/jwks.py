@@ -2,22 +2,18 @@
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import anyio
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from host.domain.errors import FetchError, InvalidTokenError
 from host.identity.fetch import Fetcher, show_address
 from host.identity.well_known import same_issuer, server_addresses
 
-PublicKey = RSAKey | ECKey | OKPKey
-_KINDS: dict[object, type[RSAKey] | type[ECKey] | type[OKPKey]] = {
-    "RSA": RSAKey,
-    "EC": ECKey,
-    "OKP": OKPKey,
-}
+if TYPE_CHECKING:  # the package takes a while to load and is needed for the first token only
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+PublicKey: TypeAlias = "RSAKey | ECKey | OKPKey"
 FRESH_SECONDS = 600.0
 """How long keys are used without asking again."""
 KEEP_SECONDS = 3600.0
@@ -53,7 +49,7 @@ class KeyCache:
         self._fetched = self._tried = float("-inf")
         self._lock = anyio.Lock()
 
-    async def find(self, kid: str | None, *, algorithm: str) -> PublicKey:
+    async def find(self, kid: str | None, *, algorithm: str) -> "PublicKey":
         """Return the key with this id; without an id, the only one there is.
 
         Raises:
@@ -76,7 +72,7 @@ class KeyCache:
     def _age(self) -> float:
         return self._clock() - self._fetched
 
-    def _pick(self, kid: str | None) -> PublicKey | None:
+    def _pick(self, kid: str | None) -> "PublicKey | None":
         if self._age > KEEP_SECONDS:
             return None
         if kid is None:
@@ -100,7 +96,7 @@ class KeyCache:
             return  # the keys at hand are good for `KEEP_SECONDS`
         self._fetched = self._clock()
 
-    async def _fetch(self) -> dict[str, PublicKey]:
+    async def _fetch(self) -> dict[str, "PublicKey"]:
         self._url = self._url or await self._find_url()
         reply = await self._fetcher.get(self._url)
         listed = reply.json().get("keys") if reply.status == 200 else None
@@ -127,12 +123,16 @@ class KeyCache:
         )
 
 
-def _read_key(entry: object) -> PublicKey | None:
+def _read_key(entry: object) -> "PublicKey | None":
     """Return a signature key; None for one of another kind, which RFC 7517 says to skip."""
     if not isinstance(entry, Mapping):
         return None
     data = cast("Mapping[str, Any]", entry)
-    kind = _KINDS.get(data.get("kty"))
+    from joserfc.errors import JoseError  # noqa: PLC0415
+    from joserfc.jwk import ECKey, OKPKey, RSAKey  # noqa: PLC0415
+
+    kinds = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
+    kind = kinds.get(str(data.get("kty")))
     if kind is None or data.get("use", "sig") != "sig" or "d" in data:
         return None
     try:

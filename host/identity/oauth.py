@@ -1,16 +1,12 @@
 """The host as an OAuth 2.1 resource server: tokens in, principals out."""
 
+import base64
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
-
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jws import JWSRegistry
-from joserfc.util import urlsafe_b64decode
 
 from host.config.oauth import HttpOAuthConfig
 from host.domain.errors import AccessError, InvalidTokenError, MissingScopeError
@@ -98,6 +94,10 @@ class OAuthVerifier:
             raise InvalidTokenError("The token's header asks for something that is not supported.")
         key = await self._keys.find(kid, algorithm=algorithm)
         # Extra header fields (x5t and the like) are ignored: keys come from the issuer alone.
+        from joserfc import jwt  # noqa: PLC0415 - needed for the first token only
+        from joserfc.errors import JoseError  # noqa: PLC0415
+        from joserfc.jws import JWSRegistry  # noqa: PLC0415
+
         registry = JWSRegistry(algorithms=[algorithm], strict_check_header=False)
         try:
             return jwt.decode(token, key, algorithms=[algorithm], registry=registry).claims
@@ -144,7 +144,7 @@ class OAuthVerifier:
 
     def _role(self, scopes: frozenset[str]) -> Role:
         config = self._config
-        found = [role for scope, role in config.roles.items() if scope in scopes]
+        found: list[Role] = [role for scope, role in config.roles.items() if scope in scopes]
         if config.default_role:
             found.append(config.default_role)
         if not found:
@@ -197,7 +197,7 @@ def _read_header(token: str) -> Mapping[str, Any] | None:
     if len(parts) != 3:
         return None
     try:
-        header = json.loads(urlsafe_b64decode(parts[0].encode()))
+        header = json.loads(base64.urlsafe_b64decode(parts[0] + "=" * (-len(parts[0]) % 4)))
     except (ValueError, RecursionError):
         return None
     return cast("Mapping[str, Any]", header) if isinstance(header, dict) else None

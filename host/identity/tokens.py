@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from host.config.document import StrictModel
-from host.config.files import lock_file, write_private
+from host.config.files import Stamp, lock_file, stamp_file, write_private
 from host.config.names import check_name
 from host.domain.errors import AccessError, ConfigError, NotFoundError
 from host.domain.principal import Principal, Role
@@ -99,7 +99,7 @@ class TokenStore:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
         self._active: dict[str, tuple[TokenRecord, Principal, float]] = {}
         self._used: dict[str, float] = {}
 
@@ -218,13 +218,10 @@ class TokenStore:
             self._write([_touch(record, used.get(record.name)) for record in self.records()])
 
     def _refresh(self) -> None:
-        try:
-            status = self.file.stat()
-        except FileNotFoundError:
+        stamp = stamp_file(self.file)
+        if stamp is None:
             self._stamp, self._active = None, {}
-            return
-        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
-        if stamp != self._stamp:
+        elif stamp != self._stamp:
             # The stamp is from before the read: a change in between makes it read once more.
             self._active = {one.digest: (one, one.principal, _end(one)) for one in self.records()}
             self._stamp = stamp

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from host.config.load import LoadedSettings, load_settings
 from host.config.paths import Paths, user_paths
 from host.config.settings import HttpConfig
 from host.config.watch import watch_settings
-from host.domain.errors import DaemonError, HostError, NotFoundError
+from host.domain.errors import DaemonError, HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
 from host.identity.bind import check_bind
 from host.orchestrator.http import Door, HttpFace
@@ -82,7 +82,10 @@ class Daemon:
         listener = await self._socket_face.listen(self.host.paths.socket)
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._watch_config())]
+                tasks = [
+                    group.create_task(self._watch_config()),
+                    group.create_task(self.host.loader.run()),
+                ]
                 if self.options.background:
                     tasks.append(group.create_task(self._watch_idle()))
                 else:
@@ -195,6 +198,9 @@ class Daemon:
     async def _control(self, method: str, params: Json) -> Any:  # noqa: ANN401 - any JSON
         """Carry out a command of the command line."""
         if method == "status":
+            if params.get("wait_for_store"):
+                with contextlib.suppress(StoreError):
+                    await self.host.store.ready(deadline=30)
             return self._status()
         if method == "stop":
             self.stopping.set()
@@ -232,6 +238,7 @@ class Daemon:
             "config_error": self.host.config_error,
             "warnings": list(self.host.loaded.warnings),
             "clients": self._socket_face.clients,
+            "store": asdict(self.host.store.state),
             "servers": servers,
         }
 

@@ -253,6 +253,7 @@ class HandshakeHttp:
         stream.reader += 1
         mine = stream.reader
         gone = asyncio.create_task(http.gone())
+        gone.add_done_callback(lambda _: stream.wake())
         try:
             while not gone.done() and stream.reader == mine:
                 data = stream.take()
@@ -260,9 +261,7 @@ class HandshakeHttp:
                     await http.stream(data, more=False)
                     return
                 await http.stream(data or PING)
-                news = asyncio.create_task(stream.wait(PING_INTERVAL))
-                await asyncio.wait({gone, news}, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
+                await stream.wait(PING_INTERVAL)
         finally:
             gone.cancel()
             if stream.reader == mine:

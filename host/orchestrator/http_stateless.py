@@ -29,6 +29,10 @@ from host.orchestrator.http_streams import EventStream
 log = logging.getLogger(__name__)
 
 
+PROMPT = 0.05
+"""Seconds for which a call is waited for before anybody looks whether its client has left."""
+
+
 class StatelessSession(Session):
     """What the host remembers of a stateless client between its requests."""
 
@@ -80,12 +84,17 @@ async def serve_stateless(
         return
     exchange = StatelessExchange(session, request_id, params)
     task = asyncio.create_task(_run(gateway, exchange, method, params))
-    gone = asyncio.create_task(http.gone())
+    gone: asyncio.Task[None] | None = None
     try:
-        await _respond(http, exchange, task, gone)
+        await exchange.stream.wait(PROMPT)
+        if not task.done():
+            gone = asyncio.create_task(http.gone())
+            gone.add_done_callback(lambda _: exchange.stream.end())
+        await _respond(http, exchange.stream, task)
     finally:
         task.cancel()
-        gone.cancel()
+        if gone is not None:
+            gone.cancel()
 
 
 async def _run(gateway: Gateway, exchange: StatelessExchange, method: str, params: Json) -> Json:
@@ -102,39 +111,26 @@ async def _run(gateway: Gateway, exchange: StatelessExchange, method: str, param
         exchange.stream.end()
 
 
-async def _respond(
-    http: HttpMessage,
-    exchange: StatelessExchange,
-    task: asyncio.Task[Json],
-    gone: asyncio.Task[None],
-) -> None:
-    stream = exchange.stream
-    await _wait(stream, task, gone)
-    if gone.done():
-        return
+async def _respond(http: HttpMessage, stream: EventStream, task: asyncio.Task[Json]) -> None:
+    """Send what the request says, until it is answered or its client has left."""
+    if not task.done():
+        await stream.wait(PING_INTERVAL)
     if task.done() and not stream.waiting:
         message = task.result()
         code = object_member(message, "error").get("code", 0)
         await http.answer(ERROR_STATUS.get(code, 200), encode(message))
         return
+    if stream.ended and not task.done():
+        return
     await http.start_stream()
-    while not gone.done():
+    while not (stream.ended and not task.done()):
         data = stream.take()
         if task.done():
             stream.put(task.result())
             await http.stream(data + stream.take(), more=False)
             return
         await http.stream(data or PING)
-        await _wait(stream, task, gone)
-
-
-async def _wait(stream: EventStream, task: asyncio.Task[Json], gone: asyncio.Task[None]) -> None:
-    """Wait until there is something to send, or nobody to send it to."""
-    news = asyncio.create_task(stream.wait(PING_INTERVAL))
-    try:
-        await asyncio.wait({task, gone, news}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        news.cancel()
+        await stream.wait(PING_INTERVAL)
 
 
 async def _check_mirrored(

@@ -59,6 +59,10 @@ class EventStream:
         self._wake.set()
         return True
 
+    def wake(self) -> None:
+        """Let whoever waits look around: its client may have left."""
+        self._wake.set()
+
     def end(self) -> None:
         """Say that nothing more will come."""
         self.ended = True

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from host.audit.record import Face
 from host.config.runtime import ensure_runtime_folder
 from host.domain.errors import ConfigError, DaemonError, HostError
 from host.domain.jsonrpc import Json, RpcError, as_object, decode, encode
 from host.domain.principal import Principal
 from host.domain.protocol import object_member
-from host.gateway.exchange import Face
 from host.gateway.gateway import Gateway
 from host.identity.tokens import LOCAL_USER, TokenStore
 from host.orchestrator.lines import LineFace, LineSession

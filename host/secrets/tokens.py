@@ -1,24 +1,25 @@
 """The OAuth tokens of upstreams: in the system's keyring, or in a file only its owner can read."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
 import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import anyio.to_thread
-import keyring
-import keyring.backend
-import keyring.errors
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, field_serializer
 from typing_extensions import override
 
 from host.config.oauth import AuthMethod
 from host.secrets.lock import process_lock
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
 
 SERVICE = "mcp-agent-host"
 """Name under which entries appear in the system's keyring."""
@@ -55,6 +56,8 @@ class TokenRecord(_Sealed):
     issuer: str
     token_endpoint: str
     revocation_endpoint: str | None = None
+    resource_metadata: str | None = None
+    """Where the upstream once said its metadata is; not every later refusal says so again."""
     client: ClientRecord
     access_token: SecretStr | None = None
     refresh_token: SecretStr | None = None
@@ -122,41 +125,63 @@ class FileVault(TokenVault):
 
 
 class KeyringVault(TokenVault):
-    """Entries of the system's keyring."""
+    """Entries of the system's keyring, looked for when first used: that takes a quarter second.
 
-    def __init__(self, backend: keyring.backend.KeyringBackend) -> None:
-        self._backend = backend
+    Args:
+        backend: The keyring; None finds the system's.
+    """
 
-    @classmethod
-    def of_system(cls) -> "KeyringVault | None":
-        """Return the system's keyring; None where there is none, or only one in plain text."""
+    def __init__(self, backend: "KeyringBackend | None" = None) -> None:
+        self._given = backend
+
+    @functools.cached_property
+    def _ring(self) -> "KeyringBackend | None":
+        if self._given is not None:
+            return self._given
+        import keyring  # noqa: PLC0415
+
         backend = keyring.get_keyring()
         kind = type(backend).__module__
+        # In plain text a file of ours is better: it has the right permissions.
         unsafe = kind.startswith(("keyring.backends.fail", "keyring.backends.null", "keyrings.alt"))
-        return None if unsafe or backend.priority < 1 else cls(backend)
+        return None if unsafe or backend.priority < 1 else backend
+
+    @property
+    def works(self) -> bool:
+        """Whether there is a real keyring."""
+        return self._ring is not None
 
     @override
     def load(self, key: str) -> str | None:
         """Return the entry, None if there is none or the keyring is locked."""
+        from keyring.errors import KeyringError  # noqa: PLC0415
+
         try:
-            return self._backend.get_password(SERVICE, key)
-        except keyring.errors.KeyringError:
+            return self._ring.get_password(SERVICE, key) if self._ring else None
+        except KeyringError:
             return None
 
     @override
     def save(self, key: str, text: str) -> bool:
         """Write the entry; False where it is locked, or the text too long for it."""
+        from keyring.errors import KeyringError  # noqa: PLC0415
+
+        if self._ring is None:
+            return False
         try:
-            self._backend.set_password(SERVICE, key, text)  # pyright: ignore[reportUnknownMemberType]
-        except (keyring.errors.KeyringError, OSError):
+            self._ring.set_password(SERVICE, key, text)  # pyright: ignore[reportUnknownMemberType]
+        except (KeyringError, OSError):
             return False
         return True
 
     @override
     def delete(self, key: str) -> None:
         """Remove the entry."""
-        with contextlib.suppress(keyring.errors.KeyringError):
-            self._backend.delete_password(SERVICE, key)
+        from keyring.errors import KeyringError  # noqa: PLC0415
+
+        if self._ring is not None:
+            with contextlib.suppress(KeyringError):
+                self._ring.delete_password(SERVICE, key)
 
 
 def make_private(folder: Path) -> None:
@@ -182,11 +207,11 @@ class TokenStore:
     @classmethod
     def of_user(cls, folder: Path) -> "TokenStore":
         """Return the store with the system's keyring, where there is a real one."""
-        return cls(folder, keyring_vault=KeyringVault.of_system())
+        return cls(folder, keyring_vault=KeyringVault())
 
-    @override
-    def __str__(self) -> str:
-        if self._keyring is not None:
+    def place(self, key: str) -> str:
+        """Return where a saved record is, in words."""
+        if self._files.load(key) is None:
             return "the system's keyring"
         return f"{self._folder}, which only you can read"
 
@@ -219,6 +244,8 @@ class TokenStore:
             return None  # of another version: as good as absent, and never shown
 
     async def _load(self, key: str) -> str | None:
+        if not self.mark(key):
+            return None  # never saved: no keyring needs to be looked for
         # The file first: it is only there where the keyring did not take the record.
         text = self._files.load(key)
         if text is not None or self._keyring is None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host.config.yaml import MAX_BYTES, Document, dotted, load_yaml, parse_yaml
@@ -17,11 +17,13 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_what_a_yaml_writer_writes_is_read_back(value: object):
     assert parse_yaml(yaml.safe_dump(value)).value == value
 
 
+@settings(deadline=None)
 @given(st.dictionaries(KEYS, st.integers(), min_size=1, max_size=20), st.integers(0, 5))
 def test_each_value_knows_its_line(content: dict[str, int], blank: int):
     text = "# comment\n" * blank + "".join(f"{key}: {n}\n" for key, n in content.items())
@@ -31,6 +33,7 @@ def test_each_value_knows_its_line(content: dict[str, int], blank: int):
     ]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(KEYS, st.integers(), min_size=1, max_size=9), st.data())
 def test_a_repeated_key_is_refused_on_its_own_line(content: dict[str, int], data: st.DataObject):
     again = data.draw(st.sampled_from(sorted(content)))
@@ -40,6 +43,7 @@ def test_a_repeated_key_is_refused_on_its_own_line(content: dict[str, int], data
     assert caught.value.line == len(content) + 1
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_document_or_a_configuration_error(content: bytes):
     with contextlib.suppress(ConfigError):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from host.domain.errors import AccessError, ConfigError, NotFoundError
@@ -104,6 +104,7 @@ def test_tokens_made_by_many_processes_at_once_are_all_kept(store: TokenStore):
     assert json.loads(store.file.read_text())
 
 
+@settings(deadline=None)
 @given(st.integers(5, 53), st.sampled_from("abc019XYZ"))
 def test_a_mistyped_token_fails_its_checksum(position: int, character: str):
     token = generate_token()

@@ -25,7 +25,8 @@ def build_authorizer(
     Args:
         name: The server's name.
         url: Its address.
-        auth: OAuth, a fixed bearer token, or neither.
+        auth: OAuth, a fixed bearer token, or neither; then a login is offered once the server
+            asks for a bearer token, unless `headers` already authorize.
         headers: Further fixed headers.
         store: Where OAuth tokens are kept.
         consent: Shows login pages; None ends a call that needs one with `LoginRequiredError`.
@@ -36,4 +37,15 @@ def build_authorizer(
         )
     if auth is not None:
         return BearerAuthorizer(auth, headers)
-    return HeaderAuthorizer(headers or {})
+    if any(key.lower() == "authorization" for key in headers or {}):
+        return HeaderAuthorizer(headers or {})
+    # Nothing was said about a login: one is offered when the server turns out to need it.
+    return OAuthAuthorizer(
+        name,
+        url,
+        config=OAuthClientConfig(),
+        store=store,
+        consent=consent,
+        headers=headers,
+        implied=True,
+    )

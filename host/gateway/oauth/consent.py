@@ -82,22 +82,26 @@ class RedirectListener:
     def __init__(self, port: int, *, state: str) -> None:
         self._state = state
         self._arrived = anyio.Event()
-        self._found = Redirect()
+        self._found: Redirect | None = None
         self.port = port
         self.redirect_uri = f"http://127.0.0.1:{port}{CALLBACK}"
 
     async def wait(self) -> Redirect:
         """Return the redirect once it has arrived."""
         await self._arrived.wait()
-        return self._found
+        return self._found or Redirect()
 
     def accept(self, redirect: Redirect) -> bool:
-        """Take a redirect if its state is the right one."""
+        """Take the first redirect whose state is the right one; `wait` then returns it."""
+        taken = self._take(redirect)
+        if taken:
+            self._arrived.set()
+        return taken
+
+    def _take(self, redirect: Redirect) -> bool:
         if not secrets.compare_digest(redirect.state.encode(), self._state.encode()):
             return False
-        if not self._arrived.is_set():
-            self._found = redirect
-            self._arrived.set()
+        self._found = self._found or redirect
         return True
 
     async def serve(self, stream: anyio.abc.SocketStream) -> None:
@@ -109,6 +113,8 @@ class RedirectListener:
                 with anyio.move_on_after(10):
                     status, page = self._answer(await _read_head(stream))
                     await stream.send(_response(status, page))
+        if self._found:
+            self._arrived.set()  # not before: what waits closes this port
 
     def _answer(self, head: str) -> tuple[str, str]:
         lines = head.split("\r\n")
@@ -120,7 +126,7 @@ class RedirectListener:
         if method != "GET" or not ours or urlsplit(target).path != CALLBACK:
             return "404 Not Found", _page("Not found", "This address is for logins only.")
         redirect = parse_redirect(target)
-        if not self.accept(redirect):
+        if not self._take(redirect):
             text = "This answer does not belong to the login that is waiting."
             return "400 Bad Request", _page("Not this login", text)
         if redirect.error:
@@ -191,7 +197,7 @@ class BrowserConsent(Consent):
     @override
     async def show(self, url: str) -> str | None:
         """Open the browser at the login page."""
-        opened = await anyio.to_thread.run_sync(self._browse, url)
+        opened = await anyio.to_thread.run_sync(self._browse, url, abandon_on_cancel=True)
         self._say("Your browser opens the login page; if not, open:" if opened else "Open:")
         self._say(url)
         return None

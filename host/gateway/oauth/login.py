@@ -193,6 +193,7 @@ def make_record(
         issuer=discovery.server.issuer,
         token_endpoint=discovery.server.token_endpoint,
         revocation_endpoint=discovery.server.revocation_endpoint,
+        resource_metadata=discovery.announced,
         client=client,
         access_token=reply.access_token,
         refresh_token=reply.refresh_token,

@@ -48,11 +48,13 @@ class Discovery:
         resource: The `resource` of every request (RFC 8707).
         scopes: Rights the upstream lists, asked for when its challenge names none.
         server: The authorization server.
+        announced: Where the upstream said its metadata is, None for the usual place.
     """
 
     resource: str
     scopes: tuple[str, ...]
     server: ServerMetadata
+    announced: str | None = None
 
 
 def origin(url: str) -> str:
@@ -153,7 +155,8 @@ async def discover(
         )
     chosen = _choose_issuer(resource.authorization_servers, issuer, url=url)
     server = await find_server(fetcher, chosen)
-    return Discovery(resource.resource, resource.scopes_supported, server)
+    announced = challenge.resource_metadata
+    return Discovery(resource.resource, resource.scopes_supported, server, announced)
 
 
 def _choose_issuer(named: tuple[str, ...], wanted: str | None, *, url: str) -> str:

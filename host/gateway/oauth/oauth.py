@@ -1,6 +1,7 @@
 """OAuth 2.1 for one upstream: tokens kept fresh, refusals answered, logins asked for."""
 
 import contextlib
+import dataclasses
 import time
 from collections.abc import Callable, Generator, Mapping
 
@@ -39,6 +40,7 @@ class OAuthAuthorizer(Authorizer):
         store: Where tokens are kept.
         consent: Shows login pages; None raises `LoginRequiredError` where one is needed.
         headers: Further fixed headers.
+        implied: The configuration says nothing about OAuth; only a `Bearer` challenge counts.
         clock: Unix time.
     """
 
@@ -51,12 +53,15 @@ class OAuthAuthorizer(Authorizer):
         store: TokenStore,
         consent: Consent | None = None,
         headers: Mapping[str, SecretStr | str] | None = None,
+        implied: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.upstream = upstream
         self.url = url
+        self._origin = origin(url)
+        self._implied = implied
         self._config = config
-        self.store = store
+        self._store = store
         self._consent = consent
         self._fixed = HeaderAuthorizer(headers or {})
         self._clock = clock
@@ -64,16 +69,22 @@ class OAuthAuthorizer(Authorizer):
         self._lock = anyio.Lock()
         self._record: TokenRecord | None = None
         self._mark = -1
+        self._obtained: SecretStr | None = None
         self._asked: set[frozenset[str]] = set()
 
     @override
     def __repr__(self) -> str:
         return f"OAuthAuthorizer({self.upstream!r}, {show_address(self.url)!r})"
 
+    @property
+    def place(self) -> str:
+        """Where the tokens are kept, in words."""
+        return self._store.place(self._key)
+
     @override
     async def headers(self, url: str) -> Mapping[str, str]:
         """Return the fixed headers and, where there is one, a token that has not expired."""
-        if origin(url) != origin(self.url):
+        if url != self.url and origin(url) != self._origin:
             return {}  # a redirect: nothing that was meant for the upstream follows it
         record = await self._current()
         if record and self._is_stale(record):
@@ -90,7 +101,9 @@ class OAuthAuthorizer(Authorizer):
         """Answer a refusal: a newer token, a refresh, a login, or more rights."""
         bearer = parse_challenge(challenge.header("www-authenticate"))
         step_up = challenge.status == 403 and bearer.error == "insufficient_scope"
-        if origin(challenge.url) != origin(self.url) or challenge.attempt > MAX_ATTEMPTS:
+        if origin(challenge.url) != self._origin or challenge.attempt > MAX_ATTEMPTS:
+            return False
+        if self._implied and "bearer" not in (challenge.header("www-authenticate") or "").lower():
             return False
         if challenge.status != 401 and not step_up:
             return False
@@ -103,8 +116,12 @@ class OAuthAuthorizer(Authorizer):
                     return await self._step_up(record, bearer)
                 return await self._answer(record, bearer, fresh=challenge.attempt > 1)
 
-    async def login(self) -> TokenRecord:
+    async def login(self, consent: Consent | None = None) -> TokenRecord:
         """Ask the upstream what it needs and log a person in, or the host itself.
+
+        Args:
+            consent: Shows the login page, such as by a client's URL elicitation; None takes the
+                authorizer's own.
 
         Raises:
             UpstreamAuthError: It did not work; the message says why.
@@ -116,16 +133,18 @@ class OAuthAuthorizer(Authorizer):
             bearer = parse_challenge(reply.headers.get("www-authenticate"))
             async with self._lock:
                 record = await self._current()
-                found = await self._discover(fetcher, bearer)
-                return await self._obtain(fetcher, found, record=record, bearer=bearer)
+                found = await self._discover(fetcher, bearer, record)
+                return await self._obtain(
+                    fetcher, found, record=record, bearer=bearer, consent=consent
+                )
 
     async def logout(self) -> bool:
         """Revoke and forget the tokens; return whether there were any."""
-        async with self._lock, self.store.locked(self._key):
-            record = await self.store.load(self._key)
+        async with self._lock, self._store.locked(self._key):
+            record = await self._store.load(self._key)
             if record is None:
                 return False
-            await self.store.delete(self._key)
+            await self._store.delete(self._key)
             with contextlib.suppress(FetchError):  # forgotten here, whatever the server says
                 await self._revoke(record)
             return True
@@ -156,15 +175,15 @@ class OAuthAuthorizer(Authorizer):
         return fetcher
 
     async def _current(self) -> TokenRecord | None:
-        mark = self.store.mark(self._key)
+        mark = self._store.mark(self._key)
         if mark != self._mark:
-            self._record = await self.store.load(self._key)
+            self._record = await self._store.load(self._key)
             self._mark = mark
         return self._record
 
     async def _save(self, record: TokenRecord) -> TokenRecord:
-        await self.store.save(self._key, record)
-        self._record, self._mark = record, self.store.mark(self._key)
+        await self._store.save(self._key, record)
+        self._record, self._mark = record, self._store.mark(self._key)
         return record
 
     def _is_stale(self, record: TokenRecord) -> bool:
@@ -180,12 +199,12 @@ class OAuthAuthorizer(Authorizer):
 
     async def _renew(self, old: TokenRecord) -> TokenRecord | None:
         """Replace a token that is stale or was refused; one task and one process at a time."""
-        async with self.store.locked(self._key):
-            record = await self.store.load(self._key)
+        async with self._store.locked(self._key):
+            record = await self._store.load(self._key)
             if record is None:
                 return None
             if record.access_token != old.access_token and not self._is_stale(record):
-                self._record, self._mark = record, self.store.mark(self._key)
+                self._record, self._mark = record, self._store.mark(self._key)
                 return record
             form = self._renewal_form(record)
             if form is None:
@@ -212,15 +231,18 @@ class OAuthAuthorizer(Authorizer):
         self, record: TokenRecord | None, bearer: BearerChallenge, *, fresh: bool
     ) -> bool:
         """Answer a 401; `fresh` says that the refused token was made for this very request."""
+        if fresh and record is not None and record.access_token == self._obtained:
+            return False  # another one of the same kind would be refused as well
+        attended = self._consent is not None or self._config.grant == "client_credentials"
+        if record is None and not attended:
+            raise LoginRequiredError(self.upstream)
         fetcher = await self._fetcher()
-        found = await self._discover(fetcher, bearer)
+        found = await self._discover(fetcher, bearer, record)
         if record and record.issuer == found.server.issuer and not fresh and record.access_token:
             renewed = await self._renew(record)
             if renewed and renewed.access_token:
                 return True
             record = renewed
-        if fresh and self._config.grant == "client_credentials":
-            return False
         await self._obtain(fetcher, found, record=record, bearer=bearer)
         return True
 
@@ -236,11 +258,15 @@ class OAuthAuthorizer(Authorizer):
             )
         self._asked.add(needed)
         fetcher = await self._fetcher()
-        found = await self._discover(fetcher, bearer)
+        found = await self._discover(fetcher, bearer, record)
         await self._obtain(fetcher, found, record=record, bearer=bearer)
         return True
 
-    async def _discover(self, fetcher: Fetcher, bearer: BearerChallenge) -> Discovery:
+    async def _discover(
+        self, fetcher: Fetcher, bearer: BearerChallenge, record: TokenRecord | None
+    ) -> Discovery:
+        if bearer.resource_metadata is None and record is not None:
+            bearer = dataclasses.replace(bearer, resource_metadata=record.resource_metadata)
         return await discover(fetcher, self.url, challenge=bearer, issuer=self._config.issuer)
 
     async def _obtain(
@@ -250,6 +276,7 @@ class OAuthAuthorizer(Authorizer):
         *,
         record: TokenRecord | None,
         bearer: BearerChallenge,
+        consent: Consent | None = None,
     ) -> TokenRecord:
         """Get a first token, or one with more rights, and keep it."""
         known = record if record and record.issuer == found.server.issuer else None
@@ -261,14 +288,16 @@ class OAuthAuthorizer(Authorizer):
             endpoint = token_endpoint(self._config, fetcher, server=found.server, client=client)
             reply = await endpoint.ask(_credentials_form(found.resource, scopes))
             return await self._keep(make_record(found, client, reply, asked=scopes))
-        if self._consent is None:
+        shown = consent or self._consent
+        if shown is None:
             raise LoginRequiredError(self.upstream)
         client = known.client if known else None
-        login = Login(self._config, fetcher, found, self._consent, scopes, client)
+        login = Login(self._config, fetcher, found, shown, scopes, client)
         return await self._keep(await login.run())
 
     async def _keep(self, record: TokenRecord) -> TokenRecord:
-        async with self.store.locked(self._key):
+        self._obtained = record.access_token
+        async with self._store.locked(self._key):
             return await self._save(record)
 
     def _check_moved(self, before: str, now: str) -> None:

@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from host.domain.errors import FetchError
@@ -17,7 +14,6 @@ from host.identity.fetch import Fetcher, Reply, show_address
 from host.secrets.tokens import ClientRecord
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_KEYS = {"ES": ECKey, "RS": RSAKey, "PS": RSAKey, "Ed": OKPKey}
 ASSERTION_SECONDS = 120
 """Lifetime of a signed client assertion."""
 
@@ -72,11 +68,17 @@ class Signer:
         Raises:
             FetchError: The key cannot be read, or does not fit the algorithm.
         """
+        # Late: few clients have a key, and the signer's package takes a while to load.
+        from joserfc import jwt  # noqa: PLC0415
+        from joserfc.errors import JoseError  # noqa: PLC0415
+        from joserfc.jwk import ECKey, OKPKey, RSAKey  # noqa: PLC0415
+
+        kinds = {"ES": ECKey, "RS": RSAKey, "PS": RSAKey, "Ed": OKPKey}
         now = int(time.time())
         claims = {"iss": client_id, "sub": client_id, "aud": audience, "iat": now}
         claims |= {"exp": now + ASSERTION_SECONDS, "jti": secrets.token_urlsafe(16)}
         try:
-            key = _KEYS[self.algorithm[:2]].import_key(self.key.get_secret_value())
+            key = kinds[self.algorithm[:2]].import_key(self.key.get_secret_value())
             return jwt.encode({"alg": self.algorithm}, claims, key, algorithms=[self.algorithm])
         except (JoseError, ValueError, TypeError):
             # `from None`: a parser's message may quote the key.

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import sys
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from typing import Literal
 
 import aiohttp
 
+from host.config.environment import child_environment
 from host.config.servers import ServerConfig
 from host.domain.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
 from host.domain.jsonrpc import Json, RequestId
@@ -37,20 +37,6 @@ Key = tuple[str, ...]
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds before a server that failed is tried again: the first time, and at most."""
-KEPT_VARIABLES = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LC_ALL",
-    "TERM",
-    "TMPDIR",
-    "TZ",
-)
-"""What a child inherits of the environment; everything else it needs is in its `env`."""
-WINDOWS_VARIABLES = ("SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "TEMP", "PATHEXT")
 STDERR_LINES = 50
 """Last lines of a child's standard error that are kept for messages."""
 RELEVANT_CAPABILITIES = ("elicitation", "sampling", "roots", "tasks", "extensions", "experimental")
@@ -330,8 +316,7 @@ class UpstreamServer:
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         """Return the argument list and the whole environment of the child."""
-        kept = KEPT_VARIABLES + (WINDOWS_VARIABLES if sys.platform == "win32" else ())
-        env = {name: os.environ[name] for name in kept if name in os.environ}
+        env = child_environment()
         if self.config.bundled is not None:
             env["HOST_SERVER_SETTINGS"] = json.dumps(self.config.settings)
             env["PYTHONPATH"] = str(Path(__file__).parents[3])
