@@ -1,4 +1,4 @@
-"""Brings journals into PostgreSQL: in bulk, each line exactly once, those of killed processes as well."""
+"""Brings journals into PostgreSQL: in bulk, each line once, those of killed processes as well."""
 
 import json
 import logging
@@ -6,18 +6,19 @@ import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import anyio
 import psycopg
 from anyio import to_thread
+from psycopg import sql
 
 from host.audit.segment import Chunk, Line, list_segments, list_writers, read_chunk
 from host.domain.errors import StoreError
 from host.storage.lock import FileLock
 from host.storage.store import Database, Store
 
-COLUMNS = {
+COLUMNS: dict[str, LiteralString] = {
     "writer": "uuid",
     "sequence": "bigint",
     "digest": "text",
@@ -39,18 +40,23 @@ COLUMNS = {
 }
 """The columns of `host.audit_entries`; all but the first four repeat what the line says."""
 
-_NAMES = ", ".join(COLUMNS)
-_STAGE = (
-    "create temporary table if not exists audit_stage ("
-    + ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-    + ") on commit delete rows"
+LOADER_LOCK = "loader.lock"
+"""Held by the process that loads, and by one that must see journals and store as one."""
+
+_STAGE = sql.SQL(
+    "create temporary table if not exists audit_stage ({}) on commit delete rows"
+).format(
+    sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+        for name, kind in COLUMNS.items()
+    )
 )
-_COPY = f"copy audit_stage ({_NAMES}) from stdin"
-# Without a conflict target no right to read is needed: the role can add lines, and do nothing else.
-_MOVE = (
-    f"insert into host.audit_entries ({_NAMES})"
-    f" select {_NAMES} from audit_stage on conflict do nothing"
-)
+_NAMES = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+_COPY = sql.SQL("copy audit_stage ({}) from stdin").format(_NAMES)
+# Without a conflict target no right to read is needed: the role can add lines, and nothing else.
+_MOVE = sql.SQL(
+    "insert into host.audit_entries ({0}) select {0} from audit_stage on conflict do nothing"
+).format(_NAMES)
 _END = (
     "insert into host.audit_ends (writer, sequence, digest, torn_bytes)"
     " values (%s, %s, %s, %s) on conflict do nothing"
@@ -61,7 +67,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """How far a writer's journal is in the store; written after each commit, so it can lag behind."""
+    """How far a writer's journal is in the store; written after the commit, so it can lag."""
 
     segment: str = ""
     offset: int = 0
@@ -105,7 +111,7 @@ class JournalLoader:
         self.folder = folder
         self._store = store
         self._interval = interval
-        self._lock = FileLock(folder / "loader.lock")
+        self._lock = FileLock(folder / LOADER_LOCK)
 
     async def run(self) -> None:
         """Load for ever; a store that is away is waited for, and the journal keeps what comes."""

@@ -1,4 +1,4 @@
-"""What is recorded of a call: an intent before it and an outcome after it; and notes of other acts."""
+"""What is recorded of a call: an intent before, an outcome after; and notes of other acts."""
 
 import os
 import time
@@ -140,8 +140,8 @@ Record = Intent | Outcome | Note
 def encode_record(record: Record, redactor: Redactor) -> bytes:
     """Return a record as one line of JSON without its sequence number, secrets hidden.
 
-    Fields that say nothing are left out. What comes from outside is kept apart from the fields that the host
-    itself makes, so that only the former is searched for secrets.
+    Fields that say nothing are left out. What comes from outside is kept apart from the fields that
+    the host itself makes, so that only the former is searched for secrets.
     """
     outside: dict[str, Any] = {}
     if isinstance(record, Intent):

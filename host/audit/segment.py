@@ -69,8 +69,8 @@ def writer_lives(home: Path) -> bool:
 def read_chunk(segment: Path, offset: int = 0, *, most: int = 4_000_000) -> Chunk:
     """Return the whole lines of a segment from an offset on.
 
-    What follows the last whole line is counted and not returned: a crash leaves that, or the writer is
-    about to finish it. Anything else that is no line is skipped, and leaves a gap in the chain.
+    What follows the last whole line is counted and not returned: a crash leaves that, or the writer
+    is about to finish it. Anything else that is no line is skipped, and leaves a gap in the chain.
 
     Args:
         segment: The file.
@@ -105,7 +105,7 @@ def _is_whole(raw: bytes) -> bool:
 
 
 def read_lines(folder: Path) -> Iterator[Line]:
-    """Yield the lines of all journals, writer by writer; segments that vanish meanwhile are skipped."""
+    """Yield the lines of all journals, writer by writer; what vanishes meanwhile is skipped."""
     for home in list_writers(folder):
         for segment in list_segments(home):
             offset = 0

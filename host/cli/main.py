@@ -10,6 +10,10 @@ from host import __version__
 from host.domain.errors import HostError
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "audit": ("host.cli.audit", "The record of every call."),
+    "store": ("host.cli.store", "The database."),
+    "backup": ("host.cli.store", "Save the whole store to one file, while it is in use."),
+    "restore": ("host.cli.store", "Put a backup in the store's place."),
     "serve": ("host.cli.serve", "Start the host: HTTP and stdio clients, one daemon."),
     "status": ("host.cli.status", "Show the running daemon and its servers."),
     "stop": ("host.cli.stop", "Stop the daemon."),

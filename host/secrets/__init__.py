@@ -1,1 +1,1 @@
-"""Keyrings, sealed state and the redaction of secrets."""
+"""Secrets: where credentials are kept, how state is sealed, and what is hidden in records."""

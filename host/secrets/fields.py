@@ -1,6 +1,6 @@
-"""Finds the values of fields that are named like secrets, in JSON text that may be cut off anywhere.
+r"""Finds the values of fields that are named like secrets, in JSON text that may end anywhere.
 
-`"password": "x"`, the same inside a JSON string (`\\"password\\":\\"x\\"`), `password=x` and `password: x`.
+`"password": "x"`, the same in a JSON string (`\"password\":\"x\"`), `password=x`, `password: x`.
 """
 
 import re
@@ -126,7 +126,7 @@ def _value_span(text: bytes, name_end: int) -> Span | None:
 
 
 def _json_span(text: bytes, at: int, *, depth: int) -> Span | None:
-    """Return where a JSON value is whose quotes, nested in strings, are led by `depth` backslashes."""
+    """Return where a JSON value is whose quotes are led by `depth` backslashes."""
     opening = _QUOTE.match(text, at)
     if opening is not None:
         start = opening.end()
@@ -143,8 +143,8 @@ def _json_span(text: bytes, at: int, *, depth: int) -> Span | None:
 def _string_end(text: bytes, at: int, *, depth: int) -> int:
     """Return where a string's inside ends.
 
-    Each nesting doubles backslashes, so a quote closes a string of nesting n if the backslashes before it,
-    modulo 2^(n+1), are the 2^n - 1 of its own; with fewer, an enclosing string ended first.
+    Each nesting doubles backslashes, so a quote closes a string of nesting n if the backslashes
+    before it, modulo 2^(n+1), are the 2^n - 1 of its own; with fewer, an enclosing one ended first.
     """
     cycle = 2 * (depth + 1)
     for quote in _QUOTE.finditer(text, at):
@@ -155,7 +155,7 @@ def _string_end(text: bytes, at: int, *, depth: int) -> int:
 
 
 def _closing_end(text: bytes, at: int, *, depth: int) -> int:
-    """Return where an array or object ends, its bracket included; the end of a text that is cut off."""
+    """Return where an array or object ends, its bracket included."""
     level = 0
     skip_to = at
     for found in _BRACKET.finditer(text, at):

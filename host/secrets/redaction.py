@@ -1,6 +1,7 @@
-"""Hides secrets in JSON text on its way into a record: known key shapes, declared values, telling field names.
+"""Hides secrets in text on its way into a record: key shapes, declared values, field names.
 
-It runs on every call, so two passes of an Aho-Corasick automaton decide whether anything is looked at closely.
+It runs on every call, so two passes of an Aho-Corasick automaton decide whether anything is looked
+at closely.
 """
 
 import base64
@@ -20,11 +21,11 @@ from host.secrets.fields import FIELD_ENDINGS, Span, find_field_values, name_ste
 MARK = b"[redacted]"
 """What stands where a secret was."""
 
-MIN_SECRET = 6
-"""Bytes; a declared value that is shorter is not searched for, since it would shred ordinary text."""
+MIN_SECRET = 4
+"""Bytes; a shorter declared value is not searched for, since it would shred ordinary text."""
 
 OVERLAP = 4096
-"""Bytes redacted beyond the cut of a long value, so that no secret is cut in two and half of it kept."""
+"""Bytes redacted beyond the cut of a long value, so that no half of a secret is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def _shape(markers: str, pattern: str) -> _Shape:
     return _Shape(words, re.compile(pattern.encode()))
 
 
-# A key is not preceded by a letter or digit, so that `task-…` is not taken for `sk-…`; an escape's letter
+# A key is not preceded by a letter or digit, lest `task-…` is taken for `sk-…`; an escape's letter
 # (`\nsk-…`) does not count as one.
 _EDGE = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrtbf]))"
 
@@ -75,7 +76,7 @@ _URL_PASSWORD = re.compile(rb"(://[^\s/\"\\:@]{0,256}:)([^\s/\"\\@]{1,1024})(?=@
 _SCHEME = re.compile(
     rb"(?i)\b(bearer|basic)((?:\s|%20|\+)+)(?=[A-Z+/=._~-]*[0-9=])[A-Z0-9._~+/=-]{8,}"
 )
-"""Credentials without a header's name; the digit tells them from words, as in `bearer securities`."""
+"""Credentials without a header's name; a digit tells them from words (`bearer securities`)."""
 
 SCHEMES = (b"bearer", b"basic")
 
@@ -162,8 +163,8 @@ class Redactor:
     def capped(self, value: object) -> orjson.Fragment | dict[str, Any]:
         """Return what is recorded of a value: all of it, or its beginning, its size and its digest.
 
-        A long value is redacted before it is cut, over a margin that no secret is longer than. A short one
-        is returned as it is, to be redacted with the line it becomes part of.
+        A long value is redacted before it is cut, over a margin that no secret is longer than. A
+        short one is returned as it is, to be redacted with the line it becomes part of.
 
         Args:
             value: Anything JSON can say.
@@ -172,8 +173,9 @@ class Redactor:
         if len(text) <= self.limit:
             return orjson.Fragment(text)
         seen = self.redact(text[: self.limit + self._overlap])
-        # Redaction shrinks text, so the margin is taken off the end of what is left, not off the start.
-        kept = seen[: max(0, min(self.limit, len(seen) - self._overlap))]
+        # Redaction shrinks text, so the margin is taken off the end of what is left.
+        whole = len(text) <= self.limit + self._overlap
+        kept = seen[: self.limit if whole else max(0, min(self.limit, len(seen) - self._overlap))]
         return {
             "cut": kept.decode("utf-8", "ignore"),
             "bytes": len(text),
@@ -184,7 +186,7 @@ class Redactor:
 def dump_json(value: object) -> bytes:
     """Return a value as JSON in UTF-8, on one line, whatever it is.
 
-    What JSON or UTF-8 cannot say (half a surrogate pair, bytes, objects) is put as near as it can be.
+    What JSON or UTF-8 cannot say (half a surrogate pair, bytes) is put as near as it can be.
     """
     try:
         return orjson.dumps(value, default=_as_text, option=orjson.OPT_NON_STR_KEYS)

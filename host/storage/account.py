@@ -73,8 +73,8 @@ class Place:
 def choose_place(data_folder: Path, *, system_folder: Path = SYSTEM_FOLDER) -> Place:
     """Return where the cluster of a data folder is; makes no file.
 
-    An ordinary user's cluster is in the data folder. Root's belongs to another user, so it is in the data
-    folder only when that user can enter it; nobody's folders are opened up for it.
+    An ordinary user's cluster is in the data folder. Root's belongs to another user, so it is in
+    the data folder only when that user can enter it; nobody's folders are opened up for it.
     """
     if sys.platform == "win32" or os.geteuid() != 0:
         return Place(account=None, home=data_folder / "cluster", programs=data_folder / "programs")

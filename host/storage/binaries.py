@@ -93,7 +93,7 @@ def reachable_binaries(binaries: Binaries, *, uid: int | None, copies: Path) -> 
     if safe and (uid is None or can_reach(binaries.folder, uid=uid)):
         return binaries
     source = binaries.folder.parent
-    stamp = f"{source}\0{os.stat(binaries.program('postgres')).st_mtime_ns}"
+    stamp = f"{source}\0{Path(binaries.program('postgres')).stat().st_mtime_ns}"
     home = copies / hashlib.sha256(stamp.encode()).hexdigest()[:16]
     copied = home / source.parent.name / source.name
     if not copied.is_dir():

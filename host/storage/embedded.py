@@ -1,7 +1,8 @@
-"""The embedded PostgreSQL: one server per data folder, started by its first user and ended after its last.
+"""The embedded PostgreSQL: one server per data folder, from its first user to its last.
 
-Who uses the server holds `users.lock`; who starts or stops it holds `start.lock`; the server itself holds
-`alive.lock`, which it inherits. So nothing depends on process ids, and kill -9 of anybody leaves nothing stale.
+Who uses the server holds `users.lock`; who starts or stops it holds `start.lock`; the server itself
+holds `alive.lock`, which it inherits. So nothing depends on process ids, and kill -9 of anybody
+leaves nothing stale.
 """
 
 import json
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -117,13 +119,13 @@ class EmbeddedServer:
     ) -> Address:
         """Become a user of the server, starting it if nobody has; returns when it answers.
 
-        There is no time limit: a recovery takes as long as it takes, and is told as progress. Calling it
-        again is how a user finds a server that died and was lost.
+        There is no time limit: a recovery takes as long as it takes, and is told as progress.
+        Calling it again is how a user finds a server that died and was lost.
 
         Raises:
             StoreError: The server cannot be made or started, or `cancelled` was set.
         """
-        tell = progress or (lambda _text: None)
+        tell = progress or _tell_nobody
         self._make_folders()
         start = FileLock(self.folder / START_LOCK)
         if not start.acquire(
@@ -135,8 +137,10 @@ class EmbeddedServer:
         try:
             # The watcher may be probing this lock for a moment, so this can wait, but not for long.
             self._users.acquire("shared")
-            self._address = self._running(tell, cancelled) or self._start(tell, cancelled)
-            self._watch(self._address)
+            address = self._running(tell) or self._start(tell)
+            # Before it is waited for, so that a server whose start is given up ends as well.
+            self._watch(address)
+            self._address = self._await_ready(address, tell, cancelled)
         except BaseException:
             self.release()
             raise
@@ -162,13 +166,13 @@ class EmbeddedServer:
         exists = (self.cluster / "PG_VERSION").exists()
         return load_passwords(self.folder / "passwords.json", create=not exists)
 
-    def conninfo(self, role: Role, *, database: str = "host") -> dict[str, str | int]:
+    def conninfo(self, role: Role, *, database: str = "host") -> dict[str, Any]:
         """Return how to connect as one role; `acquire` goes first."""
         if self._address is None:
             raise StoreError("The embedded PostgreSQL was not started.")
         return self._conninfo(self._address, role, database)
 
-    def _conninfo(self, address: Address, role: Role, database: str) -> dict[str, str | int]:
+    def _conninfo(self, address: Address, role: Role, database: str) -> dict[str, Any]:
         return {
             "host": address.host,
             "port": address.port,
@@ -196,18 +200,18 @@ class EmbeddedServer:
             place.programs.mkdir(mode=0o755, parents=True, exist_ok=True)
         return reachable_binaries(found, uid=place.uid, copies=place.programs)
 
-    def _running(self, tell: Progress, cancelled: threading.Event | None) -> Address | None:
+    def _running(self, tell: Progress) -> Address | None:
         """Return where a server runs that somebody else started, or None if there is none."""
         if not self.alive():
             return None
         address = self._known_address()
         if address is not None and Path(address.host).exists():
-            return self._await_ready(address, tell, cancelled)
+            return address
         tell("restarting PostgreSQL, whose socket folder is gone")
         stop_server(self._watch_of(address))
         return None
 
-    def _start(self, tell: Progress, cancelled: threading.Event | None) -> Address:
+    def _start(self, tell: Progress) -> Address:
         binaries = self._binaries()
         if not (self.cluster / "PG_VERSION").exists():
             tell("making the database, once")
@@ -216,7 +220,7 @@ class EmbeddedServer:
         address = self._new_address(binaries.major)
         tell("starting PostgreSQL")
         self._launch(binaries, address)
-        return self._await_ready(address, tell, cancelled)
+        return address
 
     def _forget_old_start(self) -> None:
         """Remove what a killed server left; `alive.lock` is free, so no process uses it."""
@@ -238,7 +242,7 @@ class EmbeddedServer:
         return address
 
     def _socket_folder(self) -> tuple[Path, bool]:
-        """Return a short private folder, beside the cluster if its path allows; else a temporary one."""
+        """Return a short private folder, beside the cluster if its path allows, else elsewhere."""
         place = self.place
         beside = place.home / "socket"
         if len(os.fsencode(beside)) <= PATH_LIMIT and _SAFE.fullmatch(str(beside)):
@@ -278,7 +282,7 @@ class EmbeddedServer:
             self.log_file.replace(self.log_file.with_suffix(".old.log"))
         with self.log_file.open("ab") as log:
             try:
-                subprocess.run(
+                subprocess.run(  # noqa: S603  a program of the installed wheel
                     [binaries.program("pg_ctl"), "start", "--no-wait", "--silent", "-o", options],
                     env={**os.environ, "PGDATA": str(self.cluster)},
                     stdin=subprocess.DEVNULL,
@@ -302,7 +306,7 @@ class EmbeddedServer:
         told = time.monotonic()
         while True:
             try:
-                psycopg.connect(**conninfo, connect_timeout=10).close()  # pyright: ignore[reportArgumentType]
+                psycopg.connect(**conninfo, connect_timeout=10).close()
             except psycopg.OperationalError as error:
                 if "password authentication failed" in str(error):
                     raise StoreError(
@@ -359,6 +363,10 @@ def _free_port() -> int:
 
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def _tell_nobody(_text: str) -> None:
+    return None
 
 
 def _cancelled() -> StoreError:

@@ -1,4 +1,4 @@
-"""File locks that end with the process that holds them; the liveness of users and servers goes by them.
+"""File locks that end with the process that holds them; who lives is known by them.
 
 Only the standard library is used, because the watcher process imports this module.
 """
@@ -21,7 +21,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _try_lock(descriptor: int, mode: Mode) -> bool:
-        """Lock one byte to share, all bytes to exclude: Windows has no shared lock in the C runtime."""
+        """Lock one byte to share, all to exclude: the C runtime has no shared lock."""
         start, length = (os.getpid() % _BYTES, 1) if mode == "shared" else (0, _BYTES)
         os.lseek(descriptor, start, os.SEEK_SET)
         try:
@@ -123,7 +123,7 @@ class FileLock:
 
 
 def wait_until_free(path: Path) -> None:
-    """Block until nobody holds the lock at `path` in any mode; sleeps in the kernel where it can."""
+    """Block until nobody holds the lock at `path` in any mode, asleep where possible."""
     lock = FileLock(path)
     if sys.platform == "win32":
         lock.acquire("exclusive")

@@ -1,6 +1,7 @@
-"""Bringing the tables to the version of this program: Alembic under an advisory lock, in one transaction."""
+"""Brings the tables to this program's version: Alembic, under a lock, in one transaction."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,29 @@ from host.domain.errors import StoreError
 
 VERSIONS = Path(__file__).with_name("migrations") / "versions"
 
+_NOTE = (
+    "insert into host.store_state (name, value) values ('migrations', :value)"
+    " on conflict (name) do update set value = excluded.value"
+)
 _LOCK = 0x6D61682D7461626C
 """Key of the advisory lock; the letters of `mah-tabl`."""
 
 
 def migrations_digest(folder: Path = VERSIONS) -> str:
     """Return a digest of the names of all migrations; a migration's content never changes."""
-    names = sorted(path.name for path in folder.glob("*.py"))
+    names = sorted(path.name for path in folder.glob("[a-z]*.py"))
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
-def migrate(conninfo: dict[str, Any]) -> bool:
+def migrate(conninfo: dict[str, Any], *, revisions: Sequence[str] | None = None) -> bool:
     """Apply the migrations that are missing; any number of processes may do so at once.
 
-    SQLAlchemy and Alembic are imported only when something is missing, which saves most starts half a second.
+    SQLAlchemy and Alembic are imported only when something is missing, which saves most starts
+    half a second.
 
     Args:
         conninfo: How to connect as the owner of the tables.
+        revisions: The migrations to end with, for an older state; None is all there are.
 
     Returns:
         Whether there was something to do.
@@ -36,10 +43,10 @@ def migrate(conninfo: dict[str, Any]) -> bool:
     """
     with psycopg.connect(**conninfo) as database:
         database.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-        if _applied(database) == migrations_digest():
+        if revisions is None and _applied(database) == migrations_digest():
             return False
         # The lock is held by this connection, while Alembic works on another.
-        _upgrade(conninfo)
+        _upgrade(conninfo, revisions)
     return True
 
 
@@ -53,12 +60,13 @@ def _applied(database: psycopg.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _upgrade(conninfo: dict[str, Any]) -> None:
+def _upgrade(conninfo: dict[str, Any], revisions: Sequence[str] | None) -> None:
     """Run Alembic, and note the digest in the same transaction."""
     import alembic.command  # noqa: PLC0415  slow to import, seldom needed
     import alembic.config  # noqa: PLC0415
     import alembic.util  # noqa: PLC0415
     import sqlalchemy  # noqa: PLC0415
+    import sqlalchemy.exc  # noqa: PLC0415
 
     engine = sqlalchemy.create_engine(
         "postgresql+psycopg://",
@@ -70,14 +78,10 @@ def _upgrade(conninfo: dict[str, Any]) -> None:
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
-            alembic.command.upgrade(config, "heads")
-            connection.execute(
-                sqlalchemy.text(
-                    "insert into host.store_state (name, value) values ('migrations', :value)"
-                    " on conflict (name) do update set value = excluded.value"
-                ),
-                {"value": migrations_digest()},
-            )
+            for revision in ("heads",) if revisions is None else revisions:
+                alembic.command.upgrade(config, revision)
+            if revisions is None:
+                connection.execute(sqlalchemy.text(_NOTE), {"value": migrations_digest()})
     except alembic.util.CommandError as error:
         raise StoreError(
             f"The tables are of another version of this program: {error}",

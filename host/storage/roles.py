@@ -1,8 +1,8 @@
-"""The database's roles and schema: made by a privileged login, before the migrations and outside them.
+"""The database's roles and schema, made by a privileged login before the migrations.
 
-`host_owner` owns the tables and migrates; `host_app` does the work, owns nothing and is bound by row-level
-security; `host_audit` can only insert records. On a shared server the last two are roles without a login
-that the given login switches to.
+`host_owner` owns the tables and migrates; `host_app` does the work, owns nothing and is bound by
+row-level security; `host_audit` can only insert records. On a shared server the last two are roles
+without a login that the given login switches to.
 """
 
 from typing import LiteralString
@@ -29,7 +29,7 @@ create role host_audit nologin;
 grant host_app, host_audit to LOGIN;
 create extension if not exists vector;
 create schema if not exists host authorization LOGIN;"""
-"""What an administrator of a shared server runs once, when the host's login may not create roles."""
+"""What an administrator of a shared server runs once, if the host's login may not."""
 
 
 def prepare_embedded(

@@ -1,4 +1,4 @@
-"""Row-level security and grants, as SQL for migrations: what every table that belongs to people gets."""
+"""Row-level security and grants, as SQL for migrations: what tables of people's data get."""
 
 from typing import Literal
 
@@ -8,8 +8,8 @@ Right = Literal["select", "insert", "update", "delete"]
 def protect_rows(table: str, *, user_column: str = "user_id") -> list[str]:
     """Return statements that show each row only to its user, and all rows to an admin.
 
-    The owner, who migrates and backs up, is given a policy of its own, since the security is forced on
-    it as well.
+    The owner, who migrates and backs up, is given a policy of its own, since the security is
+    forced on it as well.
 
     Args:
         table: The table, with its schema.

@@ -2,11 +2,10 @@
 
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import anyio
 import psycopg
@@ -17,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from host.domain.errors import StoreError
 from host.domain.principal import Principal
+from host.storage.account import SYSTEM_FOLDER
 from host.storage.connector import Connector, EmbeddedConnector, SharedConnector
 from host.storage.credentials import Role
 
@@ -81,8 +81,8 @@ class _Opening:
 class Store:
     """PostgreSQL, whichever and wherever it is.
 
-    Nothing happens until `ready` or `transaction` is called first; both may be called by any number of
-    tasks, share one start, and find a server again that was restarted.
+    Nothing happens until `ready` or `transaction` is called first; both may be called by any number
+    of tasks, share one start, and find a server again that was restarted.
 
     Args:
         connector: How the server is prepared and reached.
@@ -126,18 +126,18 @@ class Store:
     @asynccontextmanager
     async def transaction(
         self, principal: Principal | None = None, *, deadline: float | None = READY_LIMIT
-    ) -> AsyncIterator[Database]:
+    ) -> AsyncGenerator[Database]:
         """Yield a connection in a transaction that sees what `principal` may see.
 
-        It is committed at the end of the block and rolled back by an exception. Without a principal,
-        row-level security hides every row that belongs to somebody.
+        It is committed at the end of the block and rolled back by an exception. Without a
+        principal, row-level security hides every row that belongs to somebody.
 
         Args:
             principal: For whom the statements run.
             deadline: Seconds to wait for the store and for a free connection.
 
         Raises:
-            StoreError: There is no connection, or it was lost; in that case nothing was committed unless
+            StoreError: There is no connection, or it was lost; then nothing was committed, unless
                 the loss came during the commit itself.
         """
         database = await self._checkout(deadline)
@@ -168,9 +168,7 @@ class Store:
         await self.ready(deadline=deadline)
         conninfo = self._connector.conninfo(role)
         try:
-            database = await AsyncConnection.connect(
-                **conninfo, autocommit=True, row_factory=dict_row
-            )
+            database = await Database.connect(**conninfo, autocommit=True, row_factory=dict_row)
             await self._configure(database, role)
         except psycopg.OperationalError as error:
             await self._renew()
@@ -215,12 +213,12 @@ class Store:
     async def _new_pool(self) -> AsyncConnectionPool[Database]:
         pool: AsyncConnectionPool[Database] = AsyncConnectionPool(
             kwargs={**self._connector.conninfo("app"), "autocommit": True, "row_factory": dict_row},
-            connection_class=AsyncConnection[DictRow],
+            connection_class=Database,
             min_size=1,
             max_size=_POOL_SIZE,
             open=False,
             configure=self._configure_app,
-            check=AsyncConnectionPool.check_connection,
+            check=AsyncConnectionPool[Database].check_connection,
             name="host",
         )
         await pool.open()
@@ -277,7 +275,11 @@ async def act_as(database: Database, principal: Principal) -> None:
 
 
 async def open_store(
-    url: str | None, data_folder: Path, *, linger: float = 3.0, **connector: Any
+    url: str | None,
+    data_folder: Path,
+    *,
+    linger: float = 3.0,
+    system_folder: Path = SYSTEM_FOLDER,
 ) -> Store:
     """Return a store that connects when it is first used.
 
@@ -285,8 +287,8 @@ async def open_store(
         url: A PostgreSQL URL; None is the embedded server of the data folder.
         data_folder: The user's data folder.
         linger: Seconds that the embedded server outlives its last user.
-        connector: Further arguments of the embedded server.
+        system_folder: Where root's clusters lie when the data folder is closed to other users.
     """
     if url is not None:
         return Store(SharedConnector(url))
-    return Store(EmbeddedConnector(data_folder, linger=linger, **connector))
+    return Store(EmbeddedConnector(data_folder, linger=linger, system_folder=system_folder))

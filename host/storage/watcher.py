@@ -1,7 +1,7 @@
-"""The process that stops the embedded PostgreSQL when its last user is gone, however that user ended.
+"""The process that stops the embedded PostgreSQL when its last user is gone, however it ended.
 
-It is started detached with each server and waits, asleep in the kernel, for the users' lock to be free. It
-imports only the standard library, so that it costs a few megabytes.
+It is started detached with each server and waits, asleep in the kernel, for the users' lock to be
+free. It imports only the standard library, so that it costs a few megabytes.
 """
 
 import json
@@ -66,7 +66,7 @@ def spawn_watcher(watch: Watch, lock: FileLock) -> None:
     if windows:
         lock.release()
     watch = replace(watch, held=None if windows else lock.descriptor)
-    child = subprocess.Popen(
+    child = subprocess.Popen(  # noqa: S603  this Python
         [sys.executable, "-I", "-S", "-c", code, json.dumps(asdict(watch))],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -91,7 +91,7 @@ def main(argument: str) -> None:
             users = FileLock(folder / USERS_LOCK)
             if users.try_acquire("exclusive"):
                 stop_server(watch)
-                # Given up before the start lock is, so that the next user starts a watcher of its own.
+                # Given up before the start lock is, so that the next user starts another.
                 if watch.held is not None:
                     os.close(watch.held)
                 return
@@ -114,8 +114,7 @@ def stop_server(watch: Watch) -> None:
 
 def _run_pg_ctl(watch: Watch, mode: str) -> None:
     """Ask the server to stop; it is waited for by its lock."""
-    drop = {} if watch.uid is None else {"user": watch.uid, "group": watch.gid, "extra_groups": ()}
-    subprocess.run(
+    subprocess.run(  # noqa: S603  a program of the installed wheel
         [watch.pg_ctl, "stop", "--silent", "--mode", mode, "--no-wait"],
         env={**os.environ, "PGDATA": watch.cluster},
         stdin=subprocess.DEVNULL,
@@ -123,5 +122,7 @@ def _run_pg_ctl(watch: Watch, mode: str) -> None:
         stderr=subprocess.DEVNULL,
         cwd="/" if sys.platform != "win32" else None,
         check=False,
-        **drop,
+        user=watch.uid,
+        group=watch.gid,
+        extra_groups=None if watch.uid is None else (),
     )

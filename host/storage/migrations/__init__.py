@@ -1,1 +1,1 @@
-"""The migrations, one file each; each package has its own line of them, so that none waits for another."""
+"""The migrations, one file each; each package has its own line of them."""

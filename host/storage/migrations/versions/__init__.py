@@ -1,0 +1,1 @@
+"""The migrations; `PACKAGE_NNNN.py`, never changed once released."""

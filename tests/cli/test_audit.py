@@ -1,0 +1,164 @@
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from host.audit.call import CallFilter
+from host.audit.journal import Journal
+from host.audit.loader import JournalLoader
+from host.audit.record import Intent, Outcome, OutcomeKind, new_call_id
+from host.audit.trail import Trail
+from host.domain.errors import NotFoundError
+from host.domain.principal import Principal
+from host.storage.store import open_store
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
+    environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "HOST_CONFIG")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "host", *words],
+        cwd=ROOT,
+        env=environment | {"HOST_DATA_DIR": str(folder), "XDG_CONFIG_HOME": str(folder / "none")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def host(folder: Path, *words: str) -> tuple[int, str, str]:
+    with start(folder, *words) as process:
+        out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def call(
+    journal: Journal, name: str, outcome: OutcomeKind | None = "ok", client: str = "cursor"
+) -> str:
+    ann = Principal("ann", client)
+    begun = Intent(
+        call_id=new_call_id(),
+        principal=ann,
+        face="stdio",
+        method="tools/call",
+        name=name,
+        upstream=name.partition("__")[0],
+        arguments={"city": "Zürich 100%"},
+    )
+    journal.append(begun)
+    if outcome is not None:
+        journal.append(
+            Outcome(call_id=begun.call_id, principal=ann, outcome=outcome, duration=1500)
+        )
+    return begun.call_id
+
+
+async def ids(trail: Trail, **wanted: Any) -> list[str]:
+    return [call.id for call in await trail.find(CallFilter(**wanted), most=50)]
+
+
+def test_filters_find_calls_of_journal_and_store_alike(empty_store_folder: Path):
+    journals = empty_store_folder / "journal"
+
+    async def run() -> None:
+        store = await open_store(None, empty_store_folder)
+        trail = Trail(journals, store)
+        with Journal(journals) as journal:
+            old = call(journal, "files__read")
+            lost = call(journal, "web__get", None)
+        await JournalLoader(journals, store).load_once()
+        assert not list(journals.glob("*/*.log"))
+        with Journal(journals) as journal:
+            new = call(journal, "files__read", "denied", "goose")
+            running = call(journal, "files__list", None)
+            assert await ids(trail) == [old, lost, new, running]
+            assert await ids(trail, tool="read") == [old, new]
+            assert await ids(trail, tool="files__read", client="goose") == [new]
+            assert await ids(trail, server="web") == [lost]
+            assert await ids(trail, outcome="unknown") == [lost]
+            assert await ids(trail, outcome="running") == [running]
+            assert await ids(trail, text="100%") == [old, lost, new, running]
+            assert await ids(trail, text="100_") == []
+            assert await ids(trail, since=datetime(2099, 1, 1, tzinfo=UTC)) == []
+            assert (await trail.get(old)).intent["arguments"] == {"city": "Zürich 100%"}
+            assert (await trail.get(running[:25])).id == running
+            with pytest.raises(NotFoundError, match="no recorded call"):
+                await trail.get("ffff")
+        await store.close()
+
+    anyio.run(run)
+
+
+def test_show_search_and_verify_work_at_the_terminal(empty_store_folder: Path):
+    with Journal(empty_store_folder / "journal") as journal:
+        name = call(journal, "files__read")
+    status, out, err = host(empty_store_folder, "audit", "search", "Zürich", "--json")
+    assert (status, json.loads(out)["call_id"], err) == (0, name, "")
+    status, out, _err = host(empty_store_folder, "audit", "show", name)
+    assert (status, "Zürich" in out) == (0, True)
+    assert host(empty_store_folder, "audit", "verify")[:2] == (
+        0,
+        "3 lines of 1 writers: intact.\n",
+    )
+
+
+def test_tail_shows_calls_as_they_end_and_those_whose_process_died(empty_store_folder: Path):
+    folder = empty_store_folder
+    with Journal(folder / "journal") as journal:
+        first = call(journal, "files__read")
+        with start(folder, "audit", "tail", "--json") as tail:
+            assert tail.stdout is not None
+            assert json.loads(tail.stdout.readline())["call_id"] == first
+            second = call(journal, "files__list", "tool_error")
+            assert json.loads(tail.stdout.readline())["call_id"] == second
+            lost = call(journal, "files__write", None)
+            journal.close()
+            last = json.loads(tail.stdout.readline())
+            assert (last["call_id"], last["outcome"]) == (lost, "unknown")
+            tail.kill()
+
+
+def test_export_writes_a_new_file_of_json_lines(empty_store_folder: Path, tmp_path: Path):
+    with Journal(empty_store_folder / "journal") as journal:
+        names = [call(journal, "files__read") for _ in range(3)]
+    out = tmp_path / "calls.jsonl"
+    assert host(empty_store_folder, "audit", "export", "-o", str(out))[0] == 0
+    assert [json.loads(line)["call_id"] for line in out.read_text().splitlines()] == names
+    status, _out, err = host(empty_store_folder, "audit", "export", "-o", str(out))
+    assert (status, "overwrites nothing" in err) == (2, True)
+
+
+def test_a_time_that_is_none_is_explained(empty_store_folder: Path):
+    status, _out, err = host(empty_store_folder, "audit", "search", "--since", "yesterday")
+    assert (status, "30m, 12h, 7d" in err) == (2, True)
+    assert "Traceback" not in err
+
+
+def test_store_status_and_restore_say_what_they_did(empty_store_folder: Path, tmp_path: Path):
+    folder = empty_store_folder
+    with Journal(folder / "journal") as journal:
+        call(journal, "files__read")
+    saved = str(tmp_path / "saved.zip")
+    assert host(folder, "backup", saved)[0] == 0
+    status, out, _err = host(folder, "store", "status", "--json")
+    assert status == 0
+    assert json.loads(out) | {"postgres": "", "bytes": 0, "pgvector": ""} == {
+        "kind": "embedded",
+        "postgres": "",
+        "pgvector": "",
+        "bytes": 0,
+        "rows": 4,
+        "where": str(folder / "cluster" / "data"),
+    }
+    status, _out, err = host(folder, "restore", saved)
+    assert (status, "--replace" in err) == (1, True)
+    status, out, _err = host(folder, "restore", saved, "--replace")
+    assert (status, out.startswith("4 rows of ")) == (0, True)
+    assert host(folder, "store", "url")[1].startswith("postgresql:///host?user=host_owner&host=")
