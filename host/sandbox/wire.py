@@ -156,7 +156,7 @@ def _check_encodable(text: str) -> None:
 Shape = Mapping[str, type | tuple[type, ...]]
 
 WORKER_FRAMES: Mapping[str, Shape] = {
-    "hello": {"layers": dict},
+    "hello": {"layers": dict, "base": int},
     "loaded": {"functions": list, "out": str},
     "refused": {"kind": str, "message": str, "findings": list},
     "result": {"id": int, "value": object, "out": str},

@@ -1,0 +1,132 @@
+"""The decorators a plugin marks its functions with, and the schemas read off their signatures."""
+
+import enum
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+KINDS = ("tool", "hook", "evaluator", "rule")
+
+_SIMPLE: Mapping[object, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    bool: {"type": "boolean"},
+    list: {"type": "array"},
+    tuple: {"type": "array"},
+    set: {"type": "array", "uniqueItems": True},
+    dict: {"type": "object"},
+    None: {"type": "null"},
+    type(None): {"type": "null"},
+}
+# A string annotation is looked up here and never evaluated: that would run code past the compiler.
+_NAMED = {getattr(key, "__name__", "None"): value for key, value in _SIMPLE.items()}
+
+
+class Declarations:
+    """What one plugin has marked: its functions by name, and a description of each for the host."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self.described: list[dict[str, Any]] = []
+
+    def decorators(self) -> dict[str, Callable[..., Any]]:
+        """Returns `tool`, `hook`, `evaluator` and `rule`, usable bare or with options."""
+        return {kind: self._decorator(kind) for kind in KINDS}
+
+    def _decorator(self, kind: str) -> Callable[..., Any]:
+        def mark(target: object = None, /, **options: object) -> Any:  # noqa: ANN401 - a decorator
+            if isinstance(target, types.FunctionType):
+                return self._add(kind, target, options)
+            if target is not None:
+                options["target"] = target  # @hook("before_call")
+            return lambda function: self._add(kind, function, options)
+
+        return mark
+
+    def _add(
+        self, kind: str, function: Callable[..., Any], options: dict[str, object]
+    ) -> Callable[..., Any]:
+        name = str(options.pop("name", function.__name__))
+        if name in self.functions:
+            msg = f"{name} is declared twice"
+            raise ValueError(msg)
+        self.functions[name] = function
+        description = options.pop("description", None) or inspect.cleandoc(function.__doc__ or "")
+        self.described.append(
+            {
+                "name": name,
+                "kind": kind,
+                "description": str(description),
+                "parameters": parameters_schema(function),
+                "options": options,
+            }
+        )
+        return function
+
+
+def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
+    """Derives the JSON schema of a function's arguments from its annotations and defaults."""
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    extra = False
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            extra = True
+        elif parameter.kind is not parameter.VAR_POSITIONAL:
+            annotation = parameter.annotation
+            schema = {} if annotation is parameter.empty else annotation_schema(annotation)
+            if parameter.default is parameter.empty:
+                required.append(name)
+            elif isinstance(parameter.default, str | int | float | bool | None):
+                schema = {**schema, "default": parameter.default}
+            properties[name] = schema
+    whole: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        whole["required"] = required
+    return whole if extra else {**whole, "additionalProperties": False}
+
+
+def annotation_schema(annotation: object, *, depth: int = 8) -> dict[str, Any]:
+    """Derives the JSON schema of one annotation; what has no JSON form accepts anything."""
+    if isinstance(annotation, str):
+        return dict(_NAMED.get(annotation, {}))
+    if depth == 0 or annotation is Any:
+        return {}
+    if annotation is None or (isinstance(annotation, type) and annotation in _SIMPLE):
+        return dict(_SIMPLE[annotation])
+    origin = typing.get_origin(annotation)
+    if origin is not None:
+        return _generic_schema(origin, typing.get_args(annotation), depth - 1)
+    if isinstance(annotation, enum.EnumMeta):
+        members = cast("list[enum.Enum]", list(annotation))
+        return {"enum": [member.value for member in members]}
+    fields = getattr(annotation, "__annotations__", None)
+    if isinstance(annotation, type) and isinstance(fields, dict) and fields:
+        named = cast("dict[str, object]", fields)
+        return {
+            "type": "object",
+            "properties": {k: annotation_schema(v, depth=depth - 1) for k, v in named.items()},
+        }
+    return {}
+
+
+def _generic_schema(origin: object, arguments: tuple[Any, ...], depth: int) -> dict[str, Any]:
+    if origin is typing.Literal:
+        return {"enum": list(arguments)}
+    if origin is typing.Annotated:
+        schema = annotation_schema(arguments[0], depth=depth)
+        notes = [note for note in arguments[1:] if isinstance(note, str)]
+        return {**schema, "description": notes[0]} if notes else schema
+    if origin is typing.Union or origin is types.UnionType:
+        return {"anyOf": [annotation_schema(a, depth=depth) for a in arguments]}
+    if origin in (list, set, frozenset) and arguments:
+        return {"type": "array", "items": annotation_schema(arguments[0], depth=depth)}
+    if origin is dict and len(arguments) == 2:
+        return {
+            "type": "object",
+            "additionalProperties": annotation_schema(arguments[1], depth=depth),
+        }
+    return dict(_SIMPLE.get(origin, {}))
