@@ -156,7 +156,7 @@ def _check_encodable(text: str) -> None:
 Shape = Mapping[str, type | tuple[type, ...]]
 
 WORKER_FRAMES: Mapping[str, Shape] = {
-    "hello": {"layers": dict, "base": int},
+    "hello": {"layers": dict},
     "loaded": {"functions": list, "out": str},
     "refused": {"kind": str, "message": str, "findings": list},
     "result": {"id": int, "value": object, "out": str},
@@ -190,17 +190,22 @@ def check_frame(frame: dict[str, Any]) -> str:
     if shape is None or type(kind) is not str:
         msg = "a frame of no known kind"
         raise FrameError(msg)
-    _check_shape(frame, shape, what=kind, surplus=1)
+    check_shape(frame, shape, what=kind, surplus=1)
     if kind == "request":
         operation = OPERATIONS.get(frame["op"])
         if operation is None:
             msg = "a request for no known operation"
             raise FrameError(msg)
-        _check_shape(frame["params"], operation, what=frame["op"], surplus=0)
+        check_shape(frame["params"], operation, what=frame["op"], surplus=0)
     return kind
 
 
-def _check_shape(frame: dict[str, Any], shape: Shape, *, what: str, surplus: int) -> None:
+def check_shape(frame: dict[str, Any], shape: Shape, *, what: str, surplus: int) -> None:
+    """Checks that an object has exactly the fields of a shape, and `surplus` others.
+
+    Raises:
+        FrameError: A missing or surplus field, or a field of another type.
+    """
     if len(frame) != len(shape) + surplus:
         msg = f"a {what} frame with other fields than {', '.join(shape)}"
         raise FrameError(msg)

@@ -150,6 +150,21 @@ def address_space() -> int:
         return int(statm.read().split()[0]) * resource.getpagesize()
 
 
+def limit_memory(ceiling: int) -> None:
+    """Lowers this process's address space for good; works under the filter too.
+
+    Args:
+        ceiling: The whole address space, in bytes.
+    """
+    _lower(resource.RLIMIT_AS, ceiling)
+
+
+def _lower(kind: int, value: int) -> None:
+    hard = resource.getrlimit(kind)[1]
+    ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (ceiling, ceiling))
+
+
 def _limit_resources(memory_bytes: int) -> None:
     for name, value in {
         "RLIMIT_AS": memory_bytes,
@@ -163,10 +178,8 @@ def _limit_resources(memory_bytes: int) -> None:
         "RLIMIT_RTPRIO": 0,
         "RLIMIT_SIGPENDING": 0,
     }.items():
-        kind = getattr(resource, name)
-        hard = resource.getrlimit(kind)[1]
-        ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (ceiling, ceiling))
+        if hasattr(resource, name):
+            _lower(getattr(resource, name), value)
 
 
 def _restrict(plan: Plan) -> None:

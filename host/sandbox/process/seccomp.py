@@ -50,6 +50,7 @@ _ALLOWED: Mapping[str, tuple[int | None, int | None]] = {
     "rt_sigprocmask": (14, 135),
     "rt_sigreturn": (15, 139),
     "restart_syscall": (219, 128),
+    "prlimit64": (302, 261),
     "close": (3, 57),
     "exit": (60, 93),
     "exit_group": (231, 94),
@@ -68,6 +69,8 @@ _CHECKS: Mapping[str, Sequence[Check]] = {
     "clock_gettime": [(0, "any_of", list(range(12)))],  # never another process's CPU clock
     "clock_getres": [(0, "any_of", list(range(12)))],
     "getrusage": [(0, "any_of", [0])],
+    # A worker lowers its own address space when it learns its plugin's limit; it cannot raise it.
+    "prlimit64": [(0, "any_of", [0]), (1, "any_of", [9])],
 }
 
 # Nothing that Python does by itself leads here: attempting one ends the process.

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from host.sandbox.process.channel import CallCancelledError, Channel, Output
-from host.sandbox.process.confine import Plan, confine
+from host.sandbox.process.confine import Plan, confine, limit_memory
+from host.sandbox.process.layer import ACTIVE
 from host.sandbox.process.declare import Declarations
 from host.sandbox.process.facade import HostFacade, Tools
 
@@ -28,8 +29,9 @@ def run(plan: Plan, wire: int, *, number: int, loader: str, base: int) -> NoRetu
         compile_plugin = getattr(importlib.import_module(module), attribute)
         layers = confine(plan, wire, number=number)
         channel = Channel()
-        channel.send({"t": "hello", "layers": layers, "base": base})
-        Worker(channel, compile_plugin).serve()
+        channel.send({"t": "hello", "layers": layers})
+        base = base if layers.get("rlimits") == ACTIVE else 0
+        Worker(channel, compile_plugin, base=base).serve()
         status = 0
     finally:
         os._exit(status)
@@ -41,10 +43,14 @@ class Worker:
     Args:
         channel: The wire to the host.
         compile_plugin: Turns source into something with a `load` method.
+        base: Address space of a blank worker in bytes; 0 leaves memory unlimited.
     """
 
-    def __init__(self, channel: Channel, compile_plugin: Callable[..., Any]) -> None:
+    def __init__(
+        self, channel: Channel, compile_plugin: Callable[..., Any], *, base: int
+    ) -> None:
         self._channel = channel
+        self._base = base
         self._compile = compile_plugin
         self._declared = Declarations()
         self._facade: HostFacade | None = None
@@ -64,6 +70,8 @@ class Worker:
 
     def _load(self, frame: dict[str, Any]) -> None:
         channel, limits = self._channel, frame["limits"]
+        if self._base:
+            limit_memory(self._base + limits["memory_bytes"])
         channel.frame_bytes = limits["frame_bytes"]
         channel.concurrency = limits["concurrency"]
         channel.output = sys.stdout = sys.stderr = Output(limits["output_bytes"])
@@ -145,7 +153,7 @@ def _trace(traceback: TracebackType | None, name: str) -> list[str]:
     lines = [
         f"{name}, line {line}, in {function}"
         for file, line, function in _steps(traceback)
-        if name in file
+        if not file.startswith("/")  # the host's own files have absolute names
     ]
     return lines[-_TRACE_LINES:]
 

@@ -39,7 +39,7 @@ PRELOAD = (
     "collections.abc itertools functools textwrap string random hashlib base64 binascii uuid "
     "urllib.parse enum dataclasses typing types operator bisect heapq copy time calendar "
     "contextlib abc html difflib csv io struct secrets hmac zlib array graphlib pprint "
-    "traceback linecache asyncio.coroutines inspect reprlib keyword"
+    "traceback linecache inspect reprlib keyword"
 ).split()
 
 
@@ -51,12 +51,18 @@ def main(control_fd: int) -> NoReturn:
         confine.die_with_parent(settings["parent"])
     os.setsid()
     layers = frozenset(settings["layers"] or STOPS)
-    report = enter_namespaces(layers) if sys.platform == "linux" else {}
+    report: dict[str, str] = {}
+    if sys.platform == "linux":
+        report = enter_namespaces(layers)
+        confine.die_with_parent(settings["parent"])  # again: a change of credentials clears it
     keeper = os.getpid()
     child = os.fork()
     if child == 0:
         try:
             Zygote(control, settings, report=report, keeper=keeper).serve()
+        except BaseException as error:  # noqa: BLE001 - the boundary of a child process
+            why = f"{type(error).__name__}: {error}"
+            control.send(json.dumps({"broken": why[:4000]}).encode())
         finally:
             os._exit(1)
     control.close()
@@ -129,7 +135,7 @@ class Zygote:
         gc.freeze()  # keeps the collector from touching, and so copying, the shared pages
 
     def _preload(self, path: list[str]) -> None:
-        sys.path[:0] = path
+        sys.path[:] = path
         for name in PRELOAD:
             with suppress(ImportError):  # not every Python has every one
                 importlib.import_module(name)
@@ -166,7 +172,7 @@ class Zygote:
         poll.register(self._control, select.POLLIN)
         self._control.send(b'{"ready":true}')
         while True:
-            for fd, _ in poll.poll(None if self._running else -1):
+            for fd, _ in poll.poll():
                 if fd == self._control.fileno():
                     self._fork(poll)
                 else:
