@@ -61,7 +61,7 @@ class PluginWorker:
     def __init__(self, pool: "SandboxPool", plugin: _Plugin) -> None:
         self._pool = pool
         self._plugin = plugin
-        self._turn = anyio.Lock()
+        self._turn = anyio.Lock(fast_acquire=True)  # the other kind costs a turn of the event loop
         self._connection: Connection | None = None
         self._stopped = False
         self._names: frozenset[str] = frozenset()
@@ -129,7 +129,9 @@ class PluginWorker:
             await self._connection.settled()
             if self._connection.alive:
                 return self._connection
-        return await self.begin()
+        connection = await self.begin()
+        self._pool.refill()
+        return connection
 
     async def begin(self) -> Connection:
         """Takes a blank worker and loads the plugin into it."""
@@ -277,6 +279,8 @@ class SandboxPool:
         except BaseException:
             self._workers.discard(worker)
             raise
+        finally:
+            self.refill()  # now, not in `take`: forking would slow the start down
         return worker
 
     async def take(self) -> Connection:
@@ -284,11 +288,8 @@ class SandboxPool:
         while self._blank:
             connection = self._blank.pop(0)
             if connection.alive:
-                self._refill()
                 return connection
-        connection = await self._fork()
-        self._refill()
-        return connection
+        return await self._fork()
 
     def forget(self, worker: PluginWorker) -> None:
         """Removes a stopped worker from the books."""
@@ -323,7 +324,8 @@ class SandboxPool:
             connection.close()
         self._blank.clear()
 
-    def _refill(self) -> None:
+    def refill(self) -> None:
+        """Starts bringing the stock of blank workers back to its size."""
         if not self._filling and len(self._blank) < self._settings.pool_size:
             self._filling = True
             self._running_tasks().start_soon(self._fill)

@@ -139,7 +139,8 @@ class Zygote:
         for name in PRELOAD:
             with suppress(ImportError):  # not every Python has every one
                 importlib.import_module(name)
-        importlib.import_module(self._loader.partition(":")[0])
+        module, _, attribute = self._loader.partition(":")
+        worker.rehearse(getattr(importlib.import_module(module), attribute))
         sys.path.clear()
 
     def _settle(self, report: dict[str, str]) -> None:
