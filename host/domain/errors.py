@@ -22,7 +22,7 @@
     ├── ApprovalPendingError      somebody has to say yes first
     └── SandboxError              a plugin could not be compiled, confined or run
         ├── ConfinementError          this machine offers less confinement than is required
-        ├── PluginRejectedError       its code does not compile to the safe subset, or not load
+        ├── PluginLoadError           it was rejected by the compiler, or failed while it loaded
         ├── PluginFailedError         its code raised an exception during a call
         ├── PluginTimeoutError        it did not answer in time and was ended
         ├── PluginDiedError           its process ended in the middle of a call
@@ -227,26 +227,16 @@ class ConfinementError(SandboxError):
     """This machine offers less confinement than `sandbox.confinement` requires."""
 
 
-class PluginRejectedError(SandboxError):
-    """A plugin's code does not compile to the safe subset, or fails while it loads.
+class PluginLoadError(SandboxError):
+    """A plugin was rejected by the compiler, or failed while it loaded; no call can be made.
 
     Args:
-        message: What is wrong with the plugin, by name.
-        plugin: Its name.
-        findings: One entry for each rejected construct: its line and what to write instead.
-        next_step: What to do about it.
+        message: The plugin and what is wrong with it.
+        findings: One entry for each construct that the compiler rejected; empty otherwise.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        plugin: str = "",
-        findings: Iterable[object] = (),
-        next_step: str | None = None,
-    ) -> None:
-        super().__init__(message, next_step=next_step)
-        self.plugin = plugin
+    def __init__(self, message: str, *, findings: Iterable[object] = ()) -> None:
+        super().__init__(message)
         self.findings = tuple(findings)
 
 

@@ -1,4 +1,4 @@
-"""Runs plugins for the daemon: blank confined workers on stock, one worker per plugin and tenant."""
+"""Runs plugins for the daemon: blank confined workers on stock, one for each plugin and tenant."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,9 @@ from anyio.abc import TaskGroup
 from host.domain.errors import ConfinementError, HostError, NotFoundError, SandboxError
 from host.sandbox.broker import JSON, Broker
 from host.sandbox.config import MEBIBYTE, Limits, SandboxConfig
-from host.sandbox.process.connection import CallResult, Connection
+from host.sandbox.process.connection import Connection
 from host.sandbox.process.link import ZygoteLink, ZygoteSettings
+from host.sandbox.process.result import CallResult
 from host.sandbox.report import ConfinementReport, require
 
 LOADER = "host.sandbox.compiler:compile_plugin"
@@ -108,7 +109,7 @@ class PluginWorker:
             PluginTimeoutError: It took too long; its process was ended.
             PluginDiedError: Its process died; the next call starts another.
             PluginProtocolError: It sent forged or too many messages; its process was ended.
-            PluginRejectedError: It no longer loads.
+            PluginLoadError: It no longer loads.
             SandboxError: The arguments are too large, or no worker can be had.
         """
         async with self._turn:
@@ -118,7 +119,7 @@ class PluginWorker:
             if function not in self._names:
                 raise NotFoundError("function", function, self._names)
             return await connection.call(
-                function, arguments, broker=broker or self._plugin.broker, timeout=timeout
+                function, arguments, broker=broker or self._plugin.broker, seconds=timeout
             )
 
     async def _revive(self) -> Connection:
@@ -156,7 +157,7 @@ class PluginWorker:
             limits=plugin.limits,
             broker=plugin.broker,
             servers=plugin.servers,
-            timeout=_LOAD_SECONDS,
+            seconds=_LOAD_SECONDS,
         )
 
     def check_idle_cpu(self, allowed: float) -> None:
@@ -261,7 +262,7 @@ class SandboxPool:
             servers: What it can import as `tools.SERVER`.
 
         Raises:
-            PluginRejectedError: It does not compile or load.
+            PluginLoadError: It does not compile or load.
             ConfinementError: This machine offers less than `sandbox.confinement` requires.
             SandboxError: Too many plugins run, or its limits exceed the host's.
         """

@@ -1,4 +1,4 @@
-"""Which confinement layers hold on this machine, and whether they are enough; used by the doctor."""
+"""Which confinement layers hold here, and whether they are enough; used by the doctor."""
 
 import sys
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Turns a worker's checked frames into calls on the broker, and its declarations into plain data."""
+"""Turns a worker's checked frames into calls on the broker, and its declarations into data."""
 
 from typing import Any, cast
 

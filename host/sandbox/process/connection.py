@@ -5,11 +5,10 @@ that stream layers would double it.
 """
 
 import asyncio
-import contextvars
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import anyio
@@ -18,8 +17,8 @@ from host.domain.errors import (
     HostError,
     PluginDiedError,
     PluginFailedError,
+    PluginLoadError,
     PluginProtocolError,
-    PluginRejectedError,
     PluginTimeoutError,
     SandboxError,
 )
@@ -29,6 +28,9 @@ from host.sandbox.config import Limits
 from host.sandbox.process import brokered
 from host.sandbox.process.death import explain
 from host.sandbox.process.link import Fork
+from host.sandbox.process.outbox import Outbox
+from host.sandbox.process.result import CallResult
+from host.sandbox.process.turn import Turn
 
 _READ_BYTES = 262144
 _NOTES_WAITING = 64
@@ -36,37 +38,6 @@ _CANCEL_GRACE = 0.25
 
 Spawn = Callable[..., None]
 """Starts a background task: `start_soon` of the pool's task group."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallResult:
-    """What a call brought back.
-
-    Attributes:
-        value: What the function returned.
-        output: What it printed, cut at the limit.
-    """
-
-    value: JSON
-    output: str
-
-
-@dataclass(slots=True)
-class _Turn:
-    """The call under way: who waits for it, what it has used up, and until when it may run."""
-
-    number: int
-    what: str
-    answer: asyncio.Future[CallResult]
-    broker: Broker
-    context: contextvars.Context
-    left: float
-    received: int = 0
-    notes: int = 0
-    requests: int = 0
-    cpu: float = 0.0
-    started: float = 0.0
-    timer: asyncio.TimerHandle | None = None
 
 
 class Connection:
@@ -89,14 +60,14 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._hello: asyncio.Future[None] = self._loop.create_future()
         self._reader = wire.FrameReader(self.limits.frame_bytes)
-        self._turn: _Turn | None = None
+        self._turn: Turn | None = None
         self._last_call = 0
         self._last_request = 0
         self._requests: dict[int, anyio.CancelScope] = {}
         self._notes: deque[Log | Progress] = deque()
         self._noting = False
         self._noted: asyncio.Event = asyncio.Event()
-        self._unsent = bytearray()
+        self._outbox = Outbox(fork.sock, on_broken=self._hung_up)
         self._closed = False
         self._loop.add_reader(fork.sock, self._readable)
 
@@ -128,7 +99,7 @@ class Connection:
         limits: Limits,
         broker: Broker,
         servers: Mapping[str, Mapping[str, list[str]]],
-        timeout: float,
+        seconds: float,
     ) -> CallResult:
         """Hands the worker its plugin; `functions` then lists what it declares."""
         self.plugin, self.limits = plugin, limits
@@ -140,30 +111,28 @@ class Connection:
             "limits": asdict(limits),
             "servers": servers,
         }
-        return await self._run(frame, 0, what="loading", broker=broker, timeout=timeout)
+        return await self._run(frame, 0, what="loading", broker=broker, seconds=seconds)
 
     async def call(
-        self, function: str, arguments: Mapping[str, JSON], *, broker: Broker, timeout: float
+        self, function: str, arguments: Mapping[str, JSON], *, broker: Broker, seconds: float
     ) -> CallResult:
         """Calls a declared function; one call at a time."""
         self._last_call += 1
         frame = {"t": "call", "id": self._last_call, "fn": function, "args": arguments}
         return await self._run(
-            frame, self._last_call, what=function, broker=broker, timeout=timeout
+            frame, self._last_call, what=function, broker=broker, seconds=seconds
         )
 
     async def _run(
-        self, frame: object, number: int, *, what: str, broker: Broker, timeout: float
+        self, frame: object, number: int, *, what: str, broker: Broker, seconds: float
     ) -> CallResult:
         data = self._pack(frame, what)
-        answer: asyncio.Future[CallResult] = self._loop.create_future()
-        context = contextvars.copy_context()
-        turn = _Turn(number, what, answer, broker, context, timeout)
+        turn = Turn(number, what, broker=broker, seconds=seconds, on_timeout=self._time_out)
         self._turn = turn
-        self._start_timer(turn)
+        turn.start()
         self._send(data)
         try:
-            result = await answer
+            result = await turn.answer
             if self._noting:
                 await self._noted.wait()
         except asyncio.CancelledError:
@@ -184,7 +153,7 @@ class Connection:
             )
         return data
 
-    def _abandon(self, turn: _Turn) -> None:
+    def _abandon(self, turn: Turn) -> None:
         """The caller has gone: a plugin that waits for the host is told, any other is ended."""
         if self._turn is not turn:
             return
@@ -192,49 +161,18 @@ class Connection:
             self._end(PluginDiedError(f"{self.plugin}.{turn.what} was cancelled."))
             return
         self._cancel_requests()
-        self._stop_timer(turn)
-        turn.answer = self._loop.create_future()
-        turn.timer = self._loop.call_later(_CANCEL_GRACE, self._end, None)
+        turn.abandon(_CANCEL_GRACE)
         self._send(wire.pack({"t": "cancel", "id": turn.number}))
+
+    def _time_out(self, turn: Turn) -> None:
+        words = f"{self.plugin}.{turn.what} did not finish in time and was ended."
+        self._end(PluginTimeoutError(words, next_step="Raise its timeout, or make it do less."))
 
     async def settled(self) -> None:
         """Waits for the end of a cancelled call."""
         if self._turn is not None:
             with suppress(SandboxError):
                 await asyncio.shield(self._turn.answer)
-
-    # --- timer -----------------------------------------------------------------------------
-
-    def _start_timer(self, turn: _Turn) -> None:
-        turn.started = self._loop.time()
-        turn.timer = self._loop.call_later(turn.left, self._time_out, turn)
-
-    def _stop_timer(self, turn: _Turn) -> None:
-        if turn.timer is not None:
-            turn.timer.cancel()
-            turn.timer = None
-
-    def _time_out(self, turn: _Turn) -> None:
-        words = f"{self.plugin}.{turn.what} did not finish in time and was ended."
-        self._end(PluginTimeoutError(words, next_step="Raise its timeout, or make it do less."))
-
-    def _pause(self, turn: _Turn) -> None:
-        """A plugin that waits for the host is not charged, unless it computes meanwhile."""
-        self._stop_timer(turn)
-        turn.left -= self._loop.time() - turn.started
-        turn.cpu = self.fork.cpu_seconds()
-        turn.timer = self._loop.call_later(max(turn.left, 0.05), self._watch, turn)
-
-    def _watch(self, turn: _Turn) -> None:
-        if self.fork.cpu_seconds() - turn.cpu > turn.left:
-            self._time_out(turn)
-        else:
-            turn.timer = self._loop.call_later(max(turn.left, 0.05), self._watch, turn)
-
-    def _resume(self, turn: _Turn) -> None:
-        self._stop_timer(turn)
-        turn.left -= self.fork.cpu_seconds() - turn.cpu
-        self._start_timer(turn)
 
     # --- incoming --------------------------------------------------------------------------
 
@@ -272,9 +210,9 @@ class Connection:
         if turn is None:
             msg = f"a {kind} frame while no call was under way"
             raise wire.FrameError(msg)
-        if kind == "result" or kind == "loaded":
+        if kind in {"result", "loaded"}:
             self._finish(turn, frame)
-        elif kind == "error" or kind == "refused":
+        elif kind in {"error", "refused"}:
             self._fail(turn, frame)
         elif kind == "request":
             self._request(turn, frame)
@@ -288,7 +226,7 @@ class Connection:
         self.layers = frame["layers"]
         self._hello.set_result(None)
 
-    def _expect(self, turn: _Turn, frame: dict[str, Any]) -> None:
+    def _expect(self, turn: Turn, frame: dict[str, Any]) -> None:
         loading = frame["t"] in {"loaded", "refused"}
         if loading != (turn.number == 0) or (not loading and frame["id"] != turn.number):
             msg = "an answer to a call that was not made"
@@ -296,35 +234,32 @@ class Connection:
         if self._requests:
             msg = "an answer while its own requests were open"
             raise wire.FrameError(msg)
-        self._stop_timer(turn)
+        turn.stop()
         self._turn = None
         self.idle_cpu = 0.0
 
-    def _finish(self, turn: _Turn, frame: dict[str, Any]) -> None:
+    def _finish(self, turn: Turn, frame: dict[str, Any]) -> None:
         if frame["t"] == "loaded":
             self.functions = brokered.read_functions(frame["functions"])
         self._expect(turn, frame)
-        if not turn.answer.done():
-            turn.answer.set_result(CallResult(frame.get("value"), frame["out"]))
+        turn.succeed(frame.get("value"), frame["out"])
 
-    def _fail(self, turn: _Turn, frame: dict[str, Any]) -> None:
+    def _fail(self, turn: Turn, frame: dict[str, Any]) -> None:
         self._expect(turn, frame)
         kind, message = frame["kind"], frame["message"]
         error: SandboxError
         if frame["t"] == "refused":
             words = f"{self.plugin} could not be loaded: {kind}: {message}"
-            error = PluginRejectedError(words, plugin=self.plugin, findings=frame["findings"])
+            error = PluginLoadError(words, findings=frame["findings"])
         else:
             words = f"{self.plugin}.{turn.what} failed: {kind}: {message}"
             trace = [str(line) for line in frame["trace"]]
             error = PluginFailedError(words, kind=kind, trace=trace, output=frame["out"])
-        if not turn.answer.done():
-            turn.answer.set_exception(error)
-        turn.answer.exception()  # seen, even when a cancelled call's end is awaited by nobody
+        turn.fail(error)
         if kind == "MemoryError" or frame["t"] == "refused":
             self._end(error)  # what is left of it cannot be trusted to work
 
-    def _note(self, turn: _Turn, frame: dict[str, Any]) -> None:
+    def _note(self, turn: Turn, frame: dict[str, Any]) -> None:
         turn.notes += 1
         if turn.notes > self.limits.notes + self.limits.requests:  # prints precede requests
             msg = f"more than {self.limits.notes} log and progress messages in one call"
@@ -352,7 +287,7 @@ class Connection:
 
     # --- brokered requests -----------------------------------------------------------------
 
-    def _request(self, turn: _Turn, frame: dict[str, Any]) -> None:
+    def _request(self, turn: Turn, frame: dict[str, Any]) -> None:
         number = frame["id"]
         if number <= self._last_request:
             msg = "a request under a number already used"
@@ -361,13 +296,17 @@ class Connection:
             msg = f"more than {self.limits.concurrency} requests at once"
             raise wire.FrameError(msg)
         self._last_request = number
+        if turn.abandoned:  # nobody waits for it any more; the grace timer runs on
+            words = {"error": "The call was cancelled.", "kind": "Cancelled"}
+            self._send(wire.pack({"t": "reply", "id": number, **words}))
+            return
         turn.requests += 1
         if not self._requests:
-            self._pause(turn)
+            turn.pause(self.fork)
         scope = self._requests[number] = anyio.CancelScope()
         turn.context.copy().run(self._spawn, self._serve, turn, frame, scope)
 
-    async def _serve(self, turn: _Turn, frame: dict[str, Any], scope: anyio.CancelScope) -> None:
+    async def _serve(self, turn: Turn, frame: dict[str, Any], scope: anyio.CancelScope) -> None:
         number = frame["id"]
         with scope:
             try:
@@ -385,7 +324,7 @@ class Connection:
                 return
             if self._requests.pop(number, None) is not None and not self._closed:
                 if not self._requests:
-                    self._resume(turn)
+                    turn.resume(self.fork)
                 self._send(reply)
 
     def _cancel_requests(self) -> None:
@@ -394,36 +333,9 @@ class Connection:
         for scope in scopes:
             scope.cancel()
 
-    # --- outgoing --------------------------------------------------------------------------
-
     def _send(self, data: bytes) -> None:
-        if self._closed:
-            return
-        if not self._unsent:
-            try:
-                sent = self.fork.sock.send(data)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self._hung_up()
-                return
-            if sent == len(data):
-                return
-            data = data[sent:]
-            self._loop.add_writer(self.fork.sock, self._writable)
-        self._unsent += data
-
-    def _writable(self) -> None:
-        try:
-            sent = self.fork.sock.send(self._unsent)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._hung_up()
-            return
-        del self._unsent[:sent]
-        if not self._unsent:
-            self._loop.remove_writer(self.fork.sock)
+        if not self._closed:
+            self._outbox.send(data)
 
     # --- the end ---------------------------------------------------------------------------
 
@@ -442,12 +354,11 @@ class Connection:
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self.fork.sock)
-            self._loop.remove_writer(self.fork.sock)
+            self._outbox.close()
             self._cancel_requests()
 
-    def _end(self, error: SandboxError | None) -> None:
+    def _end(self, error: SandboxError) -> None:
         """Ends the process and gives its caller `error`."""
-        error = error or PluginDiedError(f"{self.plugin} was ended after a cancelled call.")
         turn, self._turn = self._turn, None
         self._silence()
         self.fork.kill()
@@ -456,10 +367,8 @@ class Connection:
             self._hello.set_exception(error)
             self._hello.exception()
         if turn is not None:
-            self._stop_timer(turn)
-            if not turn.answer.done():
-                turn.answer.set_exception(error)
-                turn.answer.exception()
+            turn.stop()
+            turn.fail(error)
 
     def close(self) -> None:
         """Ends the worker."""

@@ -7,6 +7,9 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+Annotations = Callable[[Callable[..., Any]], Mapping[str, object]]
+"""Returns a function's annotations as values, by parameter."""
+
 KINDS = ("tool", "hook", "evaluator", "rule")
 
 _SIMPLE: Mapping[object, dict[str, Any]] = {
@@ -30,7 +33,7 @@ class Declarations:
 
     def __init__(self) -> None:
         self.functions: dict[str, Callable[..., Any]] = {}
-        self.described: list[dict[str, Any]] = []
+        self._marked: list[dict[str, Any]] = []
 
     def decorators(self) -> dict[str, Callable[..., Any]]:
         """Returns `tool`, `hook`, `evaluator` and `rule`, usable bare or with options."""
@@ -54,21 +57,29 @@ class Declarations:
             msg = f"{name} is declared twice"
             raise ValueError(msg)
         self.functions[name] = function
-        description = options.pop("description", None) or inspect.cleandoc(function.__doc__ or "")
-        self.described.append(
-            {
-                "name": name,
-                "kind": kind,
-                "description": str(description),
-                "parameters": parameters_schema(function),
-                "options": options,
-            }
+        described = options.pop("description", None) or inspect.cleandoc(function.__doc__ or "")
+        self._marked.append(
+            {"name": name, "kind": kind, "description": str(described), "options": options}
         )
         return function
 
+    def described(self, annotations: Annotations | None = None) -> list[dict[str, Any]]:
+        """Returns what was marked, for the host.
 
-def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
+        Args:
+            annotations: Resolves a function's annotations, text ones included.
+        """
+        return [
+            {**entry, "parameters": parameters_schema(self.functions[entry["name"]], annotations)}
+            for entry in self._marked
+        ]
+
+
+def parameters_schema(
+    function: Callable[..., Any], annotations: Annotations | None = None
+) -> dict[str, Any]:
     """Derives the JSON schema of a function's arguments from its annotations and defaults."""
+    resolved = annotations(function) if annotations else {}
     properties: dict[str, Any] = {}
     required: list[str] = []
     extra = False
@@ -76,7 +87,7 @@ def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
         if parameter.kind is parameter.VAR_KEYWORD:
             extra = True
         elif parameter.kind is not parameter.VAR_POSITIONAL:
-            annotation = parameter.annotation
+            annotation = resolved.get(name, parameter.annotation)
             schema = {} if annotation is parameter.empty else annotation_schema(annotation)
             if parameter.default is parameter.empty:
                 required.append(name)
@@ -91,10 +102,8 @@ def parameters_schema(function: Callable[..., Any]) -> dict[str, Any]:
 
 def annotation_schema(annotation: object, *, depth: int = 8) -> dict[str, Any]:
     """Derives the JSON schema of one annotation; what has no JSON form accepts anything."""
-    if isinstance(annotation, str):
-        return dict(_NAMED.get(annotation, {}))
-    if depth == 0 or annotation is Any:
-        return {}
+    if isinstance(annotation, str) or depth == 0 or annotation is Any:
+        return dict(_NAMED.get(str(annotation), {}))
     if annotation is None or (isinstance(annotation, type) and annotation in _SIMPLE):
         return dict(_SIMPLE[annotation])
     origin = typing.get_origin(annotation)
@@ -103,14 +112,19 @@ def annotation_schema(annotation: object, *, depth: int = 8) -> dict[str, Any]:
     if isinstance(annotation, enum.EnumMeta):
         members = cast("list[enum.Enum]", list(annotation))
         return {"enum": [member.value for member in members]}
+    return _record_schema(annotation, depth - 1)
+
+
+def _record_schema(annotation: object, depth: int) -> dict[str, Any]:
+    """A dataclass, typed dict or named tuple: an object with the annotated fields."""
     fields = getattr(annotation, "__annotations__", None)
-    if isinstance(annotation, type) and isinstance(fields, dict) and fields:
-        named = cast("dict[str, object]", fields)
-        return {
-            "type": "object",
-            "properties": {k: annotation_schema(v, depth=depth - 1) for k, v in named.items()},
-        }
-    return {}
+    if not isinstance(annotation, type) or not isinstance(fields, dict) or not fields:
+        return {}
+    named = cast("dict[str, object]", fields)
+    return {
+        "type": "object",
+        "properties": {name: annotation_schema(kind, depth=depth) for name, kind in named.items()},
+    }
 
 
 def _generic_schema(origin: object, arguments: tuple[Any, ...], depth: int) -> dict[str, Any]:

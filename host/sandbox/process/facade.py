@@ -84,22 +84,19 @@ class StateFacade:
         return self._channel.request("state_list", prefix=prefix)
 
 
-class ToolServer:
-    """`tools.SERVER` inside a plugin: its tools as functions with named parameters."""
-
-    def __init__(self, facade: HostFacade, server: str, tools: Mapping[str, Sequence[str]]) -> None:
-        for tool, parameters in tools.items():
-            setattr(self, tool, _stub(facade, f"{server}__{tool}", parameters))
+Servers = Mapping[str, Mapping[str, Sequence[str]]]
+"""Server to tool to parameter names."""
 
 
-class Tools:
-    """`tools` inside a plugin."""
-
-    def __init__(
-        self, facade: HostFacade, servers: Mapping[str, Mapping[str, Sequence[str]]]
-    ) -> None:
-        for server, tools in servers.items():
-            setattr(self, server, ToolServer(facade, server, tools))
+def tool_modules(facade: HostFacade, servers: Servers) -> dict[str, dict[str, Any]]:
+    """Returns the modules that a plugin can import as `tools.SERVER`: their tools as functions."""
+    return {
+        f"tools.{server}": {
+            tool: _stub(facade, f"{server}__{tool}", parameters)
+            for tool, parameters in tools.items()
+        }
+        for server, tools in servers.items()
+    }
 
 
 def _stub(facade: HostFacade, name: str, parameters: Sequence[str]) -> Any:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Landlock: takes every right to files, network ports, abstract sockets and foreign signals away."""
+"""Landlock: takes away every right to files, ports, abstract sockets and foreign signals."""
 
 import ctypes
 import os

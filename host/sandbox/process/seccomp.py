@@ -143,8 +143,7 @@ def _argument_check(check: Check) -> list[bytes]:
     if kind == "all_of":
         return [load, _instruction(_JSET, numbers[0], yes=1, no=0), deny]
     tests = [
-        _instruction(_JEQ, number, yes=len(numbers) - place)
-        for place, number in enumerate(numbers)
+        _instruction(_JEQ, number, yes=len(numbers) - place) for place, number in enumerate(numbers)
     ]
     return [load, *tests, deny]
 
@@ -202,8 +201,6 @@ def prepare(machine: str) -> Callable[[], None]:
     )
 
     def install(_keep: object = memory) -> None:
-        kernel.syscall(
-            _SECCOMP_CALL[machine], _SECCOMP_SET_MODE_FILTER, 0, header, what="seccomp"
-        )
+        kernel.syscall(_SECCOMP_CALL[machine], _SECCOMP_SET_MODE_FILTER, 0, header, what="seccomp")
 
     return install

@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 from host.sandbox import wire
 from host.sandbox.process.channel import CallCancelledError, Channel, Output
 from host.sandbox.process.confine import Plan, confine, limit_memory
+from host.sandbox.process.declare import Annotations, Declarations
+from host.sandbox.process.facade import HostFacade, tool_modules
 from host.sandbox.process.layer import ACTIVE
-from host.sandbox.process.declare import Declarations
-from host.sandbox.process.facade import HostFacade, Tools
 
 _MESSAGE_CHARACTERS = 4000
 _TRACE_LINES = 20
@@ -57,10 +57,19 @@ def rehearse(compile_plugin: Callable[..., Any]) -> None:
     """
     declared, channel = Declarations(), _Silent()
     facade = HostFacade(channel, notes=1)
-    extra = {**declared.decorators(), "tools": Tools(facade, {})}
-    compile_plugin(_REHEARSAL, name="rehearsal").load(host=facade, extra_builtins=extra)
+    compiled = compile_plugin(_REHEARSAL, name="rehearsal", modules=())
+    namespace = compiled.load(
+        host=facade, extra_builtins=declared.decorators(), modules={}, output=str
+    )
     value = declared.functions["add"](**json.loads('{"a":1,"b":["x"]}'))
-    wire.pack({"t": "loaded", "functions": declared.described, "id": 1, "value": value})
+    wire.pack(
+        {
+            "t": "loaded",
+            "functions": declared.described(_resolver(namespace)),
+            "id": 1,
+            "value": value,
+        }
+    )
 
 
 class _Silent(Channel):
@@ -79,9 +88,7 @@ class Worker:
         base: Address space of a blank worker in bytes; 0 leaves memory unlimited.
     """
 
-    def __init__(
-        self, channel: Channel, compile_plugin: Callable[..., Any], *, base: int
-    ) -> None:
+    def __init__(self, channel: Channel, compile_plugin: Callable[..., Any], *, base: int) -> None:
         self._channel = channel
         self._base = base
         self._compile = compile_plugin
@@ -112,13 +119,18 @@ class Worker:
         self._facade = HostFacade(channel, notes=limits["notes"])
         gc.enable()
         try:
-            compiled = self._compile(frame["source"], name=self._name)
-            extra = {**self._declared.decorators(), "tools": Tools(self._facade, frame["servers"])}
-            compiled.load(host=self._facade, extra_builtins=extra)
+            modules = tool_modules(self._facade, frame["servers"])
+            compiled = self._compile(frame["source"], name=self._name, modules=list(modules))
+            namespace = compiled.load(
+                host=self._facade,
+                extra_builtins=self._declared.decorators(),
+                modules=modules,
+                output=channel.output.write,
+            )
             channel.send(
                 {
                     "t": "loaded",
-                    "functions": self._declared.described,
+                    "functions": self._declared.described(_resolver(namespace)),
                     "out": channel.output.take(),
                 }
             )
@@ -144,7 +156,9 @@ class Worker:
             outcome = self._declared.functions[name](**arguments)
             if inspect.iscoroutine(outcome):
                 outcome = _drive(outcome)
-            channel.send({"t": "result", "id": number, "value": outcome, "out": channel.output.take()})
+            channel.send(
+                {"t": "result", "id": number, "value": outcome, "out": channel.output.take()}
+            )
         except MemoryError:
             outcome = None
             gc.collect()
@@ -159,6 +173,11 @@ class Worker:
         out = self._channel.output.take()
         frame = {"t": "error", "id": number, "kind": kind, "message": message, "trace": trace}
         self._channel.send({**frame, "out": out})
+
+
+def _resolver(namespace: object) -> Annotations | None:
+    """What a loader offers for annotations written as text; a plain namespace offers nothing."""
+    return getattr(namespace, "annotations", None)
 
 
 def _drive(coroutine: Any) -> object:  # noqa: ANN401 - any awaitable's generator protocol
@@ -200,6 +219,6 @@ def _steps(traceback: TracebackType | None) -> Generator[tuple[str, int, str]]:
 
 def _finding(finding: object) -> dict[str, object]:
     if isinstance(finding, dict):
-        return {str(key): value for key, value in finding.items()}  # pyright: ignore
+        return {str(key): value for key, value in finding.items()}
     names = getattr(finding, "__dataclass_fields__", ())
     return {key: getattr(finding, key) for key in names} or {"message": str(finding)}

@@ -30,17 +30,16 @@ INSIDE_UID = 1000
 """The uid that an ordinary user's workers have inside their user namespace."""
 
 # Imported lazily by the standard library in the middle of a call, when no file can be read.
-PRELOAD = (
-    "encodings.idna encodings.ascii encodings.latin_1 encodings.utf_16 encodings.utf_32 "
-    "encodings.unicode_escape encodings.raw_unicode_escape encodings.hex_codec "
-    "encodings.base64_codec encodings.rot_13 encodings.cp1252 "
-    "_strptime _pydecimal _pydatetime _colorize string.templatelib annotationlib unicodedata "
-    "json re math cmath statistics datetime decimal fractions numbers collections "
-    "collections.abc itertools functools textwrap string random hashlib base64 binascii uuid "
-    "urllib.parse enum dataclasses typing types operator bisect heapq copy time calendar "
-    "contextlib abc html difflib csv io struct secrets hmac zlib array graphlib pprint "
-    "traceback linecache inspect reprlib keyword"
-).split()
+PRELOAD = """
+encodings.idna encodings.ascii encodings.latin_1 encodings.utf_16 encodings.utf_32
+encodings.unicode_escape encodings.raw_unicode_escape encodings.hex_codec
+encodings.base64_codec encodings.rot_13 encodings.cp1252  _strptime _pydecimal _pydatetime
+_colorize string.templatelib annotationlib unicodedata  json re math cmath statistics
+datetime decimal fractions numbers collections  collections.abc itertools functools
+textwrap string random hashlib base64 binascii uuid  urllib.parse enum dataclasses typing
+types operator bisect heapq copy time calendar  contextlib abc html difflib csv io struct
+secrets hmac zlib array graphlib pprint  traceback linecache inspect reprlib keyword
+"""
 
 
 def main(control_fd: int) -> NoReturn:
@@ -74,7 +73,9 @@ def enter_namespaces(layers: frozenset[str]) -> dict[str, str]:
     """Makes the namespaces that all workers share; root needs no user namespace for it."""
     wanted = {name: flag for name, flag in NAMESPACES.items() if name in layers}
     ordinary = os.geteuid() != 0
-    report = {name: "switched off" for name in (*NAMESPACES, "user_namespace") if name not in layers}
+    report = {
+        name: "switched off" for name in (*NAMESPACES, "user_namespace") if name not in layers
+    }
     if ordinary and "user_namespace" not in layers:
         return {**report, **dict.fromkeys(wanted, "needs the user namespace")}
     uid, gid = os.geteuid(), os.getegid()
@@ -111,7 +112,12 @@ class Zygote:
     """
 
     def __init__(
-        self, control: socket.socket, settings: dict[str, Any], *, report: dict[str, str], keeper: int
+        self,
+        control: socket.socket,
+        settings: dict[str, Any],
+        *,
+        report: dict[str, str],
+        keeper: int,
     ) -> None:
         self._control = control
         self._loader: str = settings["loader"]
@@ -136,11 +142,15 @@ class Zygote:
 
     def _preload(self, path: list[str]) -> None:
         sys.path[:] = path
-        for name in PRELOAD:
+        for name in PRELOAD.split():
             with suppress(ImportError):  # not every Python has every one
                 importlib.import_module(name)
         module, _, attribute = self._loader.partition(":")
-        worker.rehearse(getattr(importlib.import_module(module), attribute))
+        loader = importlib.import_module(module)
+        preload = getattr(loader, "preload", None)
+        if preload is not None:
+            preload()  # what it would import later, when no file can be read
+        worker.rehearse(getattr(loader, attribute))
         sys.path.clear()
 
     def _settle(self, report: dict[str, str]) -> None:

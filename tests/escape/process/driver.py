@@ -10,7 +10,7 @@ from host.domain.errors import (
     PluginDiedError,
     PluginFailedError,
     PluginProtocolError,
-    PluginRejectedError,
+    PluginLoadError,
     PluginTimeoutError,
     SandboxError,
 )
@@ -23,7 +23,7 @@ OUTCOMES = {
     PluginDiedError: "died",
     PluginTimeoutError: "timed out",
     PluginProtocolError: "protocol",
-    PluginRejectedError: "rejected",
+    PluginLoadError: "rejected",
 }
 
 

@@ -10,7 +10,7 @@ from host.domain.errors import (
     PluginDiedError,
     PluginFailedError,
     PluginProtocolError,
-    PluginRejectedError,
+    PluginLoadError,
     PluginTimeoutError,
     SandboxError,
 )
@@ -99,7 +99,8 @@ def handle():
 
 @tool
 def stub(title):
-    return tools.github.create_issue(title, body="b")
+    from tools.github import create_issue
+    return create_issue(title, body="b")
 
 @tool
 async def later(a: int):
@@ -336,9 +337,9 @@ async def test_two_tenants_never_share_a_process_or_a_value(broker):
 
 async def test_plugin_that_does_not_load_is_rejected_with_its_reason(broker):
     async with open_pool() as pool:
-        with pytest.raises(PluginRejectedError, match=r"demo could not be loaded: ZeroDivision"):
+        with pytest.raises(PluginLoadError, match=r"demo could not be loaded: ZeroDivision"):
             await start(pool, broker, "1 / 0")
-        with pytest.raises(PluginRejectedError, match="SyntaxError"):
+        with pytest.raises(PluginLoadError, match="SyntaxError"):
             await start(pool, broker, "def")
         assert (await (await start(pool, broker)).call("add", {"a": 1}, timeout=5)).value == 3
 
