@@ -4,7 +4,7 @@ import json
 import math
 import struct
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 HEADER = struct.Struct(">I")
 MAX_DEPTH = 64
@@ -116,7 +116,7 @@ def unpack(payload: bytes) -> dict[str, Any]:
     """
     try:
         text = payload.decode()
-        frame = _decode(text)
+        frame: object = _decode(text)
     except FrameError:
         raise
     except (ValueError, RecursionError) as error:
@@ -125,11 +125,12 @@ def unpack(payload: bytes) -> dict[str, Any]:
     if type(frame) is not dict:
         msg = "not a JSON object"
         raise FrameError(msg)
+    known = cast("dict[str, Any]", frame)
     if payload.count(b"{") + payload.count(b"[") > MAX_DEPTH:
-        _check_depth(frame)
+        _check_depth(known)
     if "\\u" in text or "\\U" in text:
         _check_encodable(text)
-    return frame
+    return known
 
 
 def _check_depth(frame: object) -> None:

@@ -19,7 +19,8 @@ class PlainPlugin:
         output: Callable[[str], object],
     ) -> dict[str, object]:
         del output  # `print` writes to the captured `sys.stdout`
-        for name, members in {"tools": {}, **modules}.items():
+        sys.modules["tools"] = types.ModuleType("tools")
+        for name, members in modules.items():
             sys.modules[name] = types.ModuleType(name)
             vars(sys.modules[name]).update(members)
         scope = vars(types.ModuleType("plugin"))

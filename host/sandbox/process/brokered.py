@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from host.sandbox import wire
-from host.sandbox.broker import JSON, Broker, Log, LogLevel, Progress
+from host.sandbox.broker import JSON, Broker, Log, Progress
 
 _LEVELS = ("debug", "info", "warning", "error")
 _KINDS = ("tool", "hook", "evaluator", "rule")
@@ -47,7 +47,7 @@ def read_note(frame: dict[str, Any]) -> Log | Progress:
     if frame["level"] not in _LEVELS:
         msg = "a log frame of no known level"
         raise wire.FrameError(msg)
-    return Log(cast("LogLevel", frame["level"]), frame["message"])
+    return Log(frame["level"], frame["message"])
 
 
 def read_functions(declared: list[Any]) -> list[dict[str, Any]]:

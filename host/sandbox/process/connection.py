@@ -36,7 +36,7 @@ _READ_BYTES = 262144
 _NOTES_WAITING = 64
 _CANCEL_GRACE = 0.25
 
-Spawn = Callable[..., None]
+Spawn = Callable[..., object]
 """Starts a background task: `start_soon` of the pool's task group."""
 
 

@@ -24,6 +24,7 @@ _SIMPLE: Mapping[object, dict[str, Any]] = {
     None: {"type": "null"},
     type(None): {"type": "null"},
 }
+_ARRAYS: tuple[object, ...] = (list, set, frozenset)
 # A string annotation is looked up here and never evaluated: that would run code past the compiler.
 _NAMED = {getattr(key, "__name__", "None"): value for key, value in _SIMPLE.items()}
 
@@ -45,7 +46,11 @@ class Declarations:
                 return self._add(kind, target, options)
             if target is not None:
                 options["target"] = target  # @hook("before_call")
-            return lambda function: self._add(kind, function, options)
+
+            def add(function: Callable[..., Any]) -> Callable[..., Any]:
+                return self._add(kind, function, options)
+
+            return add
 
         return mark
 
@@ -79,7 +84,7 @@ def parameters_schema(
     function: Callable[..., Any], annotations: Annotations | None = None
 ) -> dict[str, Any]:
     """Derives the JSON schema of a function's arguments from its annotations and defaults."""
-    resolved = annotations(function) if annotations else {}
+    resolved: Mapping[str, object] = annotations(function) if annotations else {}
     properties: dict[str, Any] = {}
     required: list[str] = []
     extra = False
@@ -87,7 +92,7 @@ def parameters_schema(
         if parameter.kind is parameter.VAR_KEYWORD:
             extra = True
         elif parameter.kind is not parameter.VAR_POSITIONAL:
-            annotation = resolved.get(name, parameter.annotation)
+            annotation: object = resolved.get(name, parameter.annotation)
             schema = {} if annotation is parameter.empty else annotation_schema(annotation)
             if parameter.default is parameter.empty:
                 required.append(name)
@@ -136,7 +141,7 @@ def _generic_schema(origin: object, arguments: tuple[Any, ...], depth: int) -> d
         return {**schema, "description": notes[0]} if notes else schema
     if origin is typing.Union or origin is types.UnionType:
         return {"anyOf": [annotation_schema(a, depth=depth) for a in arguments]}
-    if origin in (list, set, frozenset) and arguments:
+    if origin in _ARRAYS and arguments:
         return {"type": "array", "items": annotation_schema(arguments[0], depth=depth)}
     if origin is dict and len(arguments) == 2:
         return {

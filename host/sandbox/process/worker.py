@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from host.sandbox import wire
 from host.sandbox.process.channel import CallCancelledError, Channel, Output
@@ -219,6 +219,7 @@ def _steps(traceback: TracebackType | None) -> Generator[tuple[str, int, str]]:
 
 def _finding(finding: object) -> dict[str, object]:
     if isinstance(finding, dict):
-        return {str(key): value for key, value in finding.items()}
+        named = cast("dict[str, object]", finding)
+        return {str(key): value for key, value in named.items()}
     names = getattr(finding, "__dataclass_fields__", ())
     return {key: getattr(finding, key) for key in names} or {"message": str(finding)}

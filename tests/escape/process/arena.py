@@ -1,4 +1,4 @@
-"""Where an attempt to escape is made: inside a confined worker, or, as a control, outside of one."""
+"""Where an attempt to escape is made: inside a confined worker, or outside as a control."""
 
 import json
 import os

@@ -10,7 +10,7 @@ from host.sandbox.process.layer import REQUIRED
 from tests.escape.process.arena import ORDINARY_UID, Arena, interpreter
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(items: list[pytest.Item]):
     if sys.platform != "linux" or platform.machine() != "x86_64":
         reason = pytest.mark.skip(reason="the attempts use x86-64 Linux system-call numbers")
         for item in items:
@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session", params=["every layer", "linux minimum", "ordinary user"])
-def arena(request):
+def arena(request: pytest.FixtureRequest):
     if request.param == "every layer":
         arena = Arena()
     elif request.param == "linux minimum":

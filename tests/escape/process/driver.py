@@ -3,22 +3,24 @@
 import json
 import os
 import sys
+from typing import Any
 
 import anyio
 
 from host.domain.errors import (
     PluginDiedError,
     PluginFailedError,
-    PluginProtocolError,
     PluginLoadError,
+    PluginProtocolError,
     PluginTimeoutError,
     SandboxError,
 )
+from host.sandbox.broker import Log, Progress, StateStore
 from host.sandbox.config import Limits, SandboxConfig
 from host.sandbox.pool import SandboxPool
 
 LOADER = "tests.fakes.plain_loader:compile_plugin"
-OUTCOMES = {
+OUTCOMES: dict[type[SandboxError], str] = {
     PluginFailedError: "failed",
     PluginDiedError: "died",
     PluginTimeoutError: "timed out",
@@ -31,20 +33,20 @@ class EchoBroker:
     """Answers a tool call with its own arguments; has no state and no secrets."""
 
     @property
-    def state(self):
+    def state(self) -> StateStore:
         raise SandboxError("This plugin has no state.")
 
-    async def call_tool(self, name, arguments):
+    async def call_tool(self, name: str, arguments: dict[str, Any]) -> Any:
         return {"name": name, "arguments": arguments}
 
-    async def secret(self, name):
+    async def secret(self, name: str) -> str:
         raise SandboxError(f"{name} is not granted.")
 
-    async def note(self, note):
+    async def note(self, note: Log | Progress) -> None:
         return None
 
 
-async def outcome_of(pool, request):
+async def outcome_of(pool: SandboxPool, request: dict[str, Any]) -> dict[str, Any]:
     worker = None
     try:
         worker = await pool.start(
@@ -64,8 +66,8 @@ async def outcome_of(pool, request):
             worker.stop()
 
 
-async def main(layers):
-    os.environ["HOST_TEST_SECRET"] = "hunter2-in-the-environment"
+async def main(layers: tuple[str, ...]) -> None:
+    os.environ["HOST_TEST_SECRET"] = "hunter2-in-the-environment"  # noqa: S105 - a bait
     confinement = "reduced" if layers == ("none",) else "standard"
     settings = SandboxConfig(confinement=confinement)
     async with SandboxPool(settings, loader=LOADER, layers=layers) as pool:

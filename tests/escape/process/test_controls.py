@@ -27,7 +27,7 @@ def bare_arena():
 
 
 @pytest.mark.parametrize("name", CONTROLS)
-def test_attempt_gets_out_of_a_worker_without_layers(bare_arena, name):
+def test_attempt_gets_out_of_a_worker_without_layers(bare_arena: Arena, name: str):
     found = bare_arena.outcome(CONTROLS[name])
     assert found["outcome"] == "returned"
     assert found["value"]

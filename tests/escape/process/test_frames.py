@@ -1,9 +1,10 @@
 """Forged, malformed and untimely frames on the wire."""
+# ruff: noqa: E501 - one program a line reads better than programs cut into pieces
 
 import pytest
 
-from tests.escape.process.arena import Attempt
-from tests.escape.process.check import check_control, check_held
+from tests.escape.process.arena import Arena, Attempt
+from tests.escape.process.check import check_held
 
 ATTEMPTS = {
     "answer to another call": Attempt(r"""
@@ -380,5 +381,5 @@ while os.read(3, 65536):
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_frames_attempt_fails_in_a_confined_worker(arena, name):
+def test_frames_attempt_fails_in_a_confined_worker(arena: Arena, name: str):
     check_held(arena, ATTEMPTS[name])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.escape.process.arena import Attempt
+from tests.escape.process.arena import Arena, Attempt
 from tests.escape.process.check import check_control, check_held
 
 ATTEMPTS = {
@@ -235,10 +235,10 @@ return True
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_resources_attempt_fails_in_a_confined_worker(arena, name):
+def test_resources_attempt_fails_in_a_confined_worker(arena: Arena, name: str):
     check_held(arena, ATTEMPTS[name])
 
 
 @pytest.mark.parametrize("name", [name for name, attempt in ATTEMPTS.items() if attempt.control])
-def test_resources_attempt_succeeds_outside(name):
+def test_resources_attempt_succeeds_outside(name: str):
     check_control(ATTEMPTS[name])

@@ -1,8 +1,9 @@
 """Attempts to find what the host, the zygote or another plugin knows."""
+# ruff: noqa: E501 - one program a line reads better than programs cut into pieces
 
 import pytest
 
-from tests.escape.process.arena import Attempt
+from tests.escape.process.arena import Arena, Attempt
 from tests.escape.process.check import check_control, check_held
 
 ATTEMPTS = {
@@ -56,10 +57,10 @@ return [o for o in gc.get_objects() if isinstance(o, str) and "neighbour" in o a
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_secrets_attempt_fails_in_a_confined_worker(arena, name):
+def test_secrets_attempt_fails_in_a_confined_worker(arena: Arena, name: str):
     check_held(arena, ATTEMPTS[name])
 
 
 @pytest.mark.parametrize("name", [name for name, attempt in ATTEMPTS.items() if attempt.control])
-def test_secrets_attempt_succeeds_outside(name):
+def test_secrets_attempt_succeeds_outside(name: str):
     check_control(ATTEMPTS[name])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 
 from host.domain.errors import DeniedError
 from host.sandbox.broker import Log, Progress
