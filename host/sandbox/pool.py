@@ -223,7 +223,7 @@ class SandboxPool:
             self._link.close()
         tasks = self._running_tasks()
         tasks.cancel_scope.cancel()
-        await tasks.__aexit__(kind, error, traceback)
+        await tasks.__aexit__(None, None, None)  # the body's own error is raised as it is
 
     @property
     def zygote_pid(self) -> int:
