@@ -145,13 +145,20 @@ class ZygoteLink:
             msg = "The sandbox process is not running."
             raise SandboxError(msg)
         self._last += 1
-        number, answer = self._last, self._loop.create_future()
+        number = self._last
+        answer: asyncio.Future[Fork] = self._loop.create_future()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._forking[number] = (ours, answer)
         with theirs:
             socket.send_fds(self._control, [b'{"fork":%d}' % number], [theirs.fileno()])
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                answer.result().kill()  # it came while the caller was already leaving
+                answer.result().release()
+            raise
 
     def _readable(self) -> None:
         while self._control is not None:
