@@ -1,7 +1,6 @@
 """Settings of the sandbox and limits of one plugin, read by the worker pool and the doctor."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,12 +34,6 @@ class SandboxConfig(BaseModel):
 
     idle_cpu_seconds: float = Field(default=0.25, gt=0)
     """CPU seconds a worker may burn while no call is under way before it is ended."""
-
-    cgroup: Path | None = None
-    """An empty cgroup v2 folder delegated to this user, for hard memory, CPU and task limits.
-
-    None uses no cgroup: address-space limits and the wall timer remain.
-    """
 
 
 @dataclass(frozen=True, slots=True)

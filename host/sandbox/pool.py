@@ -179,6 +179,19 @@ class PluginWorker:
         self._pool.forget(self)
 
 
+async def confinement_report(settings: SandboxConfig, *, loader: str = LOADER) -> ConfinementReport:
+    """Forks one worker and reports which layers hold, for `host doctor`; never refuses.
+
+    Raises:
+        SandboxError: No worker can be started at all.
+    """
+    lenient = settings.model_copy(update={"confinement": "reduced", "pool_size": 0})
+    async with SandboxPool(lenient, loader=loader) as pool:
+        connection = await pool.take()
+        connection.close()
+        return ConfinementReport.of(connection.layers, settings.confinement)
+
+
 class SandboxPool:
     """The plugins of one daemon; an async context manager on asyncio.
 
@@ -200,7 +213,9 @@ class SandboxPool:
         self._filling = False
         self._workers: set[PluginWorker] = set()
         self._tasks: TaskGroup | None = None
+        self._closed = False
         self.zygotes = 0
+        """Zygotes started so far; more than one means that one died."""
 
     async def __aenter__(self) -> Self:
         """Opens the pool; the first plugin or `warm` starts the zygote."""
@@ -216,6 +231,7 @@ class SandboxPool:
         traceback: TracebackType | None,
     ) -> None:
         """Ends every plugin and the zygote."""
+        self._closed = True
         for worker in list(self._workers):
             worker.stop()
         self._drop_blank()
@@ -224,6 +240,7 @@ class SandboxPool:
         tasks = self._running_tasks()
         tasks.cancel_scope.cancel()
         await tasks.__aexit__(None, None, None)  # the body's own error is raised as it is
+        self._drop_blank()  # one may have become ready while the tasks ended
 
     @property
     def zygote_pid(self) -> int:
@@ -309,6 +326,9 @@ class SandboxPool:
 
     async def _zygote(self) -> ZygoteLink:
         async with self._linking:
+            if self._closed:
+                msg = "The sandbox pool is closed."
+                raise SandboxError(msg)
             if self._link is None or not self._link.alive:
                 if sys.platform == "win32":
                     msg = "Plugins cannot be confined on Windows."

@@ -14,7 +14,7 @@ import pytest
 
 from host.domain.errors import ConfinementError
 from host.sandbox.config import SandboxConfig
-from host.sandbox.pool import SandboxPool
+from host.sandbox.pool import SandboxPool, confinement_report
 from host.sandbox.process import kernel, seccomp
 from host.sandbox.process.layer import REQUIRED, STOPS
 from host.sandbox.report import ConfinementReport, missing_layers
@@ -200,3 +200,10 @@ def test_every_jump_of_the_filter_stays_inside_it():
             if operation in {0x15, 0x35, 0x45}:
                 assert place + 1 + max(yes, no) < count
         assert code[-8] == 0x06
+
+
+@pytest.mark.anyio
+async def test_doctor_reports_the_layers_of_this_machine():
+    report = await confinement_report(SandboxConfig(), loader=LOADER)
+    assert report.missing == ()
+    assert report.verified
