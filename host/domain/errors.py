@@ -21,6 +21,12 @@
     ├── DeniedError               a rule or a person said no
     ├── ApprovalPendingError      somebody has to say yes first
     └── SandboxError              a plugin could not be compiled, confined or run
+        ├── ConfinementError          this machine offers less confinement than is required
+        ├── PluginLoadError           it was rejected by the compiler, or failed while it loaded
+        ├── PluginFailedError         its code raised an exception during a call
+        ├── PluginTimeoutError        it did not answer in time and was ended
+        ├── PluginDiedError           its process ended in the middle of a call
+        └── PluginProtocolError       it sent forged or oversized messages and was ended
 
 A message says what happened, to which named thing, and what to do next.
 """
@@ -215,3 +221,51 @@ class ApprovalPendingError(HostError):
 
 class SandboxError(HostError):
     """A plugin could not be compiled, confined or run."""
+
+
+class ConfinementError(SandboxError):
+    """This machine offers less confinement than `sandbox.confinement` requires."""
+
+
+class PluginLoadError(SandboxError):
+    """A plugin was rejected by the compiler, or failed while it loaded; no call can be made.
+
+    Args:
+        message: The plugin and what is wrong with it.
+        findings: One entry for each construct that the compiler rejected; empty otherwise.
+    """
+
+    def __init__(self, message: str, *, findings: Iterable[object] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+class PluginFailedError(SandboxError):
+    """A plugin's code raised an exception during a call.
+
+    Args:
+        message: The plugin, the function and the exception's own words.
+        kind: The exception's type name.
+        trace: The plugin's own lines on the way to it, innermost last.
+        output: What it printed before.
+    """
+
+    def __init__(
+        self, message: str, *, kind: str, trace: Iterable[str] = (), output: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.trace = tuple(trace)
+        self.output = output
+
+
+class PluginTimeoutError(SandboxError):
+    """A plugin did not answer in time; its process was ended."""
+
+
+class PluginDiedError(SandboxError):
+    """A plugin's process ended in the middle of a call; the next call starts a new one."""
+
+
+class PluginProtocolError(SandboxError):
+    """A plugin sent forged, malformed or too many messages; its process was ended."""

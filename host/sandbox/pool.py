@@ -1,0 +1,373 @@
+"""Runs plugins for the daemon: blank confined workers on stock, one for each plugin and tenant."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from host.domain.errors import ConfinementError, HostError, NotFoundError, SandboxError
+from host.sandbox.broker import JSON, Broker
+from host.sandbox.config import MEBIBYTE, Limits, SandboxConfig
+from host.sandbox.process.connection import Connection
+from host.sandbox.process.link import ZygoteLink, ZygoteSettings
+from host.sandbox.process.result import CallResult
+from host.sandbox.report import ConfinementReport, require
+
+LOADER = "host.sandbox.compiler:compile_plugin"
+_SWEEP_SECONDS = 1.0
+_LOAD_SECONDS = 10.0
+
+Servers = Mapping[str, Mapping[str, list[str]]]
+"""Server to tool to parameter names: what a plugin can import as `tools.SERVER`."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredFunction:
+    """One function that a plugin marked; everything in it is the plugin's own word.
+
+    Attributes:
+        name: Its name, an identifier.
+        kind: `tool`, `hook`, `evaluator` or `rule`.
+        description: Its docstring or given description.
+        parameters: The JSON schema of its arguments.
+        options: What the decorator was given.
+    """
+
+    name: str
+    kind: str
+    description: str
+    parameters: dict[str, JSON]
+    options: dict[str, JSON]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plugin:
+    """What it takes to start a plugin, and to start it again."""
+
+    source: str
+    name: str
+    tenant: str
+    limits: Limits
+    broker: Broker
+    servers: Servers = field(default_factory=dict[str, Mapping[str, list[str]]])
+
+
+class PluginWorker:
+    """A running plugin; made by `SandboxPool.start`, survives the death of its process."""
+
+    def __init__(self, pool: "SandboxPool", plugin: _Plugin) -> None:
+        self._pool = pool
+        self._plugin = plugin
+        self._turn = anyio.Lock(fast_acquire=True)  # the other kind costs a turn of the event loop
+        self._connection: Connection | None = None
+        self._stopped = False
+        self._names: frozenset[str] = frozenset()
+        self.functions: Sequence[DeclaredFunction] = ()
+        self.starts = 0
+        self.output = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the plugin."""
+        return self._plugin.name
+
+    @property
+    def tenant(self) -> str:
+        """Whose worker this is."""
+        return self._plugin.tenant
+
+    @property
+    def pid(self) -> int | None:
+        """Pid of the process, None while there is none."""
+        connection = self._connection
+        return connection.fork.pid if connection is not None and connection.alive else None
+
+    async def call(
+        self,
+        function: str,
+        arguments: Mapping[str, JSON],
+        *,
+        timeout: float,  # noqa: ASYNC109 - the plugin's own seconds, not the caller's
+        broker: Broker | None = None,
+    ) -> CallResult:
+        """Calls one declared function.
+
+        Calls of one worker take turns. Cancelling the caller ends the call, by force if need be.
+
+        Args:
+            function: Its declared name.
+            arguments: JSON values by parameter name.
+            timeout: Seconds that the plugin may use; waiting for brokered calls is not counted.
+            broker: Answers this call's requests in place of the one given to `start`.
+
+        Raises:
+            PluginFailedError: The function raised.
+            PluginTimeoutError: It took too long; its process was ended.
+            PluginDiedError: Its process died; the next call starts another.
+            PluginProtocolError: It sent forged or too many messages; its process was ended.
+            PluginLoadError: It no longer loads.
+            SandboxError: The arguments are too large, or no worker can be had.
+        """
+        async with self._turn:
+            connection = self._connection
+            if connection is None or not connection.alive or not connection.idle:
+                connection = await self._revive()
+            if function not in self._names:
+                raise NotFoundError("function", function, self._names)
+            return await connection.call(
+                function, arguments, broker=broker or self._plugin.broker, seconds=timeout
+            )
+
+    async def _revive(self) -> Connection:
+        if self._stopped:
+            msg = f"The plugin {self.name} has been stopped."
+            raise SandboxError(msg)
+        if self._connection is not None:
+            await self._connection.settled()
+            if self._connection.alive:
+                return self._connection
+        connection = await self.begin()
+        self._pool.refill()
+        return connection
+
+    async def begin(self) -> Connection:
+        """Takes a blank worker and loads the plugin into it."""
+        connection = await self._pool.take()
+        try:
+            loaded = await self._load(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        self.functions = tuple(DeclaredFunction(**entry) for entry in connection.functions)
+        self._names = frozenset(entry.name for entry in self.functions)
+        self.output = loaded.output
+        self.starts += 1
+        return connection
+
+    async def _load(self, connection: Connection) -> CallResult:
+        plugin = self._plugin
+        return await connection.load(
+            plugin.source,
+            plugin=plugin.name,
+            limits=plugin.limits,
+            broker=plugin.broker,
+            servers=plugin.servers,
+            seconds=_LOAD_SECONDS,
+        )
+
+    def check_idle_cpu(self, allowed: float) -> None:
+        """Ends the process if it computes while nobody asked it to."""
+        connection = self._connection
+        if connection is None or not connection.alive or not connection.idle:
+            return
+        used = connection.fork.cpu_seconds()
+        if not connection.idle_cpu:
+            connection.idle_cpu = used
+        elif used - connection.idle_cpu > allowed:
+            connection.close()
+
+    def stop(self) -> None:
+        """Ends the plugin for good; a call under way gets a `PluginDiedError`."""
+        self._stopped = True
+        if self._connection is not None:
+            self._connection.close()
+        self._pool.forget(self)
+
+
+async def confinement_report(settings: SandboxConfig, *, loader: str = LOADER) -> ConfinementReport:
+    """Forks one worker and reports which layers hold, for `host doctor`; never refuses.
+
+    Raises:
+        SandboxError: No worker can be started at all.
+    """
+    lenient = settings.model_copy(update={"confinement": "reduced", "pool_size": 0})
+    async with SandboxPool(lenient, loader=loader) as pool:
+        connection = await pool.take()
+        connection.close()
+        return ConfinementReport.of(connection.layers, settings.confinement)
+
+
+class SandboxPool:
+    """The plugins of one daemon; an async context manager on asyncio.
+
+    Args:
+        settings: The `sandbox:` block of host.yaml.
+        loader: `module:function` that compiles plugin source, imported by the zygote.
+        layers: Confinement layers to apply; empty means all. For tests of single layers.
+    """
+
+    def __init__(
+        self, settings: SandboxConfig, *, loader: str = LOADER, layers: Sequence[str] = ()
+    ) -> None:
+        self._settings = settings
+        memory = settings.max_memory_mb * MEBIBYTE
+        self._zygote_settings = ZygoteSettings(loader, tuple(layers), memory)
+        self._link: ZygoteLink | None = None
+        self._linking = anyio.Lock()
+        self._blank: list[Connection] = []
+        self._filling = False
+        self._workers: set[PluginWorker] = set()
+        self._tasks: TaskGroup | None = None
+        self._closed = False
+        self.zygotes = 0
+        """Zygotes started so far; more than one means that one died."""
+
+    async def __aenter__(self) -> Self:
+        """Opens the pool; the first plugin or `warm` starts the zygote."""
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._sweep)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Ends every plugin and the zygote."""
+        self._closed = True
+        for worker in list(self._workers):
+            worker.stop()
+        self._drop_blank()
+        if self._link is not None:
+            self._link.close()
+        tasks = self._running_tasks()
+        tasks.cancel_scope.cancel()
+        await tasks.__aexit__(None, None, None)  # the body's own error is raised as it is
+        self._drop_blank()  # one may have become ready while the tasks ended
+
+    @property
+    def zygote_pid(self) -> int:
+        """Pid of the zygote's keeper, 0 while there is none."""
+        return self._link.pid if self._link else 0
+
+    async def warm(self) -> ConfinementReport:
+        """Starts the zygote and fills the stock; returns which layers hold.
+
+        Raises:
+            ConfinementError: Less holds than `sandbox.confinement` requires.
+        """
+        connection = await self.take()
+        self._blank.append(connection)
+        await self._fill()
+        return ConfinementReport.of(connection.layers, self._settings.confinement)
+
+    async def start(
+        self,
+        source: str,
+        *,
+        plugin: str,
+        tenant: str,
+        broker: Broker,
+        limits: Limits | None = None,
+        servers: Servers | None = None,
+    ) -> PluginWorker:
+        """Starts a plugin in a process of its own.
+
+        Args:
+            source: Its Python code, compiled inside the confined process.
+            plugin: Its name, for errors.
+            tenant: On whose behalf it runs; two tenants never share a process.
+            broker: Answers its requests.
+            limits: What it may use.
+            servers: What it can import as `tools.SERVER`.
+
+        Raises:
+            PluginLoadError: It does not compile or load.
+            ConfinementError: This machine offers less than `sandbox.confinement` requires.
+            SandboxError: Too many plugins run, or its limits exceed the host's.
+        """
+        limits = limits or Limits()
+        if len(self._workers) >= self._settings.max_workers:
+            msg = f"{len(self._workers)} plugins run already."
+            raise SandboxError(msg, next_step="Stop one, or raise `sandbox.max_workers`.")
+        if limits.memory_bytes > self._settings.max_memory_mb * MEBIBYTE:
+            msg = f"The plugin {plugin} asks for {limits.memory_bytes // MEBIBYTE} MiB of memory."
+            raise SandboxError(msg, next_step="Lower it, or raise `sandbox.max_memory_mb`.")
+        worker = PluginWorker(self, _Plugin(source, plugin, tenant, limits, broker, servers or {}))
+        self._workers.add(worker)
+        try:
+            await worker.begin()
+        except BaseException:
+            self._workers.discard(worker)
+            raise
+        finally:
+            self.refill()  # now, not in `take`: forking would slow the start down
+        return worker
+
+    async def take(self) -> Connection:
+        """Takes a blank worker from the stock, or forks one."""
+        while self._blank:
+            connection = self._blank.pop(0)
+            if connection.alive:
+                return connection
+        return await self._fork()
+
+    def forget(self, worker: PluginWorker) -> None:
+        """Removes a stopped worker from the books."""
+        self._workers.discard(worker)
+
+    async def _fork(self) -> Connection:
+        link = await self._zygote()
+        connection = Connection(await link.fork(), spawn=self._running_tasks().start_soon)
+        try:
+            await connection.hello()
+            require(connection.layers, self._settings.confinement)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    async def _zygote(self) -> ZygoteLink:
+        async with self._linking:
+            if self._closed:
+                msg = "The sandbox pool is closed."
+                raise SandboxError(msg)
+            if self._link is None or not self._link.alive:
+                if sys.platform == "win32":
+                    msg = "Plugins cannot be confined on Windows."
+                    raise ConfinementError(msg, next_step="Run the host in WSL 2.")
+                if self._link is not None:
+                    self._link.close()
+                self._link = ZygoteLink(self._zygote_settings, on_death=self._drop_blank)
+                self.zygotes += 1
+                await self._link.start()
+            return self._link
+
+    def _drop_blank(self) -> None:
+        for connection in self._blank:
+            connection.close()
+        self._blank.clear()
+
+    def refill(self) -> None:
+        """Starts bringing the stock of blank workers back to its size."""
+        if not self._filling and len(self._blank) < self._settings.pool_size:
+            self._filling = True
+            self._running_tasks().start_soon(self._fill)
+
+    async def _fill(self) -> None:
+        try:
+            while len(self._blank) < self._settings.pool_size:
+                self._blank.append(await self._fork())
+        except HostError:
+            pass  # the next plugin that starts meets the same error and reports it
+        finally:
+            self._filling = False
+
+    async def _sweep(self) -> None:
+        while True:
+            await anyio.sleep(_SWEEP_SECONDS)
+            for worker in list(self._workers):
+                worker.check_idle_cpu(self._settings.idle_cpu_seconds)
+
+    def _running_tasks(self) -> TaskGroup:
+        if self._tasks is None:
+            msg = "The sandbox pool is not open: use `async with SandboxPool(...)`."
+            raise SandboxError(msg)
+        return self._tasks

@@ -1,0 +1,1 @@
+"""The second wall: a zygote that forks one confined process for each plugin and tenant."""

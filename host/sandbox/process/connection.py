@@ -1,0 +1,375 @@
+"""The host's end of one worker's wire; treats whatever arrives on it as forged.
+
+It reads and writes the socket straight from the event loop: a call's round trip is short enough
+that stream layers would double it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+import anyio
+
+from host.domain.errors import (
+    HostError,
+    PluginDiedError,
+    PluginFailedError,
+    PluginLoadError,
+    PluginProtocolError,
+    PluginTimeoutError,
+    SandboxError,
+)
+from host.sandbox import wire
+from host.sandbox.broker import JSON, Broker, Log, Progress
+from host.sandbox.config import Limits
+from host.sandbox.process import brokered
+from host.sandbox.process.death import explain
+from host.sandbox.process.link import Fork
+from host.sandbox.process.outbox import Outbox
+from host.sandbox.process.result import CallResult
+from host.sandbox.process.turn import Turn
+
+_READ_BYTES = 262144
+_NOTES_WAITING = 64
+_CANCEL_GRACE = 0.25
+
+Spawn = Callable[..., object]
+"""Starts a background task: `start_soon` of the pool's task group."""
+
+
+class Connection:
+    """One live worker process.
+
+    Args:
+        fork: The process and its socket.
+        plugin: Named in errors.
+        spawn: Starts the tasks that serve brokered requests.
+    """
+
+    def __init__(self, fork: Fork, *, spawn: Spawn) -> None:
+        self.fork = fork
+        self.plugin = "(blank)"
+        self.limits = Limits()
+        self.layers: Mapping[str, str] = {}
+        self.functions: list[dict[str, Any]] = []
+        self.idle_cpu = 0.0
+        self._spawn = spawn
+        self._loop = asyncio.get_running_loop()
+        self._hello: asyncio.Future[None] = self._loop.create_future()
+        self._reader = wire.FrameReader(self.limits.frame_bytes)
+        self._turn: Turn | None = None
+        self._last_call = 0
+        self._last_request = 0
+        self._requests: dict[int, anyio.CancelScope] = {}
+        self._notes: deque[Log | Progress] = deque()
+        self._noting = False
+        self._noted: asyncio.Event = asyncio.Event()
+        self._outbox = Outbox(fork.sock, on_broken=self._hung_up)
+        self._closed = False
+        self._loop.add_reader(fork.sock, self._readable)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker can be sent a call."""
+        return not self._closed
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call is under way."""
+        return self._turn is None
+
+    async def hello(self) -> None:
+        """Waits until the worker has confined itself and said how.
+
+        Raises:
+            SandboxError: It ended instead.
+        """
+        await asyncio.shield(self._hello)
+
+    # --- calls -----------------------------------------------------------------------------
+
+    async def load(
+        self,
+        source: str,
+        *,
+        plugin: str,
+        limits: Limits,
+        broker: Broker,
+        servers: Mapping[str, Mapping[str, list[str]]],
+        seconds: float,
+    ) -> CallResult:
+        """Hands the worker its plugin; `functions` then lists what it declares."""
+        self.plugin, self.limits = plugin, limits
+        self._reader = wire.FrameReader(limits.frame_bytes)
+        frame = {
+            "t": "load",
+            "source": source,
+            "name": plugin,
+            "limits": asdict(limits),
+            "servers": servers,
+        }
+        return await self._run(frame, 0, what="loading", broker=broker, seconds=seconds)
+
+    async def call(
+        self, function: str, arguments: Mapping[str, JSON], *, broker: Broker, seconds: float
+    ) -> CallResult:
+        """Calls a declared function; one call at a time."""
+        self._last_call += 1
+        frame = {"t": "call", "id": self._last_call, "fn": function, "args": arguments}
+        return await self._run(
+            frame, self._last_call, what=function, broker=broker, seconds=seconds
+        )
+
+    async def _run(
+        self, frame: object, number: int, *, what: str, broker: Broker, seconds: float
+    ) -> CallResult:
+        data = self._pack(frame, what)
+        turn = Turn(number, what, broker=broker, seconds=seconds, on_timeout=self._time_out)
+        self._turn = turn
+        turn.start()
+        self._send(data)
+        try:
+            result = await turn.answer
+            if self._noting:
+                await self._noted.wait()
+        except asyncio.CancelledError:
+            self._abandon(turn)
+            raise
+        return result
+
+    def _pack(self, frame: object, what: str) -> bytes:
+        try:
+            data = wire.pack(frame)
+        except (TypeError, ValueError, RecursionError) as error:
+            msg = f"The arguments of {self.plugin}.{what} have no JSON form: {error}."
+            raise SandboxError(msg) from None
+        if len(data) > self.limits.frame_bytes:
+            msg = f"{len(data)} bytes are too many for {self.plugin}.{what}."
+            raise SandboxError(
+                msg, next_step=f"Send at most {self.limits.frame_bytes}, or raise `frame_bytes`."
+            )
+        return data
+
+    def _abandon(self, turn: Turn) -> None:
+        """The caller has gone: a plugin that waits for the host is told, any other is ended."""
+        if self._turn is not turn:
+            return
+        if not self._requests:
+            self._end(PluginDiedError(f"{self.plugin}.{turn.what} was cancelled."))
+            return
+        self._cancel_requests()
+        turn.abandon(_CANCEL_GRACE)
+        self._send(wire.pack({"t": "cancel", "id": turn.number}))
+
+    def _time_out(self, turn: Turn) -> None:
+        words = f"{self.plugin}.{turn.what} did not finish in time and was ended."
+        self._end(PluginTimeoutError(words, next_step="Raise its timeout, or make it do less."))
+
+    async def settled(self) -> None:
+        """Waits for the end of a cancelled call."""
+        if self._turn is not None:
+            with suppress(SandboxError):
+                await asyncio.shield(self._turn.answer)
+
+    # --- incoming --------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            data = self.fork.sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._hung_up()
+            return
+        turn = self._turn
+        try:
+            if turn is not None:
+                turn.received += len(data)
+                if turn.received > self.limits.call_bytes:
+                    msg = f"more than {self.limits.call_bytes} bytes in one call"
+                    raise wire.FrameError(msg)  # noqa: TRY301 - one place ends the worker
+            for payload in self._reader.feed(data):
+                self._take(wire.unpack(payload))
+                if self._closed:
+                    return
+        except wire.FrameError as error:
+            words = f"{self.plugin} was ended because it sent {error}."
+            self._end(PluginProtocolError(words, next_step="Do not trust this plugin."))
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        kind = wire.check_frame(frame)
+        if kind == "hello":
+            self._greeted(frame)
+            return
+        turn = self._turn
+        if turn is None:
+            msg = f"a {kind} frame while no call was under way"
+            raise wire.FrameError(msg)
+        if kind in {"result", "loaded"}:
+            self._finish(turn, frame)
+        elif kind in {"error", "refused"}:
+            self._fail(turn, frame)
+        elif kind == "request":
+            self._request(turn, frame)
+        else:
+            self._note(turn, frame)
+
+    def _greeted(self, frame: dict[str, Any]) -> None:
+        if self._hello.done():
+            msg = "a second hello"
+            raise wire.FrameError(msg)
+        self.layers = frame["layers"]
+        self._hello.set_result(None)
+
+    def _expect(self, turn: Turn, frame: dict[str, Any]) -> None:
+        loading = frame["t"] in {"loaded", "refused"}
+        if loading != (turn.number == 0) or (not loading and frame["id"] != turn.number):
+            msg = "an answer to a call that was not made"
+            raise wire.FrameError(msg)
+        if self._requests:
+            msg = "an answer while its own requests were open"
+            raise wire.FrameError(msg)
+        turn.stop()
+        self._turn = None
+        self.idle_cpu = 0.0
+
+    def _finish(self, turn: Turn, frame: dict[str, Any]) -> None:
+        if frame["t"] == "loaded":
+            self.functions = brokered.read_functions(frame["functions"])
+        self._expect(turn, frame)
+        turn.succeed(frame.get("value"), frame["out"])
+
+    def _fail(self, turn: Turn, frame: dict[str, Any]) -> None:
+        self._expect(turn, frame)
+        kind, message = frame["kind"], frame["message"]
+        error: SandboxError
+        if frame["t"] == "refused":
+            words = f"{self.plugin} could not be loaded: {kind}: {message}"
+            error = PluginLoadError(words, findings=frame["findings"])
+        else:
+            words = f"{self.plugin}.{turn.what} failed: {kind}: {message}"
+            trace = [str(line) for line in frame["trace"]]
+            error = PluginFailedError(words, kind=kind, trace=trace, output=frame["out"])
+        turn.fail(error)
+        if kind == "MemoryError" or frame["t"] == "refused":
+            self._end(error)  # what is left of it cannot be trusted to work
+
+    def _note(self, turn: Turn, frame: dict[str, Any]) -> None:
+        turn.notes += 1
+        if turn.notes > self.limits.notes + self.limits.requests:  # prints precede requests
+            msg = f"more than {self.limits.notes} log and progress messages in one call"
+            raise wire.FrameError(msg)
+        self._notes.append(brokered.read_note(frame))
+        if not self._noting:
+            self._noting = True
+            self._noted.clear()
+            turn.context.copy().run(self._spawn, self._deliver_notes, turn.broker)
+        if len(self._notes) >= _NOTES_WAITING:
+            self._loop.remove_reader(self.fork.sock)  # the socket fills and the plugin waits
+
+    async def _deliver_notes(self, broker: Broker) -> None:
+        try:
+            while self._notes:
+                await broker.note(self._notes.popleft())
+                if len(self._notes) == _NOTES_WAITING - 1 and not self._closed:
+                    self._loop.add_reader(self.fork.sock, self._readable)
+        except Exception as error:  # noqa: BLE001 - one broken call must not stop the daemon
+            self._end(SandboxError(f"The host could not take a message of {self.plugin}: {error}"))
+        finally:
+            self._noting = False
+            self._notes.clear()
+            self._noted.set()
+
+    # --- brokered requests -----------------------------------------------------------------
+
+    def _request(self, turn: Turn, frame: dict[str, Any]) -> None:
+        number = frame["id"]
+        if number <= self._last_request:
+            msg = "a request under a number already used"
+            raise wire.FrameError(msg)
+        if len(self._requests) >= self.limits.concurrency:
+            msg = f"more than {self.limits.concurrency} requests at once"
+            raise wire.FrameError(msg)
+        self._last_request = number
+        if turn.abandoned:  # nobody waits for it any more; the grace timer runs on
+            words = {"error": "The call was cancelled.", "kind": "Cancelled"}
+            self._send(wire.pack({"t": "reply", "id": number, **words}))
+            return
+        turn.requests += 1
+        if not self._requests:
+            turn.pause(self.fork)
+        scope = self._requests[number] = anyio.CancelScope()
+        turn.context.copy().run(self._spawn, self._serve, turn, frame, scope)
+
+    async def _serve(self, turn: Turn, frame: dict[str, Any], scope: anyio.CancelScope) -> None:
+        number = frame["id"]
+        with scope:
+            try:
+                if turn.requests > self.limits.requests:
+                    msg = f"More than {self.limits.requests} brokered calls in one call."
+                    raise SandboxError(msg)  # noqa: TRY301 - told to the plugin like any refusal
+                answer = await brokered.answer(turn.broker, frame["op"], frame["params"])
+                reply = self._pack({"t": "reply", "id": number, "ok": answer}, frame["op"])
+            except HostError as error:
+                kind = type(error).__name__
+                reply = wire.pack({"t": "reply", "id": number, "error": str(error), "kind": kind})
+            except Exception as error:  # noqa: BLE001 - one broken call must not stop the daemon
+                words = f"{self.plugin}.{turn.what}: the host failed to answer {frame['op']}"
+                self._end(SandboxError(f"{words}: {type(error).__name__}: {error}"))
+                return
+            if self._requests.pop(number, None) is not None and not self._closed:
+                if not self._requests:
+                    turn.resume(self.fork)
+                self._send(reply)
+
+    def _cancel_requests(self) -> None:
+        scopes = list(self._requests.values())
+        self._requests.clear()
+        for scope in scopes:
+            scope.cancel()
+
+    def _send(self, data: bytes) -> None:
+        if not self._closed:
+            self._outbox.send(data)
+
+    # --- the end ---------------------------------------------------------------------------
+
+    def _hung_up(self) -> None:
+        """The worker closed the wire, which only its end does; waits for the reason."""
+        self._silence()
+        self.fork.kill()
+        self.fork.ended.add_done_callback(self._explain)
+
+    def _explain(self, ended: asyncio.Future[int | None]) -> None:
+        what = self._turn.what if self._turn else "its start"
+        why = explain(ended.result())
+        self._end(PluginDiedError(f"{self.plugin} died during {what}: {why}."))
+
+    def _silence(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self.fork.sock)
+            self._outbox.close()
+            self._cancel_requests()
+
+    def _end(self, error: SandboxError) -> None:
+        """Ends the process and gives its caller `error`."""
+        turn, self._turn = self._turn, None
+        self._silence()
+        self.fork.kill()
+        self.fork.release()
+        if not self._hello.done():
+            self._hello.set_exception(error)
+            self._hello.exception()
+        if turn is not None:
+            turn.stop()
+            turn.fail(error)
+
+    def close(self) -> None:
+        """Ends the worker."""
+        self._end(PluginDiedError(f"{self.plugin} was stopped."))

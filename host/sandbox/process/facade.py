@@ -1,0 +1,110 @@
+"""What a plugin sees as `host` and `tools`: objects whose every use is a message to the host."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from host.sandbox.process.channel import Channel, HostCallError
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class HostFacade:
+    """`host` inside a plugin."""
+
+    __slots__ = ("_channel", "_notes", "state")
+
+    CallError = HostCallError
+    """What a refused or failed brokered call raises."""
+
+    def __init__(self, channel: Channel, *, notes: int) -> None:
+        self._channel = channel
+        self._notes = [notes, notes]  # left in this call, allowed a call
+        self.state = StateFacade(channel)
+
+    def begin(self) -> None:
+        """Starts a call with the whole allowance of notes."""
+        self._notes[0] = self._notes[1]
+
+    def call_tool(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401 - JSON
+        """Calls a catalog tool and returns its result."""
+        return self._channel.request("call_tool", name=name, arguments=arguments)
+
+    def call_tools(self, calls: Sequence[tuple[str, dict[str, object]]], /) -> list[Any]:
+        """Calls several tools at once; each answer is a result or a `host.CallError`."""
+        return self._channel.request_all(
+            [("call_tool", {"name": name, "arguments": dict(args)}) for name, args in calls]
+        )
+
+    def log(self, message: object, *, level: str = "info") -> None:
+        """Writes to the plugin's log."""
+        if level not in LEVELS:
+            msg = f"level is {level!r}; use {', '.join(LEVELS)}"
+            raise ValueError(msg)
+        self._note({"t": "log", "level": level, "message": str(message)})
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Tells the caller how far the work is."""
+        self._note({"t": "progress", "done": done, "total": total, "message": str(message)})
+
+    def secret(self, name: str) -> str:
+        """Returns an opaque handle that a brokered call can carry."""
+        return self._channel.request("secret", name=name)
+
+    def _note(self, frame: Mapping[str, object]) -> None:
+        if self._notes[0] <= 0:
+            msg = f"more than {self._notes[1]} log and progress messages in one call"
+            raise HostCallError(msg, "LimitError")
+        self._notes[0] -= 1
+        self._channel.send(frame)
+
+
+class StateFacade:
+    """`host.state` inside a plugin."""
+
+    __slots__ = ("_channel",)
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def get(self, key: str, default: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Returns the value under `key`, or `default`."""
+        value = self._channel.request("state_get", key=key)
+        return default if value is None else value
+
+    def set(self, key: str, value: object) -> None:
+        """Stores a JSON value under `key`."""
+        self._channel.request("state_set", key=key, value=value)
+
+    def delete(self, key: str) -> bool:
+        """Removes `key`; returns whether it was there."""
+        return bool(self._channel.request("state_delete", key=key))
+
+    def list(self, prefix: str = "") -> list[str]:
+        """Lists the keys that start with `prefix`."""
+        return self._channel.request("state_list", prefix=prefix)
+
+
+Servers = Mapping[str, Mapping[str, Sequence[str]]]
+"""Server to tool to parameter names."""
+
+
+def tool_modules(facade: HostFacade, servers: Servers) -> dict[str, dict[str, Any]]:
+    """Returns the modules that a plugin can import as `tools.SERVER`: their tools as functions."""
+    return {
+        f"tools.{server}": {
+            tool: _stub(facade, f"{server}__{tool}", parameters)
+            for tool, parameters in tools.items()
+        }
+        for server, tools in servers.items()
+    }
+
+
+def _stub(facade: HostFacade, name: str, parameters: Sequence[str]) -> Any:  # noqa: ANN401
+    def call(*values: object, **named: object) -> object:
+        if len(values) > len(parameters):
+            msg = f"{name} takes {len(parameters)} arguments, {len(values)} were given"
+            raise TypeError(msg)
+        return facade.call_tool(name, **dict(zip(parameters, values, strict=False)), **named)
+
+    call.__name__ = name
+    return call
