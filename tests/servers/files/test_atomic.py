@@ -51,7 +51,7 @@ def test_a_killed_server_leaves_the_old_content_or_the_new(tmp_path: Path, way: 
         whole = {"a\n" * 1000, "b\n" * 1000}
     file = root / "file.txt"
     file.write_text(min(whole))
-    for round_number in range(12):
+    for round_number in range(6):
         child = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(root), way],
             stdout=subprocess.PIPE,
@@ -62,7 +62,7 @@ def test_a_killed_server_leaves_the_old_content_or_the_new(tmp_path: Path, way: 
         first = file.stat().st_ino
         while file.stat().st_ino == first:  # the writer is at work once the file is a new one
             pass
-        for _ in range(round_number * 3000):  # kill at another moment each round
+        for _ in range(round_number * 6000):  # kill at another moment each round
             pass
         child.send_signal(signal.SIGKILL)
         child.wait()
