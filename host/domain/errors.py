@@ -21,11 +21,12 @@
     ├── DeniedError               a rule or a person said no
     ├── ApprovalPendingError      somebody has to say yes first
     └── SandboxError              a plugin could not be compiled, confined or run
+        └── PluginRejectedError       its source holds what a plugin may not contain
 
 A message says what happened, to which named thing, and what to do next.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from typing_extensions import override
@@ -215,3 +216,21 @@ class ApprovalPendingError(HostError):
 
 class SandboxError(HostError):
     """A plugin could not be compiled, confined or run."""
+
+
+class PluginRejectedError(SandboxError):
+    """A plugin's source holds something that a plugin may not contain.
+
+    Args:
+        plugin: Its name.
+        reasons: Each rejected construct with its line, why, and what to write instead.
+        findings: The same as structured findings, for `--json`.
+    """
+
+    def __init__(
+        self, plugin: str, reasons: Sequence[str], *, findings: Sequence[object] = ()
+    ) -> None:
+        listed = "".join(f"\n  {plugin}:{reason}" for reason in reasons)
+        super().__init__(f"Plugin {plugin!r} was rejected by the sandbox's compiler.{listed}")
+        self.plugin = plugin
+        self.findings = tuple(findings)
