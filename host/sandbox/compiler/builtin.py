@@ -1,7 +1,7 @@
 """The built-in names of a plugin, some of them guarded."""
 
 import builtins
-import sys
+import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -17,6 +17,8 @@ _PLAIN = """
     list map max min next object oct ord pow property range repr reversed round set slice sorted
     staticmethod str sum super tuple zip None True False Ellipsis NotImplemented
 """.split()
+_INTERNAL = frozenset("_strptime _pylong re typing annotationlib string.templatelib copyreg".split())
+"""Modules that the interpreter's C code imports in the plugin's frame, for its own use."""
 _GROUPS = ("BaseExceptionGroup", "ExceptionGroup")
 _missing: Any = object()
 
@@ -101,8 +103,8 @@ def _library_import(name: str, *_: object) -> Any:
 
     Plugin source holds no import opcode, so this is called by library code written in C alone.
     """
-    if name == "_strptime":
-        return sys.modules[name] if name in sys.modules else builtins.__import__(name)
+    if name in _INTERNAL:
+        return importlib.import_module(name)
     return _no_import(name)
 
 

@@ -22,7 +22,7 @@ PLAIN: dict[str, str] = {
         standard_b64decode b32encode b32decode b32hexencode b32hexdecode b16encode b16decode
         a85encode a85decode b85encode b85decode encodebytes decodebytes z85encode z85decode""",
     "bisect": "bisect bisect_left bisect_right insort insort_left insort_right",
-    "collections": "Counter OrderedDict defaultdict deque ChainMap UserDict UserList UserString",
+    "collections": "Counter OrderedDict defaultdict deque ChainMap",
     "collections.abc": """
         AsyncGenerator AsyncIterable AsyncIterator Awaitable Buffer ByteString Callable Collection
         Container Coroutine Generator Hashable ItemsView Iterable Iterator KeysView Mapping
@@ -41,7 +41,7 @@ PLAIN: dict[str, str] = {
         Subnormal Overflow Underflow FloatOperation DivisionImpossible DivisionUndefined
         ConversionSyntax InvalidContext""",
     "enum": """
-        Enum IntEnum StrEnum Flag IntFlag ReprEnum auto unique member nonmember property
+        auto unique member nonmember property
         EnumCheck CONTINUOUS NAMED_FLAGS UNIQUE FlagBoundary STRICT CONFORM EJECT KEEP""",
     "fractions": "Fraction",
     "functools": "reduce cmp_to_key partial partialmethod lru_cache cache cached_property",
@@ -100,9 +100,10 @@ PLAIN: dict[str, str] = {
 
 MADE: dict[str, str] = {
     "abc": "ABCMeta abstractmethod",
-    "collections": "namedtuple",
+    "collections": "namedtuple UserDict",
     "copy": "copy deepcopy replace",
     "dataclasses": "dataclass asdict astuple",
+    "enum": "Enum IntEnum StrEnum Flag IntFlag",
     "functools": "wraps update_wrapper total_ordering singledispatch singledispatchmethod",
     "hashlib": "algorithms_available algorithms_guaranteed",
     "operator": "attrgetter methodcaller",

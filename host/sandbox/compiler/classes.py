@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
+from host.sandbox.compiler.enums import PluginEnumKind
 from host.sandbox.compiler.kinds import StandInKind, is_metaclass
 from host.sandbox.compiler.ownership import Ownership
 
@@ -76,4 +77,5 @@ def _may_extend(base: type, ownership: Ownership) -> bool:
     if is_metaclass(base) or issubclass(base, BaseExceptionGroup):
         return False
     known = base in _BUILTIN_BASES or base in _LIBRARY_BASES or issubclass(base, BaseException)
+    known = known or type(base) is PluginEnumKind
     return known or ownership.owns_class(base)

@@ -4,7 +4,7 @@ import decimal
 import types
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NoReturn, cast
+from typing import Any, ForwardRef, NoReturn, cast
 
 from host.sandbox.compiler.formatting import GuardedFormatter
 from host.sandbox.compiler.kinds import visible
@@ -58,6 +58,8 @@ class Guards:
     def _read_gated(self, value: Any, name: str) -> Any:
         if isinstance(value, BaseException) and name == "obj":
             _refuse(value, name)
+        if name == "evaluate" and isinstance(value, ForwardRef):
+            _refuse(value, name)
         if name == "register" and isinstance(value, type) and not self.ownership.owns_class(value):
             _refuse(value, name)
         return self._checked(value, name, getattr(value, name))
@@ -108,7 +110,8 @@ class Guards:
         if type(value) is types.SimpleNamespace and name in vars(value):
             return vars(value)[name]
         if name in _RECORDS and own.is_record(value):
-            return getattr(value, name)
+            found = getattr(value, name)
+            return dict(found) if name == "_field_defaults" else found
         if name in _ENUMS and own.is_enum(value):
             return getattr(value, name)
         if own.owns_private(value, name):
@@ -141,6 +144,29 @@ class Guards:
         if not self.ownership.owns_class(value):
             _refuse(value, name)
         return lambda: [visible(item) for item in type.__subclasses__(value)]
+
+    def _initialiser(self, value: Any, name: str) -> Any:
+        """Return `__init__`, for own objects only: it could start a shared property anew."""
+        found = self._checked(value, name, getattr(value, name))
+        if type(value) is super or self.ownership.owns(value):
+            return found
+        if not isinstance(value, type):
+            _refuse(value, name)
+
+        def initialise(target: Any, /, *args: Any, **kwargs: Any) -> None:
+            if not self.ownership.owns_class(type(target)):
+                _refuse(target, name)
+            found(target, *args, **kwargs)
+
+        return initialise
+
+    def _own_hook(self, value: Any, name: str) -> Any:
+        if type(value) is super or self.ownership.owns(value):
+            return self._checked(value, name, getattr(value, name))
+        return _refuse(value, name)
+
+    def _annotations(self, value: Any, name: str) -> Any:
+        return dict(getattr(value, name)) if self.ownership.owns(value) else _refuse(value, name)
 
     def _wrapped(self, value: Any, name: str) -> Any:
         found = getattr(value, name)
@@ -265,6 +291,9 @@ _SPECIAL: dict[str, _Reader] = {
     "__bases__": Guards._bases_of,
     "__base__": Guards._bases_of,
     "__subclasses__": Guards._subclasses_of,
+    "__init__": Guards._initialiser,
+    "__init_subclass__": Guards._own_hook,
+    "__annotations__": Guards._annotations,
     "__wrapped__": Guards._wrapped,
     "__setattr__": Guards._setter,
     "__delattr__": Guards._setter,

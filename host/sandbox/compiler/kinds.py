@@ -34,15 +34,13 @@ _CLOSED = (
 class StandInKind(type):
     """The class of stand-ins: they answer isinstance and show a name, and cannot be called."""
 
-    stands_for: type
-
     @override
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, cls.stands_for)
+        return isinstance(instance, _real[cls])
 
     @override
     def __subclasscheck__(cls, subclass: type) -> bool:
-        return issubclass(subclass, cls.stands_for)
+        return issubclass(subclass, _real[cls])
 
     @override
     def __call__(cls, *_: object, **__: object) -> NoReturn:
@@ -59,11 +57,16 @@ class StandInKind(type):
         return f"<class '{cls.__name__}'>"
 
 
+_real: dict[type, type] = {}
+"""Stand-in to the class it stands for; not an attribute, which plugins could read."""
+
+
 @cache
 def stand_in(real: type) -> type:
     """Return the class that plugins see in place of another; the same one every time."""
-    names = {"stands_for": real, "__module__": "builtins", "__slots__": ()}
-    return StandInKind(real.__name__, (), names)
+    made = StandInKind(real.__name__, (), {"__module__": "builtins", "__slots__": ()})
+    _real[made] = real
+    return made
 
 
 class _TypeKind(type):

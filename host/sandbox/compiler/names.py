@@ -31,11 +31,14 @@ INSPECTION = frozenset(_FRAMES.split())
 REFUSED = INSPECTION | {"mro", "fget", "fset", "fdel", "_abc_impl"}
 """Never, on anything: `mro` lists hidden classes, `fget` hands out a method without its self check."""
 
-GATED = frozenset({"format", "format_map", "obj", "register", "copy", "new_child", "pop_all"})
+GATED = frozenset(
+    "format format_map obj register evaluate copy new_child pop_all seed setstate".split()
+)
 """Public names that some library type answers with more than the plugin may have.
 
 `copy`, `new_child` and `pop_all` call `self.__class__(...)`: taken from the class and called with a
-class in place of `self`, they would hand out `type` (`Counter.copy(int)`).
+class in place of `self`, they would hand out `type` (`Counter.copy(int)`). `seed` and `setstate` would set
+attributes on it. `evaluate` runs the text of a `ForwardRef`.
 """
 
 _OPERATORS = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or".split()

@@ -41,11 +41,16 @@ class Ownership:
         self.module = module
         self.namespace = namespace
         self.pure: set[type] = set()
+        """Own classes whose every attribute is the plugin's, private ones included."""
+        self.safe: set[type] = {dict, list, set, bytearray}
+        """Classes on which the gated names are harmless."""
 
     def adopt(self, made: type) -> type:
         """Take in a class that the plugin has just made; return it."""
         if all(base in _PURE_BASES or base in self.pure for base in made.__mro__[1:]):
             self.pure.add(made)
+            if not issubclass(made, (str, BaseException)):
+                self.safe.add(made)
         return made
 
     def is_pure(self, kind: type) -> bool:

@@ -17,7 +17,7 @@ from host.sandbox.compiler.kinds import PLUGIN_MODULE
 from host.sandbox.compiler.library import Library
 from host.sandbox.compiler.ownership import Ownership
 from host.sandbox.compiler.policy import Policy
-from host.sandbox.compiler.rewriting import MEMBER, MODULE, OWN, READ, SEAL, TYPE
+from host.sandbox.compiler.rewriting import MEMBER, MODULE, OWN, READ, SAFE, SEAL, TYPE
 
 MAX_SOURCE = 1_000_000
 """Characters of source; a parser's memory grows with it."""
@@ -40,6 +40,10 @@ class Namespace(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def run(self, code: types.CodeType) -> None:
+        """Run compiled plugin source in this namespace."""
+        exec(code, self._names)  # noqa: S102  # the policy has passed it
 
     def annotations(self, function: Any) -> dict[str, Any]:
         """Return a function's or class's annotations as values.
@@ -89,6 +93,21 @@ class CompiledPlugin:
             modules: Generated modules that the plugin may import, name to members.
             output: Called with each text that `print` writes; by default the text is dropped.
         """
+        namespace = self.prepare(
+            host=host, extra_builtins=extra_builtins, modules=modules, output=output
+        )
+        namespace.run(self.code)
+        return namespace
+
+    def prepare(
+        self,
+        *,
+        host: object = None,
+        extra_builtins: Mapping[str, Any] | None = None,
+        modules: Mapping[str, Mapping[str, Any]] | None = None,
+        output: Callable[[str], object] | None = None,
+    ) -> Namespace:
+        """Return the namespace in which the module's body will run; takes what `load` takes."""
         module = f"{PLUGIN_MODULE}{self.name}"
         names: dict[str, Any] = {"__name__": module}
         guards = Guards(Ownership(module, names))
@@ -99,9 +118,8 @@ class CompiledPlugin:
             {name: sealed(value, name) for name, value in (extra_builtins or {}).items()}
         )
         names.update({"__builtins__": available, READ: guards.read, SEAL: guards.seal})
-        names.update({OWN: guards.ownership.pure, TYPE: type})
+        names.update({OWN: guards.ownership.pure, SAFE: guards.ownership.safe, TYPE: type})
         names.update({MODULE: library.module, MEMBER: library.member})
-        exec(self.code, names)  # noqa: S102  # the policy has passed it
         return Namespace(names, guards)
 
 

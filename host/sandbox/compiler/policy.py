@@ -28,12 +28,14 @@ from host.sandbox.compiler.names import (
     kind_of_write,
 )
 from host.sandbox.compiler.rewriting import (
+    OWN,
     READ,
+    SAFE,
     SEAL,
     call,
     load,
     docstring_end,
-    own_or,
+    known_or,
     place,
 )
 
@@ -140,14 +142,15 @@ class Policy(RestrictingNodeTransformer):
         if kind == "private" and node.value.id in self._hidden_now():
             node.value = place(load(hidden_name(node.value.id)), node)
             return node
-        return place(own_or(node.value.id, node, guarded), node)
+        kinds = OWN if kind == "private" else SAFE
+        return place(known_or(kinds, node.value.id, node, guarded), node)
 
     def _sealed(self, value: ast.expr) -> ast.expr:
         if not isinstance(value, ast.Name):
             return call(SEAL, value)
         if value.id in self._hidden_now():
             return load(hidden_name(value.id))
-        return own_or(value.id, load(value.id), call(SEAL, load(value.id)))
+        return known_or(OWN, value.id, load(value.id), call(SEAL, load(value.id)))
 
     def _hidden_now(self) -> frozenset[str]:
         return self._hidden[-1] if self._hidden else frozenset()
@@ -192,7 +195,7 @@ class Policy(RestrictingNodeTransformer):
     def _ask_once(self, node: _Function, hoisted: list[str]) -> None:
         start = docstring_end(node.body)
         for name in hoisted:
-            value = own_or(name, load(name), call(SEAL, load(name)))
+            value = known_or(OWN, name, load(name), call(SEAL, load(name)))
             target = ast.Name(hidden_name(name), ast.Store())
             node.body.insert(start, place(ast.Assign(targets=[target], value=value), node.body[-1]))
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 READ = ".read"
 SEAL = ".seal"
 OWN = ".own"
+SAFE = ".safe"
 TYPE = ".type"
 MODULE = ".module"
 MEMBER = ".member"
@@ -25,13 +26,13 @@ def call(guard: str, *args: ast.expr) -> ast.Call:
     return ast.Call(func=load(guard), args=list(args), keywords=[])
 
 
-def own_or(name: str, fast: ast.expr, slow: ast.expr) -> ast.IfExp:
-    """Return `fast` if the variable holds an object of the plugin's own classes, else `slow`.
+def known_or(kinds: str, name: str, fast: ast.expr, slow: ast.expr) -> ast.IfExp:
+    """Return `fast` if the variable's class is in the set named `kinds`, else `slow`.
 
     This is a guard written inline: two look-ups instead of a call.
     """
     kind = call(TYPE, load(name))
-    return ast.IfExp(ast.Compare(kind, [ast.In()], [load(OWN)]), fast, slow)
+    return ast.IfExp(ast.Compare(kind, [ast.In()], [load(kinds)]), fast, slow)
 
 
 def place(node: _Node, old: ast.AST) -> _Node:

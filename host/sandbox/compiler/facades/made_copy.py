@@ -7,10 +7,18 @@ attributes that says on whatever it names. This one knows the shapes that plugin
 import collections
 import copy as library
 import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
+import re
 import types
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from host.sandbox.compiler.facade import Facade
 from host.sandbox.compiler.guards import Guards
 
 _SHALLOW = (
@@ -73,7 +81,10 @@ class Copier:
             return kind(each(part) for part in value)
         if kind in _SHALLOW or kind is types.SimpleNamespace:
             return self._copied_container(value, each, memo)
-        return value if kind in _FIXED or isinstance(value, type) else library.copy(value)
+        if isinstance(value, type) or isinstance(value, _FIXED):
+            return value
+        message = f"A {kind.__name__} object cannot be copied in a plugin. Make a new one."
+        raise TypeError(message)
 
     def _copied_container(self, value: Any, each: _Each, memo: dict[int, Any] | None) -> Any:
         if type(value) is types.SimpleNamespace:
@@ -91,7 +102,7 @@ class Copier:
         if isinstance(value, (list, dict, set)) and not isinstance(value, tuple):
             _refill(made, value, each)
         for name, part in getattr(value, "__dict__", {}).items():
-            object.__setattr__(made, name, each(part))
+            vars(made)[name] = each(part)
         for name in _slots(type(value)):
             if hasattr(value, name):
                 object.__setattr__(made, name, each(getattr(value, name)))
@@ -100,7 +111,9 @@ class Copier:
 
 _FIXED = (
     int, float, complex, bool, str, bytes, type(None), type(Ellipsis), range, slice,
-    types.FunctionType, types.BuiltinFunctionType, types.MethodType,
+    types.FunctionType, types.BuiltinFunctionType, types.MethodType, datetime.date, datetime.time,
+    datetime.timedelta, datetime.tzinfo, decimal.Decimal, enum.Enum, fractions.Fraction, functools.partial,
+    re.Pattern, re.Match, uuid.UUID, BaseException, Facade,
 )  # fmt: skip
 
 
