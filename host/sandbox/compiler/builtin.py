@@ -17,7 +17,7 @@ _PLAIN = """
     list map max min next object oct ord pow property range repr reversed round set slice sorted
     staticmethod str sum super tuple zip None True False Ellipsis NotImplemented
 """.split()
-_INTERNAL = frozenset("_strptime _pylong re typing annotationlib string.templatelib copyreg".split())
+_INTERNAL = frozenset("_strptime _pylong re time datetime typing annotationlib string.templatelib copyreg".split())
 """Modules that the interpreter's C code imports in the plugin's frame, for its own use."""
 _GROUPS = ("BaseExceptionGroup", "ExceptionGroup")
 _missing: Any = object()

@@ -63,8 +63,8 @@ def names_bound_by(node: ast.AST) -> Iterator[str]:
             yield node.arg
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             yield node.name
-        case ast.alias():
-            yield node.asname or node.name.partition(".")[0]
+        case ast.Import() | ast.ImportFrom():
+            yield from (name.asname or name.name.partition(".")[0] for name in node.names)
         case ast.ExceptHandler() | ast.MatchAs() | ast.MatchStar():
             if node.name:
                 yield node.name

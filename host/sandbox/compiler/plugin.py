@@ -1,6 +1,7 @@
 """Compiles a plugin's source and loads it; the sandbox's worker calls nothing else of this package."""
 
 import ast
+import sys
 import types
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -110,6 +111,7 @@ class CompiledPlugin:
         """Return the namespace in which the module's body will run; takes what `load` takes."""
         module = f"{PLUGIN_MODULE}{self.name}"
         names: dict[str, Any] = {"__name__": module}
+        sys.modules.setdefault(module, types.ModuleType(module))  # empty: dataclasses look for it
         guards = Guards(Ownership(module, names))
         library = Library(guards, modules or {})
         available = builtins_for(guards, output or _drop)

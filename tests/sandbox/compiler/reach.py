@@ -28,7 +28,7 @@ _C_MODULES = _ROOTS | {f"_{module}" for module in _ROOTS} | {
     "builtins", None, "_hashlib", "_blake2", "_sre", "_operator", "binascii", "_md5", "_sha1",
     "_sha2", "_sha3", "_sha256", "_sha512", "_bisect", "_heapq", "_random", "_abc",
 }  # fmt: skip
-LIMIT = 60_000
+LIMIT = 20_000
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,14 @@ def _function_outside(value: types.FunctionType, names: Mapping[str, Any] | None
     home = str(value.__globals__.get("__name__"))
     if names is None and home in ("attempt", "__main__"):
         return None
-    first = value.__qualname__.partition(".")[0]
+    qualname = value.__code__.co_qualname
+    first = qualname.partition(".")[0]
     if home.startswith("host.sandbox.compiler"):
         return None if _is_handed_out(value, home) else f"function {home}.{value.__qualname__}"
     if home.startswith("namedtuple_") or home in ("builtins", "__create_fn__", "None"):
         return None
     root = home.partition(".")[0]
-    if root in _ROOTS and (first in _EXPORTED or "<locals>" in value.__qualname__):
+    if root in _ROOTS and (first in _EXPORTED or "<locals>" in qualname):
         return None
     if root in _ROOTS and (_is_method_of_base(value) or value.__name__ == "__hash_new"):
         return None
@@ -174,13 +175,27 @@ def _edges(path: str, value: Any, read: Any) -> Iterator[tuple[str, Any]]:
             yield f"{path}[{key!r:.40}]", item
 
 
+_LEAVES = (
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.MethodWrapperType,
+    types.WrapperDescriptorType,
+    types.MethodDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+)
+"""Made anew by each read, so a walk through them would not end; judged, but not walked."""
+
+
 def _attributes(value: Any) -> list[str]:
-    if isinstance(value, (types.BuiltinFunctionType, types.MethodType)):
+    if isinstance(value, _LEAVES):
         return []
     try:
-        return [name for name in object.__dir__(value)] if not isinstance(value, type) else type.__dir__(value)
+        names = type.__dir__(value) if isinstance(value, type) else object.__dir__(value)
     except Exception:  # noqa: BLE001  # a plugin's object may raise anything
         return []
+    return [name for name in names if name not in METHODS or isinstance(value, type)]
 
 
 def mutable_shared(namespace: Namespace) -> list[Reached]:
