@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from typing_extensions import override
+
 from host.domain.errors import PluginRejectedError
 from host.sandbox.compiler import Namespace, compile_plugin
 from tests.sandbox.compiler.reach import Reached, outside, reached_outside
@@ -26,6 +28,7 @@ class Attempt:
     source: str
     has_control: bool
 
+    @override
     def __str__(self) -> str:
         return f"{self.construct}/{self.name}"
 

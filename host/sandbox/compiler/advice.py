@@ -101,5 +101,7 @@ def about_module(name: str, available: Iterable[str]) -> tuple[str, str]:
 def about_member(module: str, name: str, available: Iterable[str]) -> tuple[str, str]:
     """Return why a module has no such name here, and what to write instead."""
     near = nearest_names(name, available)
-    hint = f"Did you mean {', '.join(near)}?" if near else "See docs/sandbox-compiler.md for the list."
+    hint = (
+        f"Did you mean {', '.join(near)}?" if near else "See docs/sandbox-compiler.md for the list."
+    )
     return f"Plugins see a part of {module}, without this name.", hint

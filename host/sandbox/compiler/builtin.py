@@ -11,13 +11,78 @@ from host.sandbox.compiler.classes import class_builder
 from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.kinds import PluginType
 
-_PLAIN = """
-    abs aiter all anext any ascii bin bool bytearray bytes callable chr classmethod complex dict
-    divmod enumerate filter float format frozenset hash hex id int isinstance issubclass iter len
-    list map max min next object oct ord pow property range repr reversed round set slice sorted
-    staticmethod str sum super tuple zip None True False Ellipsis NotImplemented
-""".split()
-_INTERNAL = frozenset("_strptime _pylong re time datetime typing annotationlib string.templatelib copyreg".split())
+_PLAIN = [
+    "abs",
+    "aiter",
+    "all",
+    "anext",
+    "any",
+    "ascii",
+    "bin",
+    "bool",
+    "bytearray",
+    "bytes",
+    "callable",
+    "chr",
+    "classmethod",
+    "complex",
+    "dict",
+    "divmod",
+    "enumerate",
+    "filter",
+    "float",
+    "format",
+    "frozenset",
+    "hash",
+    "hex",
+    "id",
+    "int",
+    "isinstance",
+    "issubclass",
+    "iter",
+    "len",
+    "list",
+    "map",
+    "max",
+    "min",
+    "next",
+    "object",
+    "oct",
+    "ord",
+    "pow",
+    "property",
+    "range",
+    "repr",
+    "reversed",
+    "round",
+    "set",
+    "slice",
+    "sorted",
+    "staticmethod",
+    "str",
+    "sum",
+    "super",
+    "tuple",
+    "zip",
+    "None",
+    "True",
+    "False",
+    "Ellipsis",
+    "NotImplemented",
+]
+_INTERNAL = frozenset(
+    [
+        "_strptime",
+        "_pylong",
+        "re",
+        "time",
+        "datetime",
+        "typing",
+        "annotationlib",
+        "string.templatelib",
+        "copyreg",
+    ]
+)
 """Modules that the interpreter's C code imports in the plugin's frame, for its own use."""
 _GROUPS = ("BaseExceptionGroup", "ExceptionGroup")
 _missing: Any = object()
@@ -56,28 +121,30 @@ def _exceptions() -> Mapping[str, Any]:
 
 
 def _attribute_functions(guards: Guards) -> Mapping[str, Any]:
-    def getattr(  # noqa: A001  # the plugin's own getattr
+    def getattr(  # the plugin's own getattr
         value: Any, name: str, default: Any = _missing, /
     ) -> Any:
-        return guards.read(value, name) if default is _missing else guards.read(value, name, default)
+        return (
+            guards.read(value, name) if default is _missing else guards.read(value, name, default)
+        )
 
-    def hasattr(value: Any, name: str, /) -> bool:  # noqa: A001  # the plugin's own hasattr
+    def hasattr(value: Any, name: str, /) -> bool:  # the plugin's own hasattr
         try:
             guards.read(value, name)
         except AttributeError:
             return False
         return True
 
-    def setattr(target: Any, name: str, value: Any, /) -> None:  # noqa: A001  # the plugin's own
+    def setattr(target: Any, name: str, value: Any, /) -> None:  # the plugin's own
         guards.write(target, name, value)
 
-    def delattr(target: Any, name: str, /) -> None:  # noqa: A001  # the plugin's own delattr
+    def delattr(target: Any, name: str, /) -> None:  # the plugin's own delattr
         guards.erase(target, name)
 
-    def vars(value: Any, /) -> Any:  # noqa: A001  # the plugin's own vars
+    def vars(value: Any, /) -> Any:  # the plugin's own vars
         return guards.read(value, "__dict__")
 
-    def dir(value: Any, /) -> list[str]:  # noqa: A001  # the plugin's own dir
+    def dir(value: Any, /) -> list[str]:  # the plugin's own dir
         return [name for name in builtins.dir(value) if not name.startswith("_")]
 
     made = (getattr, hasattr, setattr, delattr, vars, dir)
@@ -85,7 +152,7 @@ def _attribute_functions(guards: Guards) -> Mapping[str, Any]:
 
 
 def _print_to(output: Callable[[str], object]) -> Callable[..., None]:
-    def print(  # noqa: A001  # the plugin's own print
+    def print(  # the plugin's own print
         *values: object, sep: str | None = None, end: str | None = None, file: Any = None, **_: bool
     ) -> None:
         text = (" " if sep is None else sep).join([str(value) for value in values])

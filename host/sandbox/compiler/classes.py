@@ -12,7 +12,21 @@ from host.sandbox.compiler.kinds import StandInKind, is_metaclass
 from host.sandbox.compiler.ownership import Ownership
 
 _BUILTIN_BASES = frozenset(
-    {object, int, str, float, complex, bytes, bytearray, tuple, list, dict, set, frozenset, property}
+    {
+        object,
+        int,
+        str,
+        float,
+        complex,
+        bytes,
+        bytearray,
+        tuple,
+        list,
+        dict,
+        set,
+        frozenset,
+        property,
+    }
 )
 _LIBRARY_BASES: set[type] = set()
 _EXCLUDED = (BaseExceptionGroup, typing.NewType, typing.TypeVar, typing.ParamSpec)
@@ -66,7 +80,9 @@ def _check_base(base: Any, ownership: Ownership) -> None:
             raise TypeError(message)
         base = origin
     if type(base) is StandInKind or not _may_extend(base, ownership):
-        message = f"{base.__name__} cannot be extended in a plugin. Keep one in an attribute instead."
+        message = (
+            f"{base.__name__} cannot be extended in a plugin. Keep one in an attribute instead."
+        )
         raise TypeError(message)
 
 

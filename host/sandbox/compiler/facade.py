@@ -61,4 +61,6 @@ def sealed(value: Any, label: str) -> Any:
     if isinstance(value, (*_DATA, *_CODE, Facade)):
         return value
     names = [name for name in dir(value) if not name.startswith("_")]
-    return make_facade(label, {name: sealed(getattr(value, name), f"{label}.{name}") for name in names})
+    return make_facade(
+        label, {name: sealed(getattr(value, name), f"{label}.{name}") for name in names}
+    )

@@ -92,7 +92,7 @@ class Guards:
         return GuardedFormatter(self.read)
 
     def _format(self, template: str) -> Callable[..., str]:
-        def format(*args: Any, **kwargs: Any) -> str:  # noqa: A001  # the name that repr shows
+        def format(*args: Any, **kwargs: Any) -> str:  # the name that repr shows
             return self.formatter.format_text(template, args, kwargs)
 
         return format
@@ -111,7 +111,7 @@ class Guards:
             return vars(value)[name]
         if name in _RECORDS and own.is_record(value):
             found = getattr(value, name)
-            return dict(found) if name == "_field_defaults" else found
+            return types.MappingProxyType(found) if name == "_field_defaults" else found
         if name in _ENUMS and own.is_enum(value):
             return getattr(value, name)
         if own.owns_private(value, name):
@@ -226,6 +226,7 @@ class Guards:
 
 def _sealed_kind(guards: Guards) -> Callable[[Any], Any]:
     """Return the class of stand-ins that ask before each access; plugins never hold one."""
+
     class Sealed:
         __slots__ = ("target",)
 

@@ -32,7 +32,18 @@ REFUSED = INSPECTION | {"mro", "fget", "fset", "fdel", "_abc_impl"}
 """Never, on anything: `mro` lists hidden classes, `fget` hands out a method without its self check."""
 
 GATED = frozenset(
-    "format format_map obj register evaluate copy new_child pop_all seed setstate".split()
+    [
+        "format",
+        "format_map",
+        "obj",
+        "register",
+        "evaluate",
+        "copy",
+        "new_child",
+        "pop_all",
+        "seed",
+        "setstate",
+    ]
 )
 """Public names that some library type answers with more than the plugin may have.
 
@@ -41,17 +52,85 @@ class in place of `self`, they would hand out `type` (`Counter.copy(int)`). `see
 attributes on it. `evaluate` runs the text of a `ForwardRef`.
 """
 
-_OPERATORS = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and xor or".split()
+_OPERATORS = [
+    "add",
+    "sub",
+    "mul",
+    "matmul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "divmod",
+    "pow",
+    "lshift",
+    "rshift",
+    "and",
+    "xor",
+    "or",
+]
 METHODS = (
     frozenset(
         f"__{word}__"
-        for word in """
-        init new post_init call repr str bytes format hash bool len length_hint iter next reversed
-        contains getitem setitem delitem missing enter exit aenter aexit aiter anext await
-        lt le eq ne gt ge neg pos abs invert int float complex index round trunc floor ceil
-        init_subclass class_getitem set_name get set delete getattr setattr delattr copy deepcopy
-        dir replace
-        """.split()
+        for word in [
+            "init",
+            "new",
+            "post_init",
+            "call",
+            "repr",
+            "str",
+            "bytes",
+            "format",
+            "hash",
+            "bool",
+            "len",
+            "length_hint",
+            "iter",
+            "next",
+            "reversed",
+            "contains",
+            "getitem",
+            "setitem",
+            "delitem",
+            "missing",
+            "enter",
+            "exit",
+            "aenter",
+            "aexit",
+            "aiter",
+            "anext",
+            "await",
+            "lt",
+            "le",
+            "eq",
+            "ne",
+            "gt",
+            "ge",
+            "neg",
+            "pos",
+            "abs",
+            "invert",
+            "int",
+            "float",
+            "complex",
+            "index",
+            "round",
+            "trunc",
+            "floor",
+            "ceil",
+            "init_subclass",
+            "class_getitem",
+            "set_name",
+            "get",
+            "set",
+            "delete",
+            "getattr",
+            "setattr",
+            "delattr",
+            "copy",
+            "deepcopy",
+            "dir",
+            "replace",
+        ]
     )
     | {f"__{prefix}{word}__" for word in _OPERATORS for prefix in ("", "r", "i")}
 ) - {"__idivmod__"}
@@ -68,7 +147,15 @@ MODULE_NAMES = frozenset({"__all__", "__version__", "__author__", "__doc__", "__
 READ_NAMES = MODULE_NAMES | {"__name__", "__debug__"}
 
 OWN_ONLY = frozenset(
-    "__get__ __set__ __delete__ __set_name__ __getattr__ __slots__ __annotations__".split()
+    [
+        "__get__",
+        "__set__",
+        "__delete__",
+        "__set_name__",
+        "__getattr__",
+        "__slots__",
+        "__annotations__",
+    ]
 )
 """Readable on the plugin's own objects only: a library's descriptors would bypass its class checks,
 and its tables are shared."""
@@ -77,13 +164,32 @@ DUNDERS = (
     METHODS
     | MODULE_NAMES
     | frozenset(
-        """
-        __name__ __qualname__ __module__ __class__ __dict__ __cause__ __context__
-        __suppress_context__ __notes__ __annotations__ __members__ __wrapped__ __slots__
-        __match_args__ __mro__ __bases__ __base__ __subclasses__ __abstractmethods__
-        __isabstractmethod__ __metadata__ __required_keys__
-        __optional_keys__ __total__
-        """.split()
+        [
+            "__name__",
+            "__qualname__",
+            "__module__",
+            "__class__",
+            "__dict__",
+            "__cause__",
+            "__context__",
+            "__suppress_context__",
+            "__notes__",
+            "__annotations__",
+            "__members__",
+            "__wrapped__",
+            "__slots__",
+            "__match_args__",
+            "__mro__",
+            "__bases__",
+            "__base__",
+            "__subclasses__",
+            "__abstractmethods__",
+            "__isabstractmethod__",
+            "__metadata__",
+            "__required_keys__",
+            "__optional_keys__",
+            "__total__",
+        ]
     )
 )
 """Every special name that may be read at all, each through a guard."""

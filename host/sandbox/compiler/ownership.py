@@ -16,7 +16,11 @@ _DATA = (object, int, str, float, complex, bytes, bytearray, tuple, list, dict, 
 _PURE_BASES = frozenset(
     {
         *_DATA,
-        *(item for item in vars(builtins).values() if isinstance(item, type) and issubclass(item, BaseException)),
+        *(
+            item
+            for item in vars(builtins).values()
+            if isinstance(item, type) and issubclass(item, BaseException)
+        ),
         *(item for item in vars(collections.abc).values() if isinstance(item, type)),
         abc.ABC,
         typing.Generic,
@@ -76,7 +80,9 @@ class Ownership:
     def demand(self, value: Any, decorator: str) -> None:
         """Raise unless a value is the plugin's own; for decorators, which set attributes on it."""
         if not self.owns(value):
-            message = f"{decorator} works on the plugin's own functions and classes, not on {value!r}."
+            message = (
+                f"{decorator} works on the plugin's own functions and classes, not on {value!r}."
+            )
             raise TypeError(message)
 
     def owns_private(self, value: Any, name: str) -> bool:

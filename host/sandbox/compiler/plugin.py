@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from typing_extensions import override
+
 from host.domain.errors import PluginRejectedError
 from host.sandbox.compiler.annotations import annotations_of
 from host.sandbox.compiler.builtin import builtins_for
@@ -31,14 +33,17 @@ class Namespace(Mapping[str, Any]):
         self._names = names
         self._guards = guards
 
+    @override
     def __getitem__(self, name: str) -> Any:
         if _is_internal(name):
             raise KeyError(name)
         return self._names[name]
 
+    @override
     def __iter__(self) -> Iterator[str]:
         return (name for name in list(self._names) if not _is_internal(name))
 
+    @override
     def __len__(self) -> int:
         return sum(1 for _ in self)
 

@@ -33,21 +33,57 @@ from host.sandbox.compiler.rewriting import (
     SAFE,
     SEAL,
     call,
-    load,
     docstring_end,
     known_or,
+    load,
     place,
 )
 
 _LITERAL = ("__match_args__", "__slots__")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-_PLAIN = """
-    Call Subscript comprehension Assign AugAssign For AsyncFor With AsyncWith Await Return Yield
-    YieldFrom Raise Try If While Global Nonlocal Match match_case MatchValue MatchSingleton
-    MatchSequence MatchStar MatchMapping MatchAs MatchOr TypeVar ParamSpec TypeVarTuple TypeAlias
-    Name ExceptHandler Lambda ListComp SetComp DictComp GeneratorExp NamedExpr
-""".split()
+_PLAIN = [
+    "Call",
+    "Subscript",
+    "comprehension",
+    "Assign",
+    "AugAssign",
+    "For",
+    "AsyncFor",
+    "With",
+    "AsyncWith",
+    "Await",
+    "Return",
+    "Yield",
+    "YieldFrom",
+    "Raise",
+    "Try",
+    "If",
+    "While",
+    "Global",
+    "Nonlocal",
+    "Match",
+    "match_case",
+    "MatchValue",
+    "MatchSingleton",
+    "MatchSequence",
+    "MatchStar",
+    "MatchMapping",
+    "MatchAs",
+    "MatchOr",
+    "TypeVar",
+    "ParamSpec",
+    "TypeVarTuple",
+    "TypeAlias",
+    "Name",
+    "ExceptHandler",
+    "Lambda",
+    "ListComp",
+    "SetComp",
+    "DictComp",
+    "GeneratorExp",
+    "NamedExpr",
+]
 """Nodes that need no rewriting: whatever they touch, a plugin was allowed to hold."""
 
 
@@ -81,7 +117,10 @@ class Policy(RestrictingNodeTransformer):
 
     @override
     def not_allowed(self, node: ast.AST) -> None:
-        reason = ("This construct is not known to the sandbox.", "Write it with simpler statements.")
+        reason = (
+            "This construct is not known to the sandbox.",
+            "Write it with simpler statements.",
+        )
         self.reject(node, type(node).__name__, reason)
 
     @override
@@ -247,6 +286,7 @@ class Policy(RestrictingNodeTransformer):
             node.annotation = as_text(node.annotation)
         return self.node_contents_visit(node)
 
+    @override
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         """Allow annotated assignments."""
         if self._text_annotations:
@@ -255,6 +295,7 @@ class Policy(RestrictingNodeTransformer):
 
     # Patterns
 
+    @override
     def visit_MatchClass(self, node: ast.MatchClass) -> ast.AST:
         """Allow class patterns; their keywords read attributes past every guard."""
         for name in node.kwd_attrs:
@@ -266,6 +307,7 @@ class Policy(RestrictingNodeTransformer):
         node.kwd_patterns = [self.visit(item) for item in node.kwd_patterns]
         return node
 
+    @override
     def visit_MatchMapping(self, node: ast.MatchMapping) -> ast.AST:
         """Allow mapping patterns."""
         for key in node.keys:
@@ -273,6 +315,7 @@ class Policy(RestrictingNodeTransformer):
         node.patterns = [self.visit(item) for item in node.patterns]
         return node
 
+    @override
     def visit_MatchValue(self, node: ast.MatchValue) -> ast.AST:
         """Allow value patterns of plain dotted names; a guard cannot be put inside a pattern."""
         return self._pattern(node, node.value)

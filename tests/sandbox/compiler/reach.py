@@ -23,7 +23,10 @@ _INSIDES = (
     io.IOBase,
 )
 _EXPORTED = {name for names in allowed_modules().values() for name in names}
-_ROOTS = {module.partition(".")[0] for module in allowed_modules()} | {"_collections_abc", "sandbox"}
+_ROOTS = {module.partition(".")[0] for module in allowed_modules()} | {
+    "_collections_abc",
+    "sandbox",
+}
 _C_MODULES = _ROOTS | {f"_{module}" for module in _ROOTS} | {
     "builtins", None, "_hashlib", "_blake2", "_sre", "_operator", "binascii", "_md5", "_sha1",
     "_sha2", "_sha3", "_sha256", "_sha512", "_bisect", "_heapq", "_random", "_abc",
@@ -50,7 +53,9 @@ def outside(value: Any, names: Mapping[str, Any] | None) -> str | None:
         return type(value).__name__
     if isinstance(value, type):
         return _class_outside(value)
-    if isinstance(value, dict) and ("__builtins__" in value or "__loader__" in value or "len" in value):
+    if isinstance(value, dict) and (
+        "__builtins__" in value or "__loader__" in value or "len" in value
+    ):
         return "a namespace of the interpreter"
     if isinstance(value, types.FunctionType):
         return _function_outside(value, names)
@@ -60,7 +65,9 @@ def outside(value: Any, names: Mapping[str, Any] | None) -> str | None:
     if isinstance(value, types.BuiltinFunctionType):
         return _builtin_outside(value)
     module = type(value).__module__
-    if module.startswith("host.sandbox.compiler") and not module.endswith((".enums", "facades.made_functools")):
+    if module.startswith("host.sandbox.compiler") and not module.endswith(
+        (".enums", "facades.made_functools")
+    ):
         if type(value).__name__ not in ("Facade", "AbstractKind"):
             return f"a {type(value).__name__} of the sandbox"
     return None
@@ -134,7 +141,9 @@ def walk(
     read = names[".read"]
     roots = [(key, value) for key, value in namespace.items()]
     roots += [(f"stolen[{index}]", value) for index, value in enumerate(extra)]
-    roots += [(key, value) for key, value in names["__builtins__"].items() if not key.startswith("__")]
+    roots += [
+        (key, value) for key, value in names["__builtins__"].items() if not key.startswith("__")
+    ]
     found: list[Reached] = []
     seen: dict[int, Any] = dict(known)
     todo = deque(roots)
@@ -154,7 +163,9 @@ def walk(
 @cache
 def _library() -> dict[int, Any]:
     """Return the classes and functions that every plugin can import, found clean once."""
-    source = "".join(f"import {module} as m{index}\n" for index, module in enumerate(allowed_modules()))
+    source = "".join(
+        f"import {module} as m{index}\n" for index, module in enumerate(allowed_modules())
+    )
     namespace = compile_plugin(source, name="library").load()
     found, seen = walk(namespace, [], {})
     assert not found, found

@@ -13,7 +13,13 @@ def fingerprint() -> dict[str, int]:
     found: dict[str, int] = {}
     for name, item in _shared():
         if isinstance(item, type):
-            found.update({f"{name}.{key}": id(value) for key, value in vars(item).items() if not _is_cache(key)})
+            found.update(
+                {
+                    f"{name}.{key}": id(value)
+                    for key, value in vars(item).items()
+                    if not _is_cache(key)
+                }
+            )
         else:
             found.update({f"{name}.{key}": id(value) for key, value in vars(item).items()})
             found[f"{name}.__code__"] = id(item.__code__)
@@ -21,7 +27,13 @@ def fingerprint() -> dict[str, int]:
 
 
 def _is_cache(key: str) -> bool:
-    return key in ("__doc__", "__annotations__", "_abc_impl", "__weakref__", "__dict__") or key.startswith("_inverted")
+    return key in (
+        "__doc__",
+        "__annotations__",
+        "_abc_impl",
+        "__weakref__",
+        "__dict__",
+    ) or key.startswith("_inverted")
 
 
 @cache

@@ -49,7 +49,9 @@ def test_rejection_lists_every_finding():
 
 
 def test_generated_modules_can_be_imported():
-    source = "from tools.github import search\nimport tools.github as g\nx = search() + g.search()\n"
+    source = (
+        "from tools.github import search\nimport tools.github as g\nx = search() + g.search()\n"
+    )
     plugin = compile_plugin(source, name="p", modules=["tools.github"])
     assert plugin.load(modules={"tools.github": {"search": lambda: 2}})["x"] == 4
 
@@ -70,7 +72,9 @@ def test_host_shows_its_public_attributes_only():
 
 
 def test_text_annotations_are_compiled_before_they_are_evaluated():
-    source = 'def f(a: "int", b: "(lambda: 0).__globals__") -> str: ...\ndef g(a: "list[int]"): ...\n'
+    source = (
+        'def f(a: "int", b: "(lambda: 0).__globals__") -> str: ...\ndef g(a: "list[int]"): ...\n'
+    )
     namespace = compile_plugin(source, name="p").load()
     assert namespace.annotations(namespace["g"]) == {"a": list[int]}
     with pytest.raises(NameError):

@@ -12,17 +12,93 @@ from host.sandbox.compiler import compile_plugin
 from tests.sandbox.compiler.reach import reached_outside
 from tests.sandbox.compiler.shared_state import fingerprint
 
-ATTRIBUTES = (
-    "__class__ __base__ __mro__ __subclasses__ __globals__ __code__ __dict__ __init__ __new__ mro "
-    "__self__ __func__ __wrapped__ __closure__ __builtins__ __module__ __reduce_ex__ gi_frame f_back "
-    "tb_frame cr_frame format format_map obj copy register x _x items append func fget maps name value "
-    "__getattribute__ __setattr__ __match_args__ __annotations__ __traceback__ __context__"
-).split()
-MODULES = "json collections functools operator enum dataclasses typing copy random re string".split()
-MEMBERS = (
-    "Counter ChainMap partial reduce attrgetter dumps Random JSONEncoder Template Enum compile copy"
-).split()
-NAMES = ["a", "b", "c", "_d", "K", "f", "g", "type", "object", "len", "getattr", "super", "str", "int", *MODULES]
+ATTRIBUTES = [
+    "__class__",
+    "__base__",
+    "__mro__",
+    "__subclasses__",
+    "__globals__",
+    "__code__",
+    "__dict__",
+    "__init__",
+    "__new__",
+    "mro",
+    "__self__",
+    "__func__",
+    "__wrapped__",
+    "__closure__",
+    "__builtins__",
+    "__module__",
+    "__reduce_ex__",
+    "gi_frame",
+    "f_back",
+    "tb_frame",
+    "cr_frame",
+    "format",
+    "format_map",
+    "obj",
+    "copy",
+    "register",
+    "x",
+    "_x",
+    "items",
+    "append",
+    "func",
+    "fget",
+    "maps",
+    "name",
+    "value",
+    "__getattribute__",
+    "__setattr__",
+    "__match_args__",
+    "__annotations__",
+    "__traceback__",
+    "__context__",
+]
+MODULES = [
+    "json",
+    "collections",
+    "functools",
+    "operator",
+    "enum",
+    "dataclasses",
+    "typing",
+    "copy",
+    "random",
+    "re",
+    "string",
+]
+MEMBERS = [
+    "Counter",
+    "ChainMap",
+    "partial",
+    "reduce",
+    "attrgetter",
+    "dumps",
+    "Random",
+    "JSONEncoder",
+    "Template",
+    "Enum",
+    "compile",
+    "copy",
+]
+NAMES = [
+    "a",
+    "b",
+    "c",
+    "_d",
+    "K",
+    "f",
+    "g",
+    "type",
+    "object",
+    "len",
+    "getattr",
+    "super",
+    "str",
+    "int",
+    *MODULES,
+]
 
 
 def _expressions(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -53,9 +129,20 @@ TARGETS = st.one_of(
 )
 STATEMENTS = st.one_of(
     st.builds("{} = {}".format, TARGETS, EXPRESSIONS),
-    st.builds("try:\n    c = {}\nexcept Exception as a:\n    b = {}".format, EXPRESSIONS, EXPRESSIONS),
-    st.builds("match {}:\n    case object({}=c):\n        b = c".format, EXPRESSIONS, st.sampled_from(ATTRIBUTES)),
-    st.builds("class K(object):\n    {} = {}\n    def m(self): return {}".format, st.sampled_from([*ATTRIBUTES, "x"]), EXPRESSIONS, EXPRESSIONS),
+    st.builds(
+        "try:\n    c = {}\nexcept Exception as a:\n    b = {}".format, EXPRESSIONS, EXPRESSIONS
+    ),
+    st.builds(
+        "match {}:\n    case object({}=c):\n        b = c".format,
+        EXPRESSIONS,
+        st.sampled_from(ATTRIBUTES),
+    ),
+    st.builds(
+        "class K(object):\n    {} = {}\n    def m(self): return {}".format,
+        st.sampled_from([*ATTRIBUTES, "x"]),
+        EXPRESSIONS,
+        EXPRESSIONS,
+    ),
     st.builds("def g(a={}):\n    yield {}".format, EXPRESSIONS, EXPRESSIONS),
     st.builds("def f(a):\n    a.x = 1\n    a._x = {}\n    return a".format, EXPRESSIONS),
     st.builds("for {} in [{}]:\n    pass".format, TARGETS, EXPRESSIONS),
@@ -106,7 +193,9 @@ NUMBERS = st.recursive(
 )
 STEPS = st.one_of(
     st.builds("{} = {}".format, st.sampled_from(["n", "box.v", "box._w", "box.items[0]"]), NUMBERS),
-    st.builds("{} += {}".format, st.sampled_from(["n", "box.v", "box._w", "box.items[0]"]), NUMBERS),
+    st.builds(
+        "{} += {}".format, st.sampled_from(["n", "box.v", "box._w", "box.items[0]"]), NUMBERS
+    ),
     st.builds("for n in range(3):\n    box.v += {}".format, NUMBERS),
     st.builds("if {}:\n    n = 1\nelse:\n    box._w = 2".format, NUMBERS),
     st.builds("match {}:\n    case 0: n = 5\n    case int(n): pass".format, NUMBERS),
@@ -119,7 +208,9 @@ BOX = "class Box:\n    def __init__(self):\n        self.v, self._w, self.items 
 @given(st.lists(STEPS, min_size=1, max_size=8))
 def test_accepted_program_behaves_as_in_cpython(steps: list[str]):
     body = "".join(f"    {line}\n" for step in steps for line in step.splitlines())
-    source = f"{BOX}def run(box, n):\n    out = []\n{body}    return out, n, box.v, box._w, box.items\n"
+    source = (
+        f"{BOX}def run(box, n):\n    out = []\n{body}    return out, n, box.v, box._w, box.items\n"
+    )
     source += "result = run(Box(), 4)\n"
     plain: dict[str, object] = {}
     exec(compile(source, "plain", "exec", dont_inherit=True), plain)  # noqa: S102

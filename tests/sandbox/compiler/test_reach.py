@@ -57,4 +57,7 @@ def _leads_out(function: types.FunctionType) -> bool:
 def test_a_leak_is_found_when_there_is_one():
     plugin = compile_plugin("x = leak", name="leaky")
     namespace = plugin.load(extra_builtins={"leak": (types, types.FunctionType)})
-    assert [item.what for item in reached_outside(namespace)] == ["module", "class builtins.function"]
+    assert [item.what for item in reached_outside(namespace)] == [
+        "module",
+        "class builtins.function",
+    ]

@@ -22,7 +22,10 @@ def in_plain_python(source: str) -> str:
     def show(*values: object, sep: str = " ", end: str = "\n") -> None:
         written.append(sep.join(str(value) for value in values) + end)
 
-    names: dict[str, Any] = {"__name__": "plugin:program", "__builtins__": {**vars(builtins), "print": show}}
+    names: dict[str, Any] = {
+        "__name__": "plugin:program",
+        "__builtins__": {**vars(builtins), "print": show},
+    }
     sys.modules.setdefault("plugin:program", types.ModuleType("plugin:program"))
     exec(compile(source, "program", "exec", dont_inherit=True), names)  # noqa: S102
     return "".join(written)
@@ -34,7 +37,11 @@ def in_the_sandbox(source: str) -> str:
     return "".join(written)
 
 
-@pytest.mark.parametrize(("name", "source"), [(item[0], item[2]) for item in PROGRAMS], ids=[item[0] for item in PROGRAMS])
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [(item[0], item[2]) for item in PROGRAMS],
+    ids=[item[0] for item in PROGRAMS],
+)
 def test_program_prints_what_it_prints_in_plain_python(name: str, source: str):
     assert in_the_sandbox(source) == in_plain_python(source)
 

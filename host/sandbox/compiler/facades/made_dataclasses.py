@@ -68,7 +68,10 @@ class _Plain:
         kind = type(value)
         if dataclasses.is_dataclass(kind):
             return self._shape(
-                [(field.name, self.of(getattr(value, field.name))) for field in dataclasses.fields(value)]
+                [
+                    (field.name, self.of(getattr(value, field.name)))
+                    for field in dataclasses.fields(value)
+                ]
             )
         if kind in (list, tuple):
             return kind([self.of(item) for item in value])
