@@ -1,4 +1,4 @@
-"""Annotations as values, for schemas and `typing.get_type_hints`; text ones pass the policy first."""
+"""Annotations as values, for schemas and type hints; text ones pass the policy first."""
 
 import ast
 import sys

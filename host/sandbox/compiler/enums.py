@@ -1,4 +1,8 @@
-"""Enumerations for plugins: the library's, with a class of classes that checks names made at run time."""
+"""Enumerations for plugins: the library's, with names made at run time checked."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
 
 import enum
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,8 @@
-"""`Facade`: a frozen bundle of names, the only form in which a plugin meets a module or the host."""
+"""`Facade`: a frozen bundle of names, the form in which plugins meet modules and the host."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
 
 import types
 from collections.abc import Mapping

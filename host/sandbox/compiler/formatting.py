@@ -1,8 +1,12 @@
-"""`str.format` for plugins: fields are resolved through the guards; used by the policy and the guards.
+"""`str.format` for plugins: fields are resolved through the guards.
 
 The built-in one reads any attribute that the template names, past every check at compile time:
 `"{0.__class__.__init__.__globals__}".format(x)`.
 """
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
 
 import string
 from _string import formatter_field_name_split

@@ -1,4 +1,8 @@
-"""The run-time half of the policy: one `Guards` per loaded plugin answers what syntax cannot tell."""
+"""The run-time half of the policy: one `Guards` per plugin answers what syntax cannot tell."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
 
 import decimal
 import types
@@ -43,8 +47,7 @@ class Guards:
             raise TypeError(message)
         kind = kind_of_read(name)
         if kind == "public":
-            found = getattr(value, name) if default is _missing else getattr(value, name, default)
-            return found
+            return getattr(value, name) if default is _missing else getattr(value, name, default)
         if kind == "refused":
             _refuse(value, name)
         try:

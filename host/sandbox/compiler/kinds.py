@@ -4,6 +4,10 @@ With `type` in hand a plugin could make a class past every check (`type("X", (),
 library's inner class it could reach that library's methods. Both are answered with a stand-in.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+
 import types
 from functools import cache
 from typing import Any, NoReturn

@@ -1,4 +1,4 @@
-"""Which names a plugin may read, write and define; the policy asks at compile time, the guards later.
+"""Which names a plugin may read, write and define; asked by the policy and the guards.
 
 Attribute names are constants in the source, so most are judged once, when a plugin is compiled, and
 then cost nothing. Four kinds remain:

@@ -1,4 +1,4 @@
-"""Compiles a plugin's source and loads it; the sandbox's worker calls nothing else of this package."""
+"""Compiles a plugin's source and loads it; the worker's way into this package."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""The policy: RestrictedPython's transformer, taught ordinary Python; it rejects or rewrites each node."""
+"""The policy: RestrictedPython's transformer, taught ordinary Python."""
 
 import ast
 from collections.abc import Callable, Collection

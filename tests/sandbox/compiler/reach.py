@@ -1,5 +1,9 @@
 """Walks everything a plugin can reach, and names what it should not have reached."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+
 import builtins
 import io
 import types

@@ -1,5 +1,9 @@
 """A fingerprint of what all plugins share, to show that none of them changed it."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+
 import importlib
 import types
 from functools import cache

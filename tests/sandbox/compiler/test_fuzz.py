@@ -1,5 +1,9 @@
 """Generated programs are rejected, or behave as in CPython and reach nothing outside."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+
 import pytest
 
 pytest.importorskip("hypothesis")

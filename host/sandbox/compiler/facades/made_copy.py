@@ -4,6 +4,10 @@ The library's asks each object how it wants to be rebuilt (`__reduce_ex__`) and 
 attributes that says on whatever it names. This one knows the shapes that plugins have.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+
 import collections
 import copy as library
 import dataclasses
@@ -81,7 +85,7 @@ class Copier:
             return kind(each(part) for part in value)
         if kind in _SHALLOW or kind is types.SimpleNamespace:
             return self._copied_container(value, each, memo)
-        if isinstance(value, type) or isinstance(value, _FIXED):
+        if isinstance(value, (type, *_FIXED)):
             return value
         message = f"A {kind.__name__} object cannot be copied in a plugin. Make a new one."
         raise TypeError(message)

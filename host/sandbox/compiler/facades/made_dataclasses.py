@@ -1,5 +1,9 @@
 """`dataclasses` for plugins."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""`hashlib` for plugins: its tables of names, which the library keeps in sets that can be changed."""
+"""`hashlib` for plugins: its tables of names, frozen."""
 
 import hashlib
 from collections.abc import Mapping

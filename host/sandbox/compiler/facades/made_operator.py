@@ -1,5 +1,9 @@
 """`operator` for plugins: what takes attribute names as text asks the guards."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

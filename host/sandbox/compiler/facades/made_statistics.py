@@ -4,6 +4,10 @@ The library converts a result to the data's class by calling it; given classes a
 `type`.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+
 import functools
 import statistics
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,8 @@
-"""`typing` for plugins: its decorators mark only own objects, its text annotations pass the policy."""
+"""`typing` for plugins: decorators mark own objects only, text annotations pass the policy."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
 
 import types
 import typing
