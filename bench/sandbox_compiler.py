@@ -31,8 +31,8 @@ LOOPS = {
     "        d[i % 50] = x[i % 100]\n        x[i % 100] = i\n",
     "method calls": "def run():\n    x = []\n    for i in range(100000):\n        x.append(i)\n"
     "        if len(x) > 50:\n            x.pop()\n",
-    "text": "def run():\n    return len(','.join([str(i).strip().upper() for i in range(60000)]))\n",
-    "comprehensions": "def run():\n    sum([a * b for a in range(300) for b in range(300) if a != b])\n",
+    "text": "def run():\n    return len(','.join([str(i).strip().upper() for i in range(60000)]))\n",  # noqa: E501  # one name list or message
+    "comprehensions": "def run():\n    sum([a * b for a in range(300) for b in range(300) if a != b])\n",  # noqa: E501  # one name list or message
     "objects": OBJECTS,
     "private attributes": OBJECTS.replace(".x", "._x").replace(".count", "._count"),
 }
@@ -72,7 +72,7 @@ def best_seconds(runs: list[Callable[[], object]], rounds: int = 9) -> list[floa
 
 
 def main() -> None:
-    print(f"{'loop':18} {'plain ms':>9} {'here ×':>8} {'stock ×':>8}")
+    print(f"{'loop':18} {'plain ms':>9} {'here x':>8} {'stock x':>8}")
     mean = 1.0
     for name, source in LOOPS.items():
         runs = [plain(source), compile_plugin(source, name="bench").load()["run"]]
@@ -82,7 +82,7 @@ def main() -> None:
         mean *= (times[1] / times[0]) ** (1 / len(LOOPS))
         peer = f"{times[2] / times[0]:8.2f}" if len(times) > 2 else "rejected"
         print(f"{name:18} {times[0] * 1000:9.2f} {times[1] / times[0]:8.2f} {peer:>8}")
-    print(f"geometric mean here: {mean:.2f} × plain CPython")
+    print(f"geometric mean here: {mean:.2f} x plain CPython")
     compiled = compile_plugin(OBJECTS, name="bench")
     times = best_seconds([lambda: compile_plugin(OBJECTS, name="bench"), compiled.load], rounds=50)
     print(f"compile {times[0] * 1000:.2f} ms, load {times[1] * 1000:.3f} ms (12 lines)")

@@ -1,7 +1,9 @@
 """The shared table of attempts: each file of `attempts/` is one Python construct.
 
-An attempt is source that calls `steal(x)` with something a plugin must not hold. It is independent of
-the wall it is run against. A heading `### name` starts one; `### name !` marks one that means nothing
+An attempt is source that calls `steal(x)` with something a plugin must not hold. It is independent
+of
+the wall it is run against. A heading `### name` starts one; `### name !` marks one that means
+nothing
 in plain CPython (it attacks the sandbox's own parts), so it has no control run.
 """
 
@@ -72,7 +74,7 @@ def stolen_in_plain_python(attempt: Attempt) -> list[str]:
     """Return what an attempt steals where no wall is, to show that it is a real one."""
     stolen: list[Any] = []
     names: dict[str, Any] = {"__name__": "attempt", "steal": stolen.append}
-    try:
+    try:  # noqa: SIM105  # it may fail after it stole
         exec(compile(attempt.source, "attempt", "exec", dont_inherit=True), names)  # noqa: S102
     except Exception:  # noqa: BLE001, S110  # it may fail after it stole
         pass

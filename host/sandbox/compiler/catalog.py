@@ -1,6 +1,7 @@
 """Which modules a plugin may import and which names of them: an allow-list, never a raw module.
 
-A raw module's own imports lead everywhere (`json.codecs.sys`), so a plugin holds a `Facade` with the
+A raw module's own imports lead everywhere (`json.codecs.sys`), so a plugin holds a `Facade` with
+the
 names below and nothing else. A name is in `PLAIN` when the library's own object is safe to hold and
 `facades.NAME.members` replaces or adds those that are not.
 """
@@ -94,7 +95,7 @@ PLAIN: dict[str, str] = {
         quote quote_plus quote_from_bytes unquote unquote_plus unquote_to_bytes urlencode parse_qs
         parse_qsl urlparse urlunparse urlsplit urlunsplit urljoin urldefrag ParseResult
         SplitResult DefragResult""",
-    "uuid": "UUID uuid3 uuid4 uuid5 SafeUUID NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500",
+    "uuid": "UUID uuid3 uuid4 uuid5 SafeUUID NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500",  # noqa: E501  # one name list or message
 }
 """Module to the names whose library object is handed out as it is."""
 

@@ -2,7 +2,10 @@
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportImplicitOverride=false
+# pyright: reportMissingImports=false, reportUnnecessaryComparison=false
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# Why: guards and facades take and give objects of any type.
 
 import abc
 import builtins
@@ -72,7 +75,8 @@ def class_builder(ownership: Ownership) -> Callable[..., type]:
 def _check_base(base: Any, ownership: Ownership) -> None:
     """Refuse bases with powers: a metaclass, a stand-in, an object that names its own bases.
 
-    A subclass of `BaseExceptionGroup` can break the interpreter (CVE-2025-22153), and an object with
+    A subclass of `BaseExceptionGroup` can break the interpreter (CVE-2025-22153), and an object
+    with
     `__mro_entries__` could bring in any class unseen.
     """
     if any(base is maker for maker in _MAKERS):

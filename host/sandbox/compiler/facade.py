@@ -2,7 +2,10 @@
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportImplicitOverride=false
+# pyright: reportMissingImports=false, reportUnnecessaryComparison=false
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# Why: guards and facades take and give objects of any type.
 
 import types
 from collections.abc import Mapping
@@ -17,7 +20,8 @@ _CODE = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, type)
 class Facade:
     """A frozen object with the given attributes and no others.
 
-    It has no `__name__`: the interpreter's `from x import y` would use it to look into `sys.modules`.
+    It has no `__name__`: the interpreter's `from x import y` would use it to look into
+    `sys.modules`.
     Each facade has a class of its own with slots, so reading costs what reading any attribute does.
     """
 
@@ -59,7 +63,8 @@ def make_facade(label: str, values: Mapping[str, Any]) -> Facade:
 def sealed(value: Any, label: str) -> Any:
     """Return an object from outside in a form that a plugin may hold.
 
-    Functions, classes and plain data stay; anything else becomes a facade of its public attributes, so
+    Functions, classes and plain data stay; anything else becomes a facade of its public
+    attributes, so
     that its class, its private state and its methods' `self` are out of reach.
     """
     if isinstance(value, (*_DATA, *_CODE, Facade)):

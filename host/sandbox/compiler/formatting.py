@@ -6,7 +6,10 @@ The built-in one reads any attribute that the template names, past every check a
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportImplicitOverride=false
+# pyright: reportMissingImports=false, reportUnnecessaryComparison=false
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# Why: guards and facades take and give objects of any type.
 
 import string
 from _string import formatter_field_name_split

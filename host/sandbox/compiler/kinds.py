@@ -1,12 +1,16 @@
 """What a plugin gets for `type(x)`: never `type` itself, never a class outside the allowed set.
 
-With `type` in hand a plugin could make a class past every check (`type("X", (), {...})`), and with a
+With `type` in hand a plugin could make a class past every check (`type("X", (), {...})`), and with
+a
 library's inner class it could reach that library's methods. Both are answered with a stand-in.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportImplicitOverride=false
+# pyright: reportMissingImports=false, reportUnnecessaryComparison=false
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# Why: guards and facades take and give objects of any type.
 
 import types
 from functools import cache

@@ -4,7 +4,8 @@ Attribute names are constants in the source, so most are judged once, when a plu
 then cost nothing. Four kinds remain:
 
 * `public`: read inline. Nothing a plugin can hold leads out through one (the reach test proves it).
-* `gated`: public, but dangerous on a few types (`str.format`, `AttributeError.obj`); asked at run time.
+* `gated`: public, but dangerous on a few types (`str.format`, `AttributeError.obj`); asked at run
+time.
 * `private`: `_x`, and `__x` inside a class. Free on the plugin's own objects, asked on all others.
 * `dunder`: a short list, always asked.
 * `refused`: never, on anything.
@@ -29,7 +30,8 @@ INSPECTION = frozenset(_FRAMES.split())
 """Attributes of frames, code, tracebacks, generators and coroutines, Python 3.11 to 3.14."""
 
 REFUSED = INSPECTION | {"mro", "fget", "fset", "fdel", "_abc_impl"}
-"""Never, on anything: `mro` lists hidden classes, `fget` hands out a method without its self check."""
+"""Never, on anything: `mro` lists hidden classes, `fget` hands out a method without its
+self check."""
 
 GATED = frozenset(
     [
@@ -48,7 +50,8 @@ GATED = frozenset(
 """Public names that some library type answers with more than the plugin may have.
 
 `copy`, `new_child` and `pop_all` call `self.__class__(...)`: taken from the class and called with a
-class in place of `self`, they would hand out `type` (`Counter.copy(int)`). `seed` and `setstate` would set
+class in place of `self`, they would hand out `type` (`Counter.copy(int)`). `seed` and `setstate`
+would set
 attributes on it. `evaluate` runs the text of a `ForwardRef`.
 """
 

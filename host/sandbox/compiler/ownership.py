@@ -2,7 +2,10 @@
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportImplicitOverride=false
+# pyright: reportMissingImports=false, reportUnnecessaryComparison=false
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# Why: guards and facades take and give objects of any type.
 
 import abc
 import builtins
@@ -76,7 +79,7 @@ class Ownership:
         return type(value) is types.FunctionType and value.__globals__ is self.namespace
 
     def owns(self, value: Any) -> bool:
-        """Return whether a value is the plugin's: its class, its function or an object of its class."""
+        """Return whether a value is the plugin's class, function or object."""
         return self.owns_class(type(value)) or self.owns_class(value) or self.owns_function(value)
 
     def demand(self, value: Any, decorator: str) -> None:
@@ -88,9 +91,10 @@ class Ownership:
             raise TypeError(message)
 
     def owns_private(self, value: Any, name: str) -> bool:
-        """Return whether `value._name` was put there by the plugin, though library code may be near.
+        """Return whether the plugin put `value._name` there, though library code may be near.
 
-        For objects of classes that extend a library's, and for the classes themselves: the name must
+        For objects of classes that extend a library's, and for the classes themselves: the name
+        must
         come from the plugin, and no method of the library's may use it.
         """
         if type(value) is super:

@@ -152,7 +152,7 @@ def compile_plugin(source: str, *, name: str, modules: Collection[str] = ()) -> 
 
 
 def check_plugin(source: str, *, name: str, modules: Collection[str] = ()) -> list[Finding]:
-    """Return what a plugin may not contain, in the order of its lines; nothing means it compiles."""
+    """Return what a plugin may not contain, by line; nothing means that it compiles."""
     return _compiled(source, name, modules)[0]
 
 

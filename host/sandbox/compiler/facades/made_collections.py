@@ -69,7 +69,7 @@ def members(guards: Guards) -> Mapping[str, Any]:
         **_: Any,
     ) -> type:
         """Make a named tuple; it belongs to the plugin, whatever module it was to name."""
-        made = collections.namedtuple(  # pyright: ignore[reportUntypedNamedTuple]
+        made = collections.namedtuple(  # noqa: PYI024  # fields are known at run time # pyright: ignore[reportUntypedNamedTuple]
             typename, field_names, rename=rename, defaults=defaults, module=guards.ownership.module
         )
         return guards.ownership.adopt(made)

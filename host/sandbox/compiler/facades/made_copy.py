@@ -6,7 +6,10 @@ attributes that says on whatever it names. This one knows the shapes that plugin
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
-# pyright: reportAttributeAccessIssue=false, reportArgumentType=false  # plugins' objects are of any type
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportImplicitOverride=false
+# pyright: reportMissingImports=false, reportUnnecessaryComparison=false
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# Why: guards and facades take and give objects of any type.
 
 import collections
 import copy as library
@@ -116,7 +119,8 @@ class Copier:
 _FIXED = (
     int, float, complex, bool, str, bytes, type(None), type(Ellipsis), range, slice,
     types.FunctionType, types.BuiltinFunctionType, types.MethodType, datetime.date, datetime.time,
-    datetime.timedelta, datetime.tzinfo, decimal.Decimal, enum.Enum, fractions.Fraction, functools.partial,
+    datetime.timedelta, datetime.tzinfo, decimal.Decimal, enum.Enum, fractions.Fraction,
+    functools.partial,
     re.Pattern, re.Match, uuid.UUID, BaseException, Facade,
 )  # fmt: skip
 
