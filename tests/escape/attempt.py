@@ -62,20 +62,29 @@ def run_against_compiler(attempt: Attempt) -> Outcome:
     except PluginRejectedError:
         return Outcome("rejected", [])
     stolen: list[Any] = []
-    namespace: Namespace = plugin.prepare(extra_builtins={"steal": stolen.append})
+    told: list[str] = []
+    namespace: Namespace = plugin.prepare(
+        extra_builtins={"steal": stolen.append, "report": told.append}
+    )
     try:
         namespace.run(plugin.code)
     except Exception:  # noqa: BLE001  # whatever an attack ends with
-        return Outcome("raised", reached_outside(namespace, stolen))
-    return Outcome("ran", reached_outside(namespace, stolen))
+        return Outcome("raised", _told(told) + reached_outside(namespace, stolen))
+    return Outcome("ran", _told(told) + reached_outside(namespace, stolen))
+
+
+def _told(texts: list[str]) -> list[Reached]:
+    """Return what leaked as text, which an attempt reports itself: text shows no way to its source."""
+    return [Reached("report", f"text of {len(text)} characters") for text in texts]
 
 
 def stolen_in_plain_python(attempt: Attempt) -> list[str]:
     """Return what an attempt steals where no wall is, to show that it is a real one."""
     stolen: list[Any] = []
-    names: dict[str, Any] = {"__name__": "attempt", "steal": stolen.append}
+    told: list[str] = []
+    names: dict[str, Any] = {"__name__": "attempt", "steal": stolen.append, "report": told.append}
     try:  # noqa: SIM105  # it may fail after it stole
         exec(compile(attempt.source, "attempt", "exec", dont_inherit=True), names)  # noqa: S102
     except Exception:  # noqa: BLE001, S110  # it may fail after it stole
         pass
-    return [reason for item in stolen if (reason := outside(item, None))]
+    return told + [reason for item in stolen if (reason := outside(item, None))]

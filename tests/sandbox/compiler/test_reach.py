@@ -42,9 +42,9 @@ def test_no_library_method_gives_more_to_a_self_that_is_not_its_own():
                 continue
             for name, item in vars(base).items():
                 function = getattr(item, "__func__", item)
-                if isinstance(function, types.FunctionType) and not name.startswith("_"):
-                    if _leads_out(function):
-                        found.add(f"{base.__qualname__}.{name}")
+                is_method = isinstance(function, types.FunctionType) and name[0] != "_"
+                if is_method and _leads_out(function):
+                    found.add(f"{base.__qualname__}.{name}")
     assert found <= _AUDITED
 
 
