@@ -74,7 +74,7 @@ def run_against_compiler(attempt: Attempt) -> Outcome:
 
 
 def _told(texts: list[str]) -> list[Reached]:
-    """Return what leaked as text, which an attempt reports itself: text shows no way to its source."""
+    """Return what leaked as text, which an attempt reports itself."""
     return [Reached("report", f"text of {len(text)} characters") for text in texts]
 
 
