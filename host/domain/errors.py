@@ -26,12 +26,13 @@
         ├── PluginFailedError         its code raised an exception during a call
         ├── PluginTimeoutError        it did not answer in time and was ended
         ├── PluginDiedError           its process ended in the middle of a call
-        └── PluginProtocolError       it sent forged or oversized messages and was ended
+        ├── PluginProtocolError       it sent forged or oversized messages and was ended
+        └── PluginRejectedError       its source holds what a plugin may not contain
 
 A message says what happened, to which named thing, and what to do next.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from typing_extensions import override
@@ -269,3 +270,21 @@ class PluginDiedError(SandboxError):
 
 class PluginProtocolError(SandboxError):
     """A plugin sent forged, malformed or too many messages; its process was ended."""
+
+
+class PluginRejectedError(SandboxError):
+    """A plugin's source holds something that a plugin may not contain.
+
+    Args:
+        plugin: Its name.
+        reasons: Each rejected construct with its line, why, and what to write instead.
+        findings: The same as structured findings, for `--json`.
+    """
+
+    def __init__(
+        self, plugin: str, reasons: Sequence[str], *, findings: Sequence[object] = ()
+    ) -> None:
+        listed = "".join(f"\n  {plugin}:{reason}" for reason in reasons)
+        super().__init__(f"Plugin {plugin!r} was rejected by the sandbox's compiler.{listed}")
+        self.plugin = plugin
+        self.findings = tuple(findings)

@@ -1,1 +1,1 @@
-"""Plugins from strangers: compiled to a safe subset, run in a confined process."""
+"""Plugins' two walls: the compiler that bounds what code can reach, the process that bounds all."""

@@ -1,0 +1,100 @@
+"""`functools` for plugins."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportImplicitOverride=false
+# pyright: reportMissingImports=false, reportUnnecessaryComparison=false
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# Why: guards and facades take and give objects of any type.
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from host.sandbox.compiler.annotations import annotations_of
+from host.sandbox.compiler.guards import Guards
+
+_Call = Callable[..., Any]
+
+
+def members(guards: Guards) -> Mapping[str, Any]:
+    """Return the names that differ from the library's."""
+    own = guards.ownership
+
+    def update_wrapper(wrapper: Any, wrapped: Any, **_: Any) -> Any:
+        """Make a wrapper look like what it wraps; it sets attributes, so only the plugin's own."""
+        if not own.owns_function(wrapper):
+            return wrapper
+        for name in ("__name__", "__qualname__", "__doc__"):
+            if hasattr(wrapped, name):
+                setattr(wrapper, name, getattr(wrapped, name))
+        if own.owns_function(wrapped):
+            wrapper.__dict__.update(vars(wrapped))
+            wrapper.__annotations__ = dict(wrapped.__annotations__)
+        wrapper.__wrapped__ = wrapped
+        return wrapper
+
+    def wraps(wrapped: Any, **_: Any) -> _Call:
+        return lambda wrapper: update_wrapper(wrapper, wrapped)
+
+    def total_ordering(cls: Any) -> Any:
+        own.demand(cls, "total_ordering")
+        return functools.total_ordering(cls)
+
+    def singledispatch(function: Any) -> Any:
+        return _Dispatch(function, guards).call
+
+    return {
+        "update_wrapper": update_wrapper,
+        "wraps": wraps,
+        "total_ordering": total_ordering,
+        "singledispatch": singledispatch,
+        "singledispatchmethod": lambda function: _Method(_Dispatch(function, guards)),
+    }
+
+
+class _Dispatch:
+    """One generic function; the library's would evaluate a text annotation as it is."""
+
+    def __init__(self, function: Any, guards: Guards) -> None:
+        raw = functools.singledispatch(function)
+        self._add, self.find, self._guards = raw.register, raw.dispatch, guards
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not args:
+                message = f"{function.__name__} needs at least one positional argument."
+                raise TypeError(message)
+            return raw.dispatch(type(args[0]))(*args, **kwargs)
+
+        call.__name__, call.__doc__ = function.__name__, function.__doc__
+        call.register, call.dispatch = self.register, self.find  # pyright: ignore[reportFunctionMemberAccess]
+        call.registry = raw.registry  # pyright: ignore[reportFunctionMemberAccess]
+        self.call = call
+
+    def register(self, kind: Any, function: Any = None) -> Any:
+        """Add an implementation, for a class given or annotated."""
+        if self._guards.ownership.owns_function(kind):
+            names = kind.__globals__
+            found = [item for key, item in annotations_of(kind, names).items() if key != "return"]
+            if not found:
+                message = f"Annotate the first argument of {kind.__name__}, or register(CLASS)."
+                raise TypeError(message)
+            return self._add(found[0], kind)
+        if function is None:
+            return lambda later: self.register(kind, later)
+        return self._add(kind, function)
+
+
+class _Method:
+    """A generic method, dispatching on its first argument after self."""
+
+    def __init__(self, dispatch: _Dispatch) -> None:
+        self._dispatch = dispatch
+        self.register = dispatch.register
+
+    def __get__(self, value: Any, kind: Any = None) -> _Call:
+        def method(*args: Any, **kwargs: Any) -> Any:
+            found: Any = self._dispatch.find(type(args[0]))
+            return found.__get__(value, kind)(*args, **kwargs)
+
+        return method

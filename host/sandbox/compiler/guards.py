@@ -1,0 +1,307 @@
+"""The run-time half of the policy: one `Guards` per plugin answers what syntax cannot tell."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportImplicitOverride=false
+# pyright: reportMissingImports=false, reportUnnecessaryComparison=false
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# Why: guards and facades take and give objects of any type.
+
+import decimal
+import types
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, ForwardRef, NoReturn, cast
+
+from host.sandbox.compiler.formatting import GuardedFormatter
+from host.sandbox.compiler.kinds import visible
+from host.sandbox.compiler.names import (
+    OWN_ONLY,
+    is_dunder,
+    kind_of_read,
+    kind_of_write,
+)
+from host.sandbox.compiler.ownership import Ownership
+
+_missing: Any = object()
+_RECORDS = frozenset({"_asdict", "_replace", "_fields", "_make", "_field_defaults"})
+_ENUMS = frozenset({"_value_", "_name_", "_missing_", "_generate_next_value_"})
+_WRITABLE = (types.SimpleNamespace, BaseException, decimal.Context)
+_ROUTINES = (types.BuiltinMethodType, types.MethodWrapperType)
+
+
+class Guards:
+    """Reads and writes attributes on behalf of one plugin.
+
+    Args:
+        ownership: Knows which classes, functions and objects are the plugin's own.
+    """
+
+    def __init__(self, ownership: Ownership) -> None:
+        self.ownership = ownership
+        self._sealed_kind = _sealed_kind(self)
+
+    # Reading
+
+    def read(self, value: Any, name: str, default: Any = _missing) -> Any:
+        """Return `value.name`, as `getattr` does, or refuse."""
+        if type(name) is not str:
+            message = f"An attribute's name must be a plain str, not {type(name).__name__}."
+            raise TypeError(message)
+        kind = kind_of_read(name)
+        if kind == "public":
+            return getattr(value, name) if default is _missing else getattr(value, name, default)
+        if kind == "refused":
+            _refuse(value, name)
+        try:
+            reader = _READERS[kind]
+            return reader(self, value, name)
+        except AttributeError:
+            if default is _missing:
+                raise
+            return default
+
+    def _read_gated(self, value: Any, name: str) -> Any:
+        if isinstance(value, BaseException) and name == "obj":
+            _refuse(value, name)
+        if name == "evaluate" and isinstance(value, ForwardRef):
+            _refuse(value, name)
+        if name == "register" and isinstance(value, type) and not self.ownership.owns_class(value):
+            _refuse(value, name)
+        return self._checked(value, name, getattr(value, name))
+
+    def _checked(self, value: Any, name: str, found: Any) -> Any:
+        """Replace what must not be held raw: formatters, and methods without their self check."""
+        if name in ("format", "format_map"):
+            return self._formatter(found, name)
+        if not isinstance(found, types.FunctionType) or self.ownership.owns_function(found):
+            return found
+        holder = value.__thisclass__ if type(value) is super else value
+        if isinstance(holder, type):
+            return _self_checked(cast("Callable[..., Any]", found), holder)
+        if self.ownership.is_facade(value):
+            return cast("Any", found)
+        return _refuse(value, name)
+
+    def _formatter(self, found: Any, name: str) -> Any:
+        template = getattr(found, "__self__", None)
+        if isinstance(found, types.BuiltinMethodType) and isinstance(template, str):
+            return self._format(template) if name == "format" else self._format_map(template)
+        if found in (str.format, str.format_map):
+            chosen = self._format if name == "format" else self._format_map
+            return lambda text, *args, **kwargs: chosen(_text(text))(*args, **kwargs)
+        return found
+
+    @cached_property
+    def formatter(self) -> GuardedFormatter:
+        """Formats templates with this plugin's rights."""
+        return GuardedFormatter(self.read)
+
+    def _format(self, template: str) -> Callable[..., str]:
+        def format(*args: Any, **kwargs: Any) -> str:  # the name that repr shows
+            return self.formatter.format_text(template, args, kwargs)
+
+        return format
+
+    def _format_map(self, template: str) -> Callable[..., str]:
+        def format_map(mapping: Any) -> str:
+            return self.formatter.format_text(template, (), mapping)
+
+        return format_map
+
+    def _read_private(self, value: Any, name: str) -> Any:
+        own = self.ownership
+        if own.is_pure(type(value)) or own.owns_function(value):
+            return getattr(value, name)
+        if type(value) is types.SimpleNamespace and name in vars(value):
+            return vars(value)[name]
+        if name in _RECORDS and own.is_record(value):
+            found = getattr(value, name)
+            return types.MappingProxyType(found) if name == "_field_defaults" else found
+        if name in _ENUMS and own.is_enum(value):
+            return getattr(value, name)
+        if own.owns_private(value, name):
+            return getattr(value, name)
+        return _refuse(value, name)
+
+    def _read_dunder(self, value: Any, name: str) -> Any:
+        special = _SPECIAL.get(name)
+        if special is not None:
+            return special(self, value, name)
+        if name in OWN_ONLY and not self.ownership.owns(value):
+            _refuse(value, name)
+        return self._checked(value, name, getattr(value, name))
+
+    def _class_of(self, value: Any, _: str) -> Any:
+        return visible(type(value))
+
+    def _dict_of(self, value: Any, name: str) -> Any:
+        if self.ownership.is_pure(type(value)) or type(value) is types.SimpleNamespace:
+            return vars(value)
+        return _refuse(value, name)
+
+    def _bases_of(self, value: Any, name: str) -> Any:
+        if not self.ownership.owns_class(value):
+            _refuse(value, name)
+        found = type.__getattribute__(value, name)
+        return visible(found) if name == "__base__" else tuple(visible(item) for item in found)
+
+    def _subclasses_of(self, value: Any, name: str) -> Any:
+        if not self.ownership.owns_class(value):
+            _refuse(value, name)
+        return lambda: [visible(item) for item in type.__subclasses__(value)]
+
+    def _initialiser(self, value: Any, name: str) -> Any:
+        """Return `__init__`, for own objects only: it could start a shared property anew."""
+        found = self._checked(value, name, getattr(value, name))
+        if type(value) is super or self.ownership.owns(value):
+            return found
+        if not isinstance(value, type):
+            _refuse(value, name)
+
+        def initialise(target: Any, /, *args: Any, **kwargs: Any) -> None:
+            if not self.ownership.owns_class(type(target)):
+                _refuse(target, name)
+            found(target, *args, **kwargs)
+
+        return initialise
+
+    def _own_hook(self, value: Any, name: str) -> Any:
+        if type(value) is super or self.ownership.owns(value):
+            return self._checked(value, name, getattr(value, name))
+        return _refuse(value, name)
+
+    def _annotations(self, value: Any, name: str) -> Any:
+        return dict(getattr(value, name)) if self.ownership.owns(value) else _refuse(value, name)
+
+    def _wrapped(self, value: Any, name: str) -> Any:
+        found = getattr(value, name)
+        return found if self.ownership.owns(found) else _refuse(value, name)
+
+    def _setter(self, value: Any, name: str) -> Any:
+        if type(value) is super:
+            target = cast("Any", value).__self__
+            base = getattr(value, name)
+            return lambda *args: self._store_by(lambda _, *rest: base(*rest), target, args)
+        if value is object or self.ownership.owns_class(value):
+            base = getattr(value, name)
+            return lambda target, *args: self._store_by(base, target, args)
+        if self.ownership.owns(value):
+            return lambda *args: self._store_by(getattr(type(value), name), value, args)
+        return _refuse(value, name)
+
+    def _store_by(self, base: Callable[..., Any], target: Any, args: tuple[Any, ...]) -> None:
+        self._check_write(target, args[0] if args else None)
+        base(target, *args)
+
+    # Writing
+
+    def write(self, target: Any, name: Any, value: Any) -> None:
+        """Set `target.name = value`, or refuse."""
+        self._check_write(target, name)
+        setattr(target, name, value)
+
+    def erase(self, target: Any, name: Any) -> None:
+        """Delete `target.name`, or refuse."""
+        self._check_write(target, name)
+        delattr(target, name)
+
+    def _check_write(self, target: Any, name: Any) -> None:
+        """Refuse writes on anything shared: a library's class or function serves every plugin."""
+        if type(name) is not str:
+            message = f"An attribute's name must be a plain str, not {type(name).__name__}."
+            raise TypeError(message)
+        if kind_of_write(name) == "refused":
+            _refuse(target, name)
+        if self.ownership.owns(target):
+            return
+        if isinstance(target, _WRITABLE) and not is_dunder(name):
+            return
+        message = (
+            f"{name!r} cannot be set on {_named(target)}: it is not the plugin's own. "
+            "Keep the value in a variable, or in an object of your own class."
+        )
+        raise AttributeError(message)
+
+    def seal(self, target: Any) -> Any:
+        """Return what attribute writes may go to: an own object as it is, others behind a check."""
+        if type(target) in self.ownership.pure:
+            return target
+        return self._sealed_kind(target)
+
+
+def _sealed_kind(guards: Guards) -> Callable[[Any], Any]:
+    """Return the class of stand-ins that ask before each access; plugins never hold one."""
+
+    class Sealed:
+        __slots__ = ("target",)
+
+        def __init__(self, target: Any) -> None:
+            object.__setattr__(self, "target", target)
+
+        def __getattribute__(self, name: str) -> Any:
+            return guards.read(object.__getattribute__(self, "target"), name)
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            guards.write(object.__getattribute__(self, "target"), name, value)
+
+        def __delattr__(self, name: str) -> None:
+            guards.erase(object.__getattribute__(self, "target"), name)
+
+    return Sealed
+
+
+def _self_checked(found: Callable[..., Any], holder: type) -> Callable[..., Any]:
+    """Return a library's method that insists on a self of its class, as methods written in C do.
+
+    Called with something else, `Counter.copy(int)` would answer `type`, and a dataclass's generated
+    `__init__` would set attributes on whatever it is given.
+    """
+
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if not issubclass(type(self), holder):
+            message = f"{found.__name__}() needs a {holder.__name__}, not {_named(self)}."
+            raise TypeError(message)
+        return found(self, *args, **kwargs)
+
+    return method
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    message = f"format needs a str, not {type(value).__name__}."
+    raise TypeError(message)
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, type):
+        return f"class {value.__name__}"
+    return f"a {type(value).__name__} object"
+
+
+def _refuse(value: Any, name: str) -> NoReturn:
+    message = f"{name!r} of {_named(value)} is not available to plugins."
+    raise AttributeError(message)
+
+
+_Reader = Callable[[Guards, Any, str], Any]
+_READERS: dict[str, _Reader] = {
+    "gated": Guards._read_gated,
+    "private": Guards._read_private,
+    "dunder": Guards._read_dunder,
+}
+_SPECIAL: dict[str, _Reader] = {
+    "__class__": Guards._class_of,
+    "__dict__": Guards._dict_of,
+    "__mro__": Guards._bases_of,
+    "__bases__": Guards._bases_of,
+    "__base__": Guards._bases_of,
+    "__subclasses__": Guards._subclasses_of,
+    "__init__": Guards._initialiser,
+    "__init_subclass__": Guards._own_hook,
+    "__annotations__": Guards._annotations,
+    "__wrapped__": Guards._wrapped,
+    "__setattr__": Guards._setter,
+    "__delattr__": Guards._setter,
+}

@@ -1,0 +1,187 @@
+"""Compiles a plugin's source and loads it; the worker's way into this package."""
+
+import ast
+import sys
+import types
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from typing_extensions import override
+
+from host.domain.errors import PluginRejectedError
+from host.sandbox.compiler.annotations import annotations_of
+from host.sandbox.compiler.builtin import builtins_for
+from host.sandbox.compiler.facade import sealed
+from host.sandbox.compiler.finding import Finding
+from host.sandbox.compiler.guards import Guards
+from host.sandbox.compiler.kinds import PLUGIN_MODULE
+from host.sandbox.compiler.library import Library
+from host.sandbox.compiler.ownership import Ownership
+from host.sandbox.compiler.policy import Policy
+from host.sandbox.compiler.rewriting import MEMBER, MODULE, OWN, READ, SAFE, SEAL, TYPE
+
+MAX_SOURCE = 1_000_000
+"""Characters of source; a parser's memory grows with it."""
+
+
+class Namespace(Mapping[str, Any]):
+    """What a loaded plugin defined: its functions, classes and variables by name."""
+
+    def __init__(self, names: dict[str, Any], guards: Guards) -> None:
+        self._names = names
+        self._guards = guards
+
+    @override
+    def __getitem__(self, name: str) -> Any:
+        if _is_internal(name):
+            raise KeyError(name)
+        return self._names[name]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in list(self._names) if not _is_internal(name))
+
+    @override
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def run(self, code: types.CodeType) -> None:
+        """Run compiled plugin source in this namespace."""
+        exec(code, self._names)  # noqa: S102  # the policy has passed it
+
+    def annotations(self, function: Any) -> dict[str, Any]:
+        """Return a function's or class's annotations as values.
+
+        Text annotations are compiled by the policy before they are evaluated; the library's
+        `typing.get_type_hints` would evaluate them as they are.
+        """
+        return annotations_of(function, self._names)
+
+    def describe(self, error: BaseException) -> str:
+        """Return what went wrong, with the plugin's own lines and nobody else's."""
+        kind, module = type(error).__name__, self._names["__name__"]
+        lines: list[str] = []
+        step = error.__traceback__
+        while step is not None:
+            if step.tb_frame.f_globals is self._names:
+                lines.append(f"{module.removeprefix(PLUGIN_MODULE)}:{step.tb_lineno}")
+            step = step.tb_next
+        place = f" (at {', '.join(lines[-8:])})" if lines else ""
+        return f"{kind}: {error}{place}"
+
+
+def _is_internal(name: str) -> bool:
+    return name.startswith((".", "__"))
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPlugin:
+    """A plugin that passed the policy; it can be loaded any number of times."""
+
+    name: str
+    code: types.CodeType
+
+    def load(
+        self,
+        *,
+        host: object = None,
+        extra_builtins: Mapping[str, Any] | None = None,
+        modules: Mapping[str, Mapping[str, Any]] | None = None,
+        output: Callable[[str], object] | None = None,
+    ) -> Namespace:
+        """Run the module's body and return what it defined.
+
+        Args:
+            host: The plugin's only exit; its public attributes are all that the plugin sees of it.
+            extra_builtins: Further built-in names, such as `tool`; a `print` here replaces ours.
+            modules: Generated modules that the plugin may import, name to members.
+            output: Called with each text that `print` writes; by default the text is dropped.
+        """
+        namespace = self.prepare(
+            host=host, extra_builtins=extra_builtins, modules=modules, output=output
+        )
+        namespace.run(self.code)
+        return namespace
+
+    def prepare(
+        self,
+        *,
+        host: object = None,
+        extra_builtins: Mapping[str, Any] | None = None,
+        modules: Mapping[str, Mapping[str, Any]] | None = None,
+        output: Callable[[str], object] | None = None,
+    ) -> Namespace:
+        """Return the namespace in which the module's body will run; takes what `load` takes."""
+        module = f"{PLUGIN_MODULE}{self.name}"
+        names: dict[str, Any] = {"__name__": module}
+        sys.modules.setdefault(module, types.ModuleType(module))  # empty: dataclasses look for it
+        guards = Guards(Ownership(module, names))
+        library = Library(guards, modules or {})
+        available = builtins_for(guards, output or _drop)
+        available["host"] = sealed(host, "host")
+        available.update(
+            {name: sealed(value, name) for name, value in (extra_builtins or {}).items()}
+        )
+        names.update({"__builtins__": available, READ: guards.read, SEAL: guards.seal})
+        names.update({OWN: guards.ownership.pure, SAFE: guards.ownership.safe, TYPE: type})
+        names.update({MODULE: library.module, MEMBER: library.member})
+        return Namespace(names, guards)
+
+
+def _drop(_: str) -> None:
+    return None
+
+
+def compile_plugin(source: str, *, name: str, modules: Collection[str] = ()) -> CompiledPlugin:
+    """Compile a plugin.
+
+    Args:
+        source: Its Python source.
+        name: What tracebacks and messages call it.
+        modules: Generated modules that will be given to `load`, such as `tools.github`.
+
+    Raises:
+        PluginRejectedError: The source holds something that a plugin may not contain.
+    """
+    findings, code = _compiled(source, name, modules)
+    if code is None:
+        raise PluginRejectedError(name, [str(finding) for finding in findings], findings=findings)
+    return CompiledPlugin(name, code)
+
+
+def check_plugin(source: str, *, name: str, modules: Collection[str] = ()) -> list[Finding]:
+    """Return what a plugin may not contain, by line; nothing means that it compiles."""
+    return _compiled(source, name, modules)[0]
+
+
+def _compiled(
+    source: str, name: str, modules: Collection[str]
+) -> tuple[list[Finding], types.CodeType | None]:
+    if len(source) > MAX_SOURCE:
+        why = f"The source has {len(source)} characters; {MAX_SOURCE} are allowed."
+        return [Finding(0, 1, name, why, "Split the plugin, or move data out of it.")], None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return _transformed(source, name, modules)
+    except SyntaxError as error:
+        why = f"It is not valid Python: {error.msg}."
+        line = (error.text or "").strip() or name
+        return [Finding(error.lineno or 0, error.offset or 1, line, why, "Correct the line.")], None
+    except (RecursionError, MemoryError, ValueError, OverflowError) as error:
+        why = f"Python cannot compile it: {error}."
+        return [Finding(0, 1, name, why, "Split long or deeply nested expressions.")], None
+
+
+def _transformed(
+    source: str, name: str, modules: Collection[str]
+) -> tuple[list[Finding], types.CodeType | None]:
+    tree = ast.parse(source, name)
+    policy = Policy(modules)
+    tree = policy.visit(tree)
+    findings = sorted(policy.findings, key=lambda item: (item.line, item.column))
+    if findings:
+        return findings, None
+    return [], compile(tree, f"<plugin {name}>", "exec", dont_inherit=True, optimize=0)

@@ -1,0 +1,55 @@
+"""A fingerprint of what all plugins share, to show that none of them changed it."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportImplicitOverride=false
+# pyright: reportMissingImports=false, reportUnnecessaryComparison=false
+# pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
+# Why: guards and facades take and give objects of any type.
+
+import importlib
+import types
+from functools import cache
+from typing import Any
+
+from host.sandbox.compiler.catalog import PLAIN
+
+
+def fingerprint() -> dict[str, int]:
+    """Return the identity of every attribute of every shared class, and the size of functions'."""
+    found: dict[str, int] = {}
+    for name, item in _shared():
+        if isinstance(item, type):
+            found.update(
+                {
+                    f"{name}.{key}": id(value)
+                    for key, value in vars(item).items()
+                    if not _is_cache(key)
+                }
+            )
+        else:
+            found.update({f"{name}.{key}": id(value) for key, value in vars(item).items()})
+            found[f"{name}.__code__"] = id(item.__code__)
+    return found
+
+
+def _is_cache(key: str) -> bool:
+    return key in (
+        "__doc__",
+        "__annotations__",
+        "_abc_impl",
+        "__weakref__",
+        "__dict__",
+    ) or key.startswith("_inverted")
+
+
+@cache
+def _shared() -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for module, names in PLAIN.items():
+        real = importlib.import_module(module)
+        for name in names.split():
+            item = getattr(real, name, None)
+            if isinstance(item, (type, types.FunctionType)):
+                found.append((f"{module}.{name}", item))
+    return found

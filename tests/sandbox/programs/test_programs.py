@@ -1,0 +1,50 @@
+"""Ordinary programs print in the sandbox what they print in plain CPython."""
+
+import builtins
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.sandbox.compiler import compile_plugin
+
+PROGRAMS = [
+    block.partition("\n")
+    for block in Path(__file__).with_name("programs.txt").read_text("utf-8").split("### ")[1:]
+]
+
+
+def in_plain_python(source: str) -> str:
+    written: list[str] = []
+
+    def show(*values: object, sep: str = " ", end: str = "\n") -> None:
+        written.append(sep.join(str(value) for value in values) + end)
+
+    names: dict[str, Any] = {
+        "__name__": "plugin:program",
+        "__builtins__": {**vars(builtins), "print": show},
+    }
+    sys.modules.setdefault("plugin:program", types.ModuleType("plugin:program"))
+    exec(compile(source, "program", "exec", dont_inherit=True), names)  # noqa: S102
+    return "".join(written)
+
+
+def in_the_sandbox(source: str) -> str:
+    written: list[str] = []
+    compile_plugin(source, name="program").load(output=written.append)
+    return "".join(written)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [(item[0], item[2]) for item in PROGRAMS],
+    ids=[item[0] for item in PROGRAMS],
+)
+def test_program_prints_what_it_prints_in_plain_python(name: str, source: str):
+    assert in_the_sandbox(source) == in_plain_python(source)
+
+
+def test_there_are_at_least_a_hundred_programs():
+    assert len(PROGRAMS) >= 100
