@@ -11,6 +11,7 @@ import httpx
 
 from servers.tool import RefusalError
 
+_REASONS = ("reason", "detail", "error", "message", "title")
 USER_AGENT = "mcp-agent-host (bundled server)"
 
 
@@ -127,12 +128,13 @@ def _reason(body: bytes) -> str:
         value = json.loads(body)
     except ValueError:
         return ""
-    for key in ("reason", "detail", "error", "message", "title"):
+    for key in _REASONS:
         if not isinstance(value, dict):
             break
         found = cast("dict[str, Any]", value).get(key)
         if isinstance(found, dict):
-            found = next((v for v in cast("dict[str, Any]", found).values() if _is_text(v)), None)
+            inner = cast("dict[str, Any]", found)
+            found = next((inner[k] for k in _REASONS if _is_text(inner.get(k))), None)
         if _is_text(found):
             return str(found)[:300]
     return ""
