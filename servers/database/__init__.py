@@ -1,0 +1,1 @@
+"""SQL databases, read-only unless the configuration says otherwise."""

@@ -1,0 +1,5 @@
+"""`python -m servers.database` serves it on stdio, or on HTTP with `--http`."""
+
+from servers.launch import launch
+
+launch("database")

@@ -1,0 +1,1 @@
+"""Web search and pages as Markdown, behind a private-network guard."""

@@ -1,0 +1,1 @@
+"""Weather from Open-Meteo, without a key: places, current, forecasts, history, air, alerts."""
