@@ -101,8 +101,8 @@ class Player:
 def log_in(host: RunningHost) -> None:
     """Run `host servers login suite` with a browser that only follows redirects."""
     subprocess.run(
-        [sys.executable, "-m", "host", "servers", "login", "suite"],
-        env={**host.env, "HOST_CONFIG": str(host.config), "BROWSER": BROWSER},
+        [sys.executable, "-m", "host", "servers", "login", "suite", "--config", str(host.config)],
+        env={**host.env, "BROWSER": BROWSER},
         timeout=LOGIN_SECONDS,
         check=True,
         stdin=subprocess.DEVNULL,
