@@ -6,6 +6,7 @@ with `run(arguments) -> dict`; its ratios are printed beside the budgets, never 
 
 import importlib
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ RESULTS = Path(__file__).resolve().parents[1] / ".cache" / "bench"
 
 def main() -> int:
     """Run the benchmarks that the command line names."""
+    # So that `timeout` and CI end what was started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted, options = sys.argv[1:2], sys.argv[2:]
     if wanted and wanted[0] not in BENCHMARKS:
         print(f"There is no benchmark {wanted[0]!r}; known: {', '.join(BENCHMARKS)}.")

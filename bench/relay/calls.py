@@ -1,5 +1,6 @@
 """Latency, throughput and CPU of one tool call over every way, era and load, interleaved."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -15,6 +16,8 @@ ERAS = ("handshake", "stateless")
 TRANSPORTS = ("http", "stdio")
 WARM_UP = 0.5
 """Seconds of load before anything is measured."""
+PATIENCE = 60
+"""Seconds that a turn may take beyond its own before the way counts as hung."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,10 @@ def _pids(route: Route, wire: Wire) -> tuple[int, ...]:
 async def _open(cell: Cell, route: Route) -> tuple[Measured, Wire | None]:
     measured = Measured(cell, route, Sample())
     try:
-        wire = await route.open(stateless=cell.era == "stateless")
-        await load(wire, in_flight=cell.in_flight, seconds=WARM_UP)
-    except (BenchError, ExceptionGroup, OSError) as error:
+        async with asyncio.timeout(PATIENCE):
+            wire = await route.open(stateless=cell.era == "stateless")
+            await load(wire, in_flight=cell.in_flight, seconds=WARM_UP)
+    except (BenchError, ExceptionGroup, OSError, TimeoutError) as error:
         measured.failure = _first(error)
         return measured, None
     return measured, wire
@@ -68,8 +72,9 @@ async def _round(measured: Measured, wire: Wire, *, seconds: float) -> None:
     pids = _pids(measured.route, wire)
     before = usage(*pids)
     try:
-        latencies, took = await load(wire, in_flight=measured.cell.in_flight, seconds=seconds)
-    except (BenchError, ExceptionGroup) as error:
+        async with asyncio.timeout(seconds + PATIENCE):
+            latencies, took = await load(wire, in_flight=measured.cell.in_flight, seconds=seconds)
+    except (BenchError, ExceptionGroup, TimeoutError) as error:
         measured.failure = _first(error)
         return
     after = usage(*pids, memory=True)
@@ -80,12 +85,17 @@ async def _round(measured: Measured, wire: Wire, *, seconds: float) -> None:
 
 
 async def measure(
-    routes: Iterable[Route], *, rounds: int, seconds: float, say: Callable[[str], None]
+    routes: Iterable[Route],
+    *,
+    transports: Iterable[str] = TRANSPORTS,
+    rounds: int,
+    seconds: float,
+    say: Callable[[str], None],
 ) -> list[Measured]:
     """Measure every way under every condition, the ways taking turns within each round."""
     everything: list[Measured] = []
     ways = list(routes)
-    for transport, era, in_flight in product(TRANSPORTS, ERAS, IN_FLIGHT):
+    for transport, era, in_flight in product(transports, ERAS, IN_FLIGHT):
         cell = Cell(transport, era, in_flight)
         say(f"  {cell.label}")
         opened = [await _open(cell, way) for way in ways if way.transport == transport]

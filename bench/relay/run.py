@@ -5,7 +5,7 @@ from typing import Any
 
 import uvloop
 
-from bench.relay.calls import Measured, measure
+from bench.relay.calls import TRANSPORTS, Measured, measure
 from bench.relay.paths import prepared
 from bench.relay.report import Budget, call_budgets, figures, start_budgets, table
 from bench.relay.startup import measure_startup, medians
@@ -41,12 +41,19 @@ def run(arguments: list[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m bench relay")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each way")
     parser.add_argument("--seconds", type=float, default=1.5, help="load in each turn")
+    parser.add_argument("--transport", action="append", choices=TRANSPORTS, help="only these")
     parser.add_argument("--starts", type=int, default=5, help="repeats of each start")
     options = parser.parse_args(arguments)
     with prepared() as bench:
         _say("Calls")
         everything = uvloop.run(
-            measure(bench.routes, rounds=options.rounds, seconds=options.seconds, say=_say)
+            measure(
+                bench.routes,
+                transports=options.transport or TRANSPORTS,
+                rounds=options.rounds,
+                seconds=options.seconds,
+                say=_say,
+            )
         )
         _say("Start-up")
         start = measure_startup(bench.host, repeats=options.starts)
