@@ -128,9 +128,17 @@ def upstream_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "tests.conformance.upstream", *arguments]
 
 
+@dataclass(frozen=True)
+class RunningUpstream:
+    """A conformance upstream that answers on `url`."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
-def http_upstream(*arguments: str) -> Generator[str]:
-    """Run the conformance upstream on HTTP and give its URL."""
+def running_upstream(*arguments: str) -> Generator[RunningUpstream]:
+    """Run the conformance upstream on HTTP."""
     process = subprocess.Popen(
         upstream_command("--http", "0", *arguments),
         stdout=subprocess.PIPE,
@@ -139,13 +147,19 @@ def http_upstream(*arguments: str) -> Generator[str]:
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         start_new_session=True,
     )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        end(process)
-        if process.stdout is not None:
-            process.stdout.close()
+    assert process.stdout is not None
+    with process.stdout:
+        try:
+            yield RunningUpstream(process.stdout.readline().strip(), process.pid)
+        finally:
+            end(process)
+
+
+@contextmanager
+def http_upstream(*arguments: str) -> Generator[str]:
+    """Run the conformance upstream on HTTP and give its URL."""
+    with running_upstream(*arguments) as upstream:
+        yield upstream.url
 
 
 def stdio_entry(*arguments: str) -> dict[str, Any]:

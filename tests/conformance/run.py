@@ -15,6 +15,7 @@ A scenario listed in exceptions.yaml must fail and any other must pass. The last
 import argparse
 import concurrent.futures
 import functools
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -136,6 +137,8 @@ def run(suite: Suite, wanted: list[Leg]) -> tuple[int, int]:
 
 def main() -> int:
     """Run what the command line asks for; 0 when everything went as expected."""
+    # So that `timeout` and CI end what was started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.run")
     names = sorted({leg.name for leg in legs()})
     parser.add_argument("--leg", action="append", choices=names, help="only these; all by default")

@@ -16,6 +16,7 @@ from host.domain.jsonrpc import (
     Json,
     RequestId,
     RpcError,
+    as_object,
 )
 from host.domain.protocol import (
     ENVELOPE_KEYS,
@@ -153,8 +154,13 @@ class Connection:
     async def _discover(self) -> None:
         self.stateless = True
         self.version = LATEST_STATELESS
-        call = Call(None, self.timeout)
-        result = await self._send("server/discover", self._with_envelope(None, None), call)
+        try:
+            result = await self._ask_discovery()
+        except RpcError as refusal:
+            if not _names_our_version(refusal):
+                raise
+            # It refused a version and named one that is spoken here: ask again with that.
+            result = await self._ask_discovery()
         versions = list_member(result, "supportedVersions")
         if not any(version in STATELESS_VERSIONS for version in versions):
             self.stateless = False
@@ -162,6 +168,10 @@ class Connection:
         self.supported = tuple(str(version) for version in versions)
         info = object_member(object_member(result, "_meta"), "io.modelcontextprotocol/serverInfo")
         self._adopt(result, info or object_member(result, "serverInfo"))
+
+    async def _ask_discovery(self) -> Json:
+        call = Call(None, self.timeout)
+        return await self._send("server/discover", self._with_envelope(None, None), call)
 
     def _adopt(self, result: Json, info: Json) -> None:
         self.capabilities = object_member(result, "capabilities")
@@ -353,3 +363,9 @@ class Connection:
         if not self.users:
             raise RpcError(METHOD_NOT_FOUND, f"No client is there to answer {method}.")
         return await next(reversed(self.users.values())).ask(method, params)
+
+
+def _names_our_version(refusal: RpcError) -> bool:
+    named = list_member(as_object(refusal.data) or {}, "supported")
+    ours = any(version in STATELESS_VERSIONS for version in named)
+    return refusal.code == UNSUPPORTED_PROTOCOL_VERSION and ours

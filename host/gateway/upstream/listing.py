@@ -10,6 +10,7 @@ from host.domain.errors import UpstreamProtocolError
 from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object
 from host.domain.protocol import LIST_METHODS, list_member
 from host.gateway.upstream.connection import Connection
+from host.gateway.upstream.http import HttpChannel
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +146,22 @@ class Listings:
             entry = as_object(item) or {}
             name = entry.get(key)
             if isinstance(name, str):
-                entries.setdefault(name, entry)
+                if not self._is_refused(method, name, entry):
+                    entries.setdefault(name, entry)
             else:
                 log.warning("%s: %.100r in %s has no %s", self._connection.name, item, method, key)
+
+    def _is_refused(self, method: str, name: str, entry: Json) -> bool:
+        """Return whether a tool is forbidden: it mirrors arguments in impossible headers."""
+        schema = entry.get("inputSchema")
+        over_http = self._connection.stateless and isinstance(self._connection.channel, HttpChannel)
+        if method != "tools/list" or not over_http or "x-mcp-header" not in str(schema):
+            return False
+        from mcp.shared.inbound import (  # noqa: PLC0415 - the SDK loads slowly, most tools need none
+            find_invalid_x_mcp_header,
+        )
+
+        reason = find_invalid_x_mcp_header(schema)
+        if reason is not None:
+            log.warning("%s: tool %s is left out: %s", self._connection.name, name, reason)
+        return reason is not None

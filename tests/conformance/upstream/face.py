@@ -59,10 +59,20 @@ class OneEra:
         return None
 
 
+def _listen(port: int) -> socket.socket:
+    # With the protocol named: asyncio turns Nagle's algorithm off only for sockets that say TCP,
+    # and with it on every answer of two writes takes 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(2048)
+    return listener
+
+
 async def serve_http(server: Upstream, port: int, era: Era) -> None:
     """Serve on `http://127.0.0.1:port/mcp`; port 0 takes a free one. The URL goes to stdout."""
     app = OneEra(server.streamable_http_app(), era)
-    listener = socket.create_server(("127.0.0.1", port), backlog=2048)
+    listener = _listen(port)
     config = uvicorn.Config(
         app, log_level="warning", timeout_graceful_shutdown=1, timeout_keep_alive=60
     )

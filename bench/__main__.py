@@ -1,0 +1,38 @@
+"""Run benchmarks: `python -m bench` runs all, `python -m bench NAME [OPTIONS]` one.
+
+Each prints its tables and writes `.cache/bench/NAME.json`. A benchmark is a module in `BENCHMARKS`
+with `run(arguments) -> dict`; its ratios are printed beside the budgets, never asserted.
+"""
+
+import importlib
+import json
+import signal
+import sys
+from pathlib import Path
+
+BENCHMARKS = {"relay": "bench.relay.run"}
+"""Name → module."""
+
+RESULTS = Path(__file__).resolve().parents[1] / ".cache" / "bench"
+
+
+def main() -> int:
+    """Run the benchmarks that the command line names."""
+    # So that `timeout` and CI end what was started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    wanted, options = sys.argv[1:2], sys.argv[2:]
+    if wanted and wanted[0] not in BENCHMARKS:
+        print(f"There is no benchmark {wanted[0]!r}; known: {', '.join(BENCHMARKS)}.")
+        return 2
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for name in wanted or BENCHMARKS:
+        print(f"== {name}")
+        found = importlib.import_module(BENCHMARKS[name]).run(options)
+        file = RESULTS / f"{name}.json"
+        file.write_text(json.dumps(found, indent=2) + "\n")
+        print(f"Written to {file.relative_to(RESULTS.parents[1])}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
