@@ -10,6 +10,8 @@
     ├── FetchError                a web address is off limits, or did not answer usefully
     ├── StoreError                PostgreSQL could not be started, reached or migrated
     ├── JournalError              a record could not be written
+    ├── MemoryRecordError         a memory record cannot be written as asked
+    ├── EmbedderError             a service or package that makes vectors failed
     ├── DaemonError               the daemon could not be started, reached or stopped
     ├── UpstreamError             a tool server failed
     │   ├── UpstreamUnavailableError  it is not running or not reachable
@@ -167,6 +169,14 @@ class StoreError(HostError):
 
 class JournalError(HostError):
     """A record could not be written to the local journal."""
+
+
+class MemoryRecordError(HostError):
+    """A memory record cannot be written as asked: too long, twice, or not the caller's."""
+
+
+class EmbedderError(HostError):
+    """A service or package that turns texts into vectors failed."""
 
 
 class DaemonError(HostError):

@@ -1,0 +1,1 @@
+"""The memory server: a thin face of `host.memory` that agents and chat clients call."""
