@@ -10,12 +10,13 @@ import aiohttp
 
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
-from host.config.environment import database_url
+from host.config.environment import StorePlace, database_url
 from host.config.load import LoadedSettings
 from host.config.paths import Paths
 from host.config.servers import BearerAuthConfig, ServerConfig
 from host.config.settings import Settings
 from host.domain.jsonrpc import Json
+from host.domain.principal import LOCAL_USER
 from host.gateway.gateway import Gateway
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.oauth.build import build_authorizer
@@ -64,6 +65,7 @@ class Host:
             self._on_notice,
             self._authorizer,
             paths.logs,
+            StorePlace(database_url(loaded.settings.store), paths.data, LOCAL_USER),
         )
         self.servers: dict[str, UpstreamServer] = {}
         self._settle_servers(loaded.settings)

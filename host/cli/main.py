@@ -12,6 +12,7 @@ from host.domain.errors import HostError
 COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("host.cli.audit", "The record of every call."),
     "store": ("host.cli.store", "The database."),
+    "memory": ("host.cli.memory", "What agents remember."),
     "backup": ("host.cli.store", "Save the whole store to one file, while it is in use."),
     "restore": ("host.cli.store", "Put a backup in the store's place."),
     "serve": ("host.cli.serve", "Start the host: HTTP and stdio clients, one daemon."),

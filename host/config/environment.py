@@ -8,6 +8,7 @@ from pathlib import Path
 
 from host.config.runtime import data_folder
 from host.config.settings import StoreConfig
+from host.domain.principal import LOCAL_USER
 
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TERM", "TMPDIR", "TZ")
 _KEPT_ON_WINDOWS = ("SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "TEMP", "PATHEXT")
@@ -26,6 +27,10 @@ def database_url(store: StoreConfig, environ: Mapping[str, str] = os.environ) ->
     return environ.get("DATABASE_URL") or None
 
 
+STORE_SERVERS = ("memory",)
+"""Bundled servers that use the store; each runs once for every user, and sees that user's rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class StorePlace:
     """Where a bundled server finds the store, and for whom it works.
@@ -39,10 +44,6 @@ class StorePlace:
     url: str | None
     data: Path
     user: str
-
-
-LOCAL_USER = "local"
-"""The user of a daemon's own terminal and clients, as `Principal.user`."""
 
 
 def store_environment(place: StorePlace) -> dict[str, str]:

@@ -7,6 +7,10 @@ Role = Literal["admin", "approver", "user", "viewer"]
 """`admin` may do everything, `approver` call and answer, `user` call, `viewer` read."""
 
 
+LOCAL_USER = "local"
+"""The user of a daemon's own terminal and clients."""
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Somebody who acts, taken from a credential and never from an argument.

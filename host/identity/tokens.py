@@ -14,13 +14,10 @@ from host.config.document import StrictModel
 from host.config.files import Stamp, lock_file, stamp_file, write_private
 from host.config.names import check_name
 from host.domain.errors import AccessError, ConfigError, NotFoundError
-from host.domain.principal import Principal, Role
+from host.domain.principal import LOCAL_USER, Principal, Role
 
 PREFIX = "host_"
 """Beginning of every token, by which secret scanners and redaction know one."""
-
-LOCAL_USER = "local"
-"""User id of the person whose machine it is."""
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET_LENGTH = 43

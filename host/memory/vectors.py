@@ -130,7 +130,7 @@ async def search_vectors(
     counted = await (
         await database.execute(
             "select count(*) as n from (select from host.memory_vectors v"
-            " where v.space = any(%s) and v.embedder = %s limit %s) some",
+            " where v.space = any(%s) and v.embedder = %s limit %s) found",
             [[user, EVERYBODY], embedder, EXACT_LIMIT + 1],
         )
     ).fetchone()

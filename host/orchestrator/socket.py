@@ -14,10 +14,10 @@ from host.audit.record import Face
 from host.config.runtime import ensure_runtime_folder
 from host.domain.errors import ConfigError, DaemonError, HostError
 from host.domain.jsonrpc import Json, RpcError, as_object, decode, encode
-from host.domain.principal import Principal
+from host.domain.principal import LOCAL_USER, Principal
 from host.domain.protocol import object_member
 from host.gateway.gateway import Gateway
-from host.identity.tokens import LOCAL_USER, TokenStore
+from host.identity.tokens import TokenStore
 from host.orchestrator.lines import LineFace, LineSession
 
 log = logging.getLogger(__name__)

@@ -8,14 +8,19 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import aiohttp
 
 from host.config.defaults import make_default_folder
-from host.config.environment import child_environment
+from host.config.environment import (
+    STORE_SERVERS,
+    StorePlace,
+    child_environment,
+    store_environment,
+)
 from host.config.servers import ServerConfig
 from host.domain.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
 from host.domain.jsonrpc import Json, RequestId
@@ -54,6 +59,7 @@ class Surroundings:
         on_notice: Receives notifications that belong to no request.
         make_authorizer: Returns the credentials of a server.
         log_folder: Where children's standard error goes; None keeps only the last lines.
+        store: Where bundled servers that use the store find it; its user is replaced by theirs.
     """
 
     keeper: Keeper
@@ -61,6 +67,7 @@ class Surroundings:
     on_notice: OnNotice
     make_authorizer: Callable[[str, ServerConfig], Authorizer]
     log_folder: Path | None = None
+    store: StorePlace | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -169,16 +176,19 @@ class UpstreamServer:
         private = ("session", exchange.session.id)
         if config.shared is False:
             return (*private, "stateless" if stateless else "handshake")
+        user = exchange.session.principal.user
+        # A process that works in the store acts as one user there, whatever `shared` says.
+        personal = config.bundled in STORE_SERVERS
         if stateless:
-            return ("stateless", "" if config.shared is True else exchange.session.principal.user)
-        if config.shared is True:
+            return ("stateless", "" if config.shared is True and not personal else user)
+        if config.shared is True and not personal:
             return ("handshake",)
         declared = json.dumps(self._declared(exchange), sort_keys=True)
         if config.kind in ("stdio", "sse") and self.talks_back:
             return (*private, "handshake", declared)
         if config.kind == "bundled":
-            return ("handshake", "")
-        return ("handshake", declared, exchange.session.principal.user)
+            return ("handshake", "", user if personal else "")
+        return ("handshake", declared, user)
 
     def _declared(self, exchange: Exchange) -> Json:
         """Return the client capabilities to declare in a handshake."""
@@ -260,7 +270,7 @@ class UpstreamServer:
         def on_message(message: Json, origin: RequestId | None) -> None:
             holder[0].receive(message, origin)
 
-        channel, child, tasks = await self._open_channel(on_message)
+        channel, child, tasks = await self._open_channel(on_message, exchange)
         connection = Connection(
             self.name,
             channel,
@@ -284,11 +294,11 @@ class UpstreamServer:
         return link
 
     async def _open_channel(
-        self, on_message: Callable[[Json, RequestId | None], None]
+        self, on_message: Callable[[Json, RequestId | None], None], exchange: Exchange
     ) -> tuple[Channel, Child | None, list[asyncio.Task[None]]]:
         limit = self.config.max_result_bytes
         if self.config.url is None:
-            argv, env = self._command()
+            argv, env = self._command(exchange.session.principal.user)
             cwd = self._working_folder()
             child = await self._around.keeper.start(self.name, argv, env=env, cwd=cwd)
             duplex = DuplexChannel(
@@ -315,13 +325,15 @@ class UpstreamServer:
     def _working_folder(self) -> str | None:
         return str(Path(self.config.cwd).expanduser()) if self.config.cwd else None
 
-    def _command(self) -> tuple[list[str], dict[str, str]]:
+    def _command(self, user: str) -> tuple[list[str], dict[str, str]]:
         """Return the argument list and the whole environment of the child."""
         env = child_environment()
         if self.config.bundled is not None:
             env["HOST_SERVER_SETTINGS"] = json.dumps(self.config.settings)
             env["PYTHONPATH"] = str(Path(__file__).parents[3])
             make_default_folder(self.config)
+            if self.config.bundled in STORE_SERVERS and self._around.store is not None:
+                env |= store_environment(replace(self._around.store, user=user))
             return [sys.executable, "-P", "-m", f"servers.{self.config.bundled}"], env
         env |= self.config.plain_env()
         return [str(self.config.command), *self.config.args], env
