@@ -80,12 +80,12 @@ async def import_lines(access: Access, lines: Iterable[str]) -> Imported:
             case "record":
                 drafts.append(_parse_record(number, row))
             case "link":
-                link = Link(str(row["origin"]), str(row["target"]), str(row["kind"]))
+                link = _parse_link(number, row, ("origin", "target", "kind"))
                 links.append((bool(row.get("graph")), link))
             case "entity":
                 entities.append(_parse_entity(number, row))
             case "relation":
-                relations.append(_parse_relation(number, row))
+                relations.append(_parse_link(number, row, ("from", "to", "relationType")))
             case other:
                 raise _wrong(number, f"is of the unknown type {other!r}")
     return await _write(access, drafts, links, entities, relations)
@@ -203,10 +203,11 @@ def _parse_entity(number: int, row: dict[str, Any]) -> Entity:
     return Entity(name, str(kind or ""), [str(text) for text in cast("list[object]", texts)])
 
 
-def _parse_relation(number: int, row: dict[str, Any]) -> Link:
-    parts = [row.get(name) for name in ("from", "to", "relationType")]
-    if not all(isinstance(part, str) and part for part in parts):
-        raise _wrong(number, "is a relation without 'from', 'to' or 'relationType'")
+def _parse_link(number: int, row: dict[str, Any], names: tuple[str, str, str]) -> Link:
+    parts = [row.get(name) for name in names]
+    missing = [n for n, part in zip(names, parts, strict=True) if not isinstance(part, str)]
+    if missing:
+        raise _wrong(number, f"is a {row['type']} without {missing[0]!r}")
     return Link(*[str(part) for part in parts])
 
 

@@ -139,8 +139,9 @@ async def search_vectors(
     if size not in INDEXED or (counted is not None and counted["n"] <= EXACT_LIMIT):
         return await _run(database, _exact(where), values)
     await database.execute(
+        # Without sorting, the planner has only the index to get the order from.
         "select set_config('hnsw.iterative_scan', 'relaxed_order', true),"
-        " set_config('hnsw.ef_search', %s, true)",
+        " set_config('enable_sort', 'off', true), set_config('hnsw.ef_search', %s, true)",
         [str(min(1000, max(40, most)))],
     )
     found: list[Scored] = []
@@ -148,6 +149,7 @@ async def search_vectors(
         found = await _run(database, _indexed(where, size), values | {"look": look})
         if len(found) >= most:
             break
+    await database.execute("set local enable_sort = on")
     return found
 
 
