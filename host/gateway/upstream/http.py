@@ -10,6 +10,7 @@ import aiohttp
 from yarl import URL
 
 from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
+from host.domain.header import encode_header_value
 from host.domain.jsonrpc import (
     Json,
     RequestId,
@@ -151,7 +152,7 @@ class HttpChannel:
             headers["mcp-method"] = outgoing.method
             key = NAME_PARAMETER.get(outgoing.method)
             if key and outgoing.params:
-                headers["mcp-name"] = encode_header(str(outgoing.params.get(key, "")))
+                headers["mcp-name"] = encode_header_value(str(outgoing.params.get(key, "")))
             headers.update(outgoing.headers)
             return headers
         if self.session_id is not None:
@@ -354,10 +355,3 @@ class HttpChannel:
             upstream=self._name,
             next_step="Is the URL the MCP endpoint itself, path included?",
         )
-
-
-def encode_header(value: str) -> str:
-    """Return a header value in the stateless era's encoding: base64 where ASCII will not do."""
-    from mcp.shared.inbound import encode_header_value  # noqa: PLC0415 - the SDK loads slowly
-
-    return encode_header_value(value)
