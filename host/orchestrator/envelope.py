@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from host.domain.header import decode_header_value
 from host.domain.jsonrpc import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
