@@ -33,6 +33,9 @@ from host.storage.store import Store, open_store
 
 log = logging.getLogger(__name__)
 
+LOAD_INTERVAL = 2.0
+"""Seconds between two loads of the journal into the store; `host audit` reads both."""
+
 
 class Host:
     """Everything a daemon runs, wired; faces and commands use its parts.
@@ -54,7 +57,7 @@ class Host:
         self.redactor = Redactor(secrets=loaded.settings.secret_values())
         self.journal = Journal(paths.data / "journal", self.redactor)
         self.store = store
-        self.loader = JournalLoader(paths.data / "journal", self.store)
+        self.loader = JournalLoader(paths.data / "journal", self.store, interval=LOAD_INTERVAL)
         self.config_error: str | None = None
         """Why the last edit of the configuration is not in force."""
         self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")

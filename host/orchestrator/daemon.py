@@ -141,6 +141,7 @@ class Daemon:
             uvicorn.Config(
                 self._http_face,
                 lifespan="off",
+                proxy_headers=False,
                 log_config=None,
                 access_log=False,
                 server_header=False,

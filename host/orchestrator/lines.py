@@ -21,7 +21,6 @@ from host.domain.jsonrpc import (
     response,
 )
 from host.domain.protocol import STATELESS_VERSIONS, has_envelope
-from host.gateway.exchange import Exchange
 from host.gateway.gateway import Gateway
 from host.gateway.upstream.lines import Oversize, read_lines
 from host.orchestrator.envelope import ONLY_STATELESS, check_envelope
@@ -31,6 +30,12 @@ log = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
 """Bytes that one message of a client may have."""
+APART = 0.002
+"""Seconds between the last notification of a request and its answer.
+
+The TypeScript SDK handles a notification one step later than an answer, so that progress which
+arrives in the same chunk as the answer is lost on it.
+"""
 BACKLOG_LIMIT = 64 * 1024 * 1024
 """Bytes that may wait for a client that does not read; beyond it the client is dropped."""
 
@@ -141,7 +146,7 @@ class LineFace:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _exchange(self, request_id: RequestId, method: str, params: Json) -> Exchange:
+    def _exchange(self, request_id: RequestId, method: str, params: Json) -> SessionExchange:
         """Return the exchange of a request in the era that the connection was opened in.
 
         Raises:
@@ -161,11 +166,13 @@ class LineFace:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         return SessionExchange(self._session, request_id, params)
 
-    async def _serve(self, exchange: Exchange, method: str, params: Json) -> None:
+    async def _serve(self, exchange: SessionExchange, method: str, params: Json) -> None:
         request_id = exchange.id
         assert request_id is not None  # noqa: S101 - requests have one
         try:
             result = await self._gateway.handle(exchange, method, params)
+            if exchange.said_something:
+                await asyncio.sleep(APART)
             self._session.post(response(request_id, result), related=request_id)
         except RpcError as error:
             self._session.post(failure(request_id, error), related=request_id)
