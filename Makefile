@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: serve test conformance test-clients check format lint types layers bench clean help
+.PHONY: serve test conformance test-clients test-escape check format lint types layers bench clean help
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -42,6 +42,9 @@ conformance: $(READY) ## Run the official MCP conformance suite through the host
 
 test-clients: $(READY) ## Drive the host with real MCP clients (needs npm)
 	$(BIN)/python -m pytest tests/clients
+
+test-escape: $(READY) ## Try to break out of the plugin sandbox, several hundred ways
+	$(BIN)/python -m pytest tests/escape
 
 bench: $(READY) ## Run the benchmarks
 	$(BIN)/python -m bench

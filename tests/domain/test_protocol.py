@@ -1,4 +1,5 @@
 import mcp_types
+from mcp_types import jsonrpc as sdk_jsonrpc
 from mcp_types import methods, version
 
 from host.domain import jsonrpc, protocol
@@ -32,4 +33,4 @@ def test_the_error_codes_are_those_of_the_sdk():
         "UNSUPPORTED_PROTOCOL_VERSION": jsonrpc.UNSUPPORTED_PROTOCOL_VERSION,
         "PARSE_ERROR": jsonrpc.PARSE_ERROR,
     }
-    assert {name: getattr(mcp_types.jsonrpc, name) for name in names} == names
+    assert {name: getattr(sdk_jsonrpc, name) for name in names} == names
