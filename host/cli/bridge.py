@@ -22,6 +22,8 @@ START_LIMIT = 60.0
 FAREWELL = 30.0
 """Seconds for which answers are still waited for after the client closed its end."""
 CHUNK = 1 << 18
+WELCOME = b"\n"
+"""What the daemon says first."""
 
 _ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(\d+|"(?:[^"\\]|\\.)*"),"(?:result|error)":')
 """How the daemon begins each answer."""
@@ -113,13 +115,20 @@ class Bridge:
             time.sleep(0.01)
 
     def _try_connect(self, client: socket.socket) -> bool:
+        """Whether the daemon has welcomed this client.
+
+        A connection alone says nothing: the socket of a process that is being killed still accepts
+        for a moment.
+        """
         try:
             client.connect(self._path)
             client.sendall(self._hello())
+            welcomed = client.recv(1) == WELCOME
         except OSError:
+            welcomed = False
+        if not welcomed:
             client.close()
-            return False
-        return True
+        return welcomed
 
     def _hello(self) -> bytes:
         hello: dict[str, Any] = {"hello": self._kind, "folder": os.getcwd()}  # noqa: PTH109 - starts faster

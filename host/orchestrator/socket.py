@@ -104,6 +104,7 @@ class SocketFace:
             principal, face, folder=Path(folder) if isinstance(folder, str) else None, writer=writer
         )
         line_face = LineFace(self._gateway, session)
+        writer.write(b"\n")  # the welcome: see the bridge
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio runs connection callbacks in tasks
         self._faces[task] = line_face
