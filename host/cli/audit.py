@@ -38,7 +38,7 @@ def register(root: typer.Typer) -> None:
 
 def tail(  # noqa: PLR0913, PLR0917  each is an option of the command line
     lines: int = typer.Option(20, "-n", "--lines", min=0, help="How many calls to begin with."),
-    follow: bool = typer.Option(True, "--follow/--no-follow", help="Go on as calls end."),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Go on as calls end."),
     since: str | None = SINCE,
     server: str | None = SERVER,
     tool: str | None = TOOL,
