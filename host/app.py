@@ -23,6 +23,7 @@ from host.gateway.record import Recorder
 from host.gateway.search import Finder
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.keeper import Keeper
+from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.server import Surroundings, UpstreamServer
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
@@ -67,6 +68,7 @@ class Host:
             self._on_notice,
             self._authorizer,
             paths.logs,
+            Knowledge(paths.data / "servers.json"),
         )
         self.servers: dict[str, UpstreamServer] = {}
         self._settle_servers(loaded.settings)

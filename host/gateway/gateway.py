@@ -183,8 +183,10 @@ class Gateway:
             "completions": {},
             "logging": {},
         }
-        for link in self._links():
-            declared = link.connection.capabilities
+        for server in self.servers.values():
+            if not server.config.enabled:
+                continue
+            declared = server.known.capabilities
             for member in ("extensions", "experimental"):
                 merged = {**capabilities.get(member, {}), **object_member(declared, member)}
                 if merged:
@@ -194,11 +196,13 @@ class Gateway:
         return capabilities
 
     def _instructions(self) -> str:
+        only = self._transparent()
+        if only is not None and only.known.instructions:
+            return only.known.instructions
         told = [
-            f"## {server.name}\n{link.connection.instructions}"
+            f"## {server.name}\n{server.known.instructions}"
             for server in self.servers.values()
-            for link in server.links[:1]
-            if link.connection.instructions
+            if server.config.enabled and server.known.instructions
         ]
         return "\n\n".join([INSTRUCTIONS, *told])
 

@@ -26,6 +26,7 @@ from host.gateway.upstream.connection import HOST_INFO, Connection, OnNotice
 from host.gateway.upstream.duplex import DuplexChannel
 from host.gateway.upstream.http import HttpChannel
 from host.gateway.upstream.keeper import Child, Keeper
+from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.legacy_sse import LegacySseChannel
 from host.gateway.upstream.listing import Listings
 from host.gateway.upstream.subscriptions import LinkSubscriptions
@@ -54,6 +55,7 @@ class Surroundings:
         on_notice: Receives notifications that belong to no request.
         make_authorizer: Returns the credentials of a server.
         log_folder: Where children's standard error goes; None keeps only the last lines.
+        knowledge: What is remembered of servers.
     """
 
     keeper: Keeper
@@ -61,6 +63,7 @@ class Surroundings:
     on_notice: OnNotice
     make_authorizer: Callable[[str, ServerConfig], Authorizer]
     log_folder: Path | None = None
+    knowledge: Knowledge = field(default_factory=Knowledge)
 
 
 @dataclass(eq=False, slots=True)
@@ -94,8 +97,7 @@ class UpstreamServer:
         self._eras: dict[bool, bool] = {}
         self._failures = 0
         self._failed_at = 0.0
-        self.talks_back = False
-        """Whether it was ever seen to ask something of a client."""
+        self.known = surroundings.knowledge.of(name, config)
         self.last_error: UpstreamError | None = None
         self.last_latency: float | None = None
         """Seconds that opening the last connection took."""
@@ -116,6 +118,11 @@ class UpstreamServer:
         if self._opening:
             return "starting"
         return "failed" if self.last_error is not None else "idle"
+
+    @property
+    def talks_back(self) -> bool:
+        """Whether it was ever seen to ask something of a client."""
+        return self.known.talks_back
 
     @property
     def links(self) -> list[Link]:
@@ -237,6 +244,8 @@ class UpstreamServer:
         if key[0] == "session":
             link.session_id = exchange.session.id
         self._links[key] = link
+        connection = link.connection
+        self._learn(capabilities=connection.capabilities, instructions=connection.instructions)
         return link
 
     def _failed(self, error: UpstreamError) -> UpstreamError:
@@ -339,9 +348,14 @@ class UpstreamServer:
                 if file is not None:
                     file.write(chunk)
 
+    def _learn(self, **changes: object) -> None:
+        """Remember something of the server, beyond this daemon's life."""
+        self.known = self.known.model_copy(update=changes)
+        self._around.knowledge.note(self.name, self.known)
+
     def _note_question(self) -> None:
         if not self.talks_back and self.config.shared == "auto":
-            self.talks_back = True
+            self._learn(talks_back=True)
             log.info("%s asks its clients questions: each client gets its own session", self.name)
 
     def _note_exit(self, connection: Connection, status: int) -> None:
