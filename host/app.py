@@ -5,16 +5,18 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
-from host.config.environment import database_url
+from host.config.environment import database_url, telemetry_variables, wants_telemetry
 from host.config.load import LoadedSettings
 from host.config.paths import Paths
 from host.config.servers import BearerAuthConfig, ServerConfig
-from host.config.settings import Settings
+from host.config.settings import Settings, TelemetryConfig
+from host.domain.errors import ConfigError
 from host.domain.jsonrpc import Json
 from host.gateway.gateway import Gateway
 from host.gateway.oauth.authorizer import Authorizer
@@ -27,10 +29,13 @@ from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.server import Surroundings, UpstreamServer
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
-from host.secrets.redaction import Redactor
+from host.secrets.redaction import Redactor, dump_json
 from host.secrets.seal import Sealer
 from host.secrets.tokens import TokenStore as UpstreamTokenStore
 from host.storage.store import Store, open_store
+
+if TYPE_CHECKING:
+    from host.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +61,7 @@ class Host:
         self.keeper = Keeper()
         self.tokens = TokenStore(paths.tokens)
         self.redactor = Redactor(secrets=loaded.settings.secret_values())
+        self.tracing = _open_tracing(loaded.settings.telemetry, self.redactor)
         self.journal = Journal(paths.data / "journal", self.redactor)
         self.store = store
         self.loader = JournalLoader(paths.data / "journal", self.store, interval=LOAD_INTERVAL)
@@ -69,6 +75,7 @@ class Host:
             self._authorizer,
             paths.logs,
             Knowledge(paths.data / "servers.json"),
+            self.tracing,
         )
         self.servers: dict[str, UpstreamServer] = {}
         self._settle_servers(loaded.settings)
@@ -77,6 +84,7 @@ class Host:
             sealer=Sealer.load(paths.data / "seal.json"),
             recorder=Recorder(self.journal),
             finder=Finder(loaded.settings.clients),
+            tracing=self.tracing,
         )
 
     @classmethod
@@ -102,6 +110,8 @@ class Host:
                 host.keeper.close()
                 host.journal.close()
                 await host.store.close()
+                if host.tracing is not None:
+                    await asyncio.to_thread(host.tracing.close)
 
     @property
     def settings(self) -> Settings:
@@ -130,7 +140,7 @@ class Host:
         self.gateway.changed()
         later = [
             f"The change of `{part}` takes effect when the host is started again."
-            for part in ("http", "store")
+            for part in ("http", "store", "telemetry")
             if getattr(before, part) != getattr(loaded.settings, part)
         ]
         for sentence in later:
@@ -166,6 +176,30 @@ class Host:
             headers=config.headers,
             store=self._upstream_tokens,
         )
+
+
+def _open_tracing(config: TelemetryConfig, redactor: Redactor) -> "Tracing | None":
+    """Return what begins spans; None where none are wanted.
+
+    Raises:
+        ConfigError: The configuration asks for spans that cannot be exported. Where only a
+            variable of the environment does, which is often set for every program of a machine,
+            a warning has to do.
+    """
+    if not wants_telemetry(config):
+        return None
+    from host.telemetry.export import open_tracing  # noqa: PLC0415 - slow, and rarely wanted
+
+    def show(value: object) -> str:
+        return redactor.redact_json(dump_json(redactor.capped(value))).decode()
+
+    try:
+        return open_tracing(config, telemetry_variables(), redact=redactor.redact_text, show=show)
+    except ConfigError as error:
+        if config.enabled or config.endpoint is not None:
+            raise
+        log.warning("no spans are exported: %s", error)
+        return None
 
 
 def log_file(paths: Paths) -> Path:

@@ -19,6 +19,7 @@ from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.http import HttpChannel
 from host.gateway.upstream.server import Link, UpstreamServer
 from host.secrets.seal import Sealer
+from host.telemetry.activity import note_call
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,10 @@ class Caller:
 
     async def _run(self, exchange: Exchange, method: str, target: Target) -> Json:
         """Call the server and record what happened."""
+        if exchange.span is not None:
+            exchange.span.resolve(method, target.name, target.params)
         record = self._recorder.open(exchange, method, target)
+        note_call(record.call_id, target.upstream)
         await record.begin()
         try:
             result = await self._send(exchange, method, target)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from host.domain.errors import HostError, UpstreamError, UpstreamTimeoutError
 from host.domain.jsonrpc import (
@@ -31,9 +32,13 @@ from host.gateway.notices import Listener, Notices, take_notice
 from host.gateway.record import Recorder
 from host.gateway.rounds import ParkingLot
 from host.gateway.search import Finder
+from host.gateway.serving import Serving
 from host.gateway.upstream.connection import HOST_INFO, Connection
 from host.gateway.upstream.server import Link, UpstreamServer
 from host.secrets.seal import Sealer
+
+if TYPE_CHECKING:
+    from host.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +58,7 @@ class Gateway:
         sealer: Seals request states.
         recorder: Writes what happened.
         finder: Decides who sees the whole catalog and who searches it.
+        tracing: Begins spans; None where none are exported.
     """
 
     def __init__(
@@ -62,7 +68,9 @@ class Gateway:
         sealer: Sealer,
         recorder: Recorder,
         finder: Finder,
+        tracing: "Tracing | None" = None,
     ) -> None:
+        self._tracing = tracing
         self.servers = servers
         self.notices = Notices()
         self.catalog = Catalog(servers, self._on_late)
@@ -124,6 +132,11 @@ class Gateway:
         Raises:
             RpcError: It cannot be served; the error goes to the client.
         """
+        with Serving(exchange, method, tracing=self._tracing) as serving:
+            serving.result = await self._serve(exchange, method, params)
+            return serving.result
+
+    async def _serve(self, exchange: Exchange, method: str, params: Json) -> Json:
         try:
             if method in LIST_METHODS:
                 result = await self._list(exchange, method)

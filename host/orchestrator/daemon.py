@@ -27,6 +27,7 @@ from host.domain.jsonrpc import Json
 from host.identity.bind import check_bind
 from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.socket import SocketFace
+from host.telemetry.log import configure_log
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Daemon:
 
     async def run(self) -> None:
         """Serve until told to stop."""
+        self._configure_log()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
         listener = await self._socket_face.listen(self.host.paths.socket)
@@ -101,6 +103,11 @@ class Daemon:
                     task.cancel()
         finally:
             self.host.paths.socket.unlink(missing_ok=True)
+
+    def _configure_log(self) -> None:
+        """Log as the configuration says; in the background lines go to a file and bear times."""
+        redact = self.host.redactor.redact_text
+        configure_log(self.host.settings.log, redact, timed=self.options.background)
 
     def _save_tokens(self) -> None:
         try:
@@ -192,6 +199,7 @@ class Daemon:
         ):
             if isinstance(change, LoadedSettings):
                 await self.host.apply(change)
+                self._configure_log()
                 log.info("the edited configuration is in force")
             else:
                 self.host.config_error = str(change)

@@ -207,16 +207,18 @@ class HandshakeHttp:
             await http.answer_error(200, error, request_id)
             return
         stream = session.open_stream(request_id)
-        task = asyncio.create_task(self._serve(session, stream, body))
+        exchange = SessionExchange(session, request_id, params_of(body), http_headers=http.headers)
+        task = asyncio.create_task(self._serve(session, exchange, stream=stream, body=body))
         session.in_flight[request_id] = task
         await self._respond(http, stream)
 
-    async def _serve(self, session: HttpSession, stream: EventStream, body: Json) -> None:
+    async def _serve(
+        self, session: HttpSession, exchange: SessionExchange, *, stream: EventStream, body: Json
+    ) -> None:
         """Serve a request to its end, whether or not its client still listens."""
         request_id, method, params = body["id"], body["method"], params_of(body)
         message: Json | None = None
         try:
-            exchange = SessionExchange(session, request_id, params)
             result = await self._gateway.handle(exchange, method, params)
             message = response(request_id, result)
         except RpcError as error:

@@ -53,8 +53,15 @@ class StatelessSession(Session):
 class StatelessExchange(Exchange):
     """One stateless request; its notifications go onto its own response stream."""
 
-    def __init__(self, session: Session, request_id: RequestId, params: Json) -> None:
-        super().__init__(session, request_id, params)
+    def __init__(
+        self,
+        session: Session,
+        request_id: RequestId,
+        params: Json,
+        *,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(session, request_id, params, http_headers=http_headers)
         self.stream = EventStream(request_id, resumable=False)
 
     @override
@@ -82,7 +89,7 @@ async def serve_stateless(
     except RpcError as error:
         await http.answer_error(ERROR_STATUS.get(error.code, 200), error, request_id)
         return
-    exchange = StatelessExchange(session, request_id, params)
+    exchange = StatelessExchange(session, request_id, params, http_headers=http.headers)
     task = asyncio.create_task(_run(gateway, exchange, method, params))
     gone: asyncio.Task[None] | None = None
     try:

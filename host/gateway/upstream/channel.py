@@ -22,6 +22,8 @@ class Outgoing:
     """Only for transports over HTTP."""
     stateless: bool = False
     """Whether abandoning it means closing its stream, instead of `notifications/cancelled`."""
+    carrier: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The trace context, for the headers of transports over HTTP."""
 
 
 class Channel(Protocol):

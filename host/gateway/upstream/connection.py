@@ -5,7 +5,7 @@ import itertools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from host import __version__
 from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeoutError
@@ -32,8 +32,13 @@ from host.domain.protocol import (
     object_member,
 )
 from host.gateway.exchange import Exchange, Session
+from host.gateway.serving import LASTING_METHODS
 from host.gateway.upstream.channel import Channel, Outgoing
 from host.gateway.upstream.http import HttpChannel, SessionExpiredError
+from host.gateway.upstream.trace import peer_at, send_traced, with_context
+
+if TYPE_CHECKING:
+    from host.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +55,14 @@ class Call:
     Attributes:
         scope: Its deadline, pushed back by progress and lifted while a person is asked.
         asking: How many questions to the client are open.
+        carrier: The trace context that goes with it.
     """
 
     exchange: Exchange | None
     timeout: float
     scope: asyncio.Timeout | None = None
     asking: int = 0
+    carrier: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def touch(self) -> None:
         """Start the deadline anew."""
@@ -91,6 +98,10 @@ class Connection:
     """Told when the server asks something of a client: it is one that talks back."""
     calls: dict[RequestId, Call] = field(default_factory=dict[RequestId, Call])
     users: dict[str, Session] = field(default_factory=dict[str, Session])
+    tracing: "Tracing | None" = None
+    """Begins spans, where spans are exported."""
+    url: str | None = None
+    """Where it is, for spans; None for a child process."""
     closed: bool = False
 
     def __post_init__(self) -> None:
@@ -202,12 +213,22 @@ class Connection:
             UpstreamError: It could not be reached, did not speak MCP, or did not answer in time.
         """
         call = Call(exchange, self.timeout if patience is None else patience)
-        generation = self._generation
-        try:
-            return await self._send(method, self._prepare(params, exchange), call, headers)
-        except SessionExpiredError:
-            await self._renew(generation)
-            return await self._send(method, self._prepare(params, exchange), call, headers)
+
+        async def carry(carrier: Mapping[str, str]) -> Json:
+            call.carrier = carrier
+            generation = self._generation
+            try:
+                return await self._send(method, self._prepare(params, exchange), call, headers)
+            except SessionExpiredError:
+                await self._renew(generation)
+                return await self._send(method, self._prepare(params, exchange), call, headers)
+
+        if self.tracing is None or method in LASTING_METHODS:
+            return await carry(exchange.trace.carrier if exchange is not None else {})
+        peer = peer_at(self.url, self.version)
+        return await send_traced(
+            self.tracing, method, params, peer=peer, exchange=exchange, carry=carry
+        )
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification to the server."""
@@ -239,7 +260,8 @@ class Connection:
         if call.exchange is not None and call.exchange.progress_token is not None:
             params = {**(params or {})}
             params["_meta"] = {**params.get("_meta", {}), "progressToken": request_id}
-        outgoing = Outgoing(request_id, method, params, headers or {}, self.stateless)
+        params = with_context(params, call.carrier)
+        outgoing = Outgoing(request_id, method, params, headers or {}, self.stateless, call.carrier)
         self.calls[request_id] = call
         try:
             async with asyncio.timeout(call.timeout or None) as call.scope:

@@ -147,6 +147,8 @@ class HttpChannel:
 
     def _headers(self, outgoing: Outgoing | None) -> dict[str, str]:
         headers = dict(BASE_HEADERS)
+        if outgoing is not None:
+            headers.update(outgoing.carrier)
         if outgoing is not None and outgoing.stateless:
             headers["mcp-protocol-version"] = str(meta_of(outgoing.params).get(META_VERSION, ""))
             headers["mcp-method"] = outgoing.method

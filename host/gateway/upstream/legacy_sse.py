@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 
 import aiohttp
 from yarl import URL
@@ -61,7 +62,8 @@ class LegacySseChannel:
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._pending[outgoing.id] = future
         try:
-            await self._post(request(outgoing.id, outgoing.method, outgoing.params))
+            message = request(outgoing.id, outgoing.method, outgoing.params)
+            await self._post(message, outgoing.carrier)
             return await future
         except asyncio.CancelledError:
             cancel = {"requestId": outgoing.id, "reason": "The client cancelled the request."}
@@ -88,11 +90,11 @@ class LegacySseChannel:
         if self._reader is not None:
             self._reader.cancel()
 
-    async def _post(self, message: Json) -> None:
+    async def _post(self, message: Json, carrier: Mapping[str, str] | None = None) -> None:
         if self.closed is not None:
             raise self.closed
         target = await asyncio.shield(self._endpoint)
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **(carrier or {})}
         headers |= await self._authorizer.headers(str(target))
         try:
             async with self._client.post(

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 
@@ -30,6 +30,9 @@ from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.legacy_sse import LegacySseChannel
 from host.gateway.upstream.listing import Listings
 from host.gateway.upstream.subscriptions import LinkSubscriptions
+
+if TYPE_CHECKING:
+    from host.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ class Surroundings:
         make_authorizer: Returns the credentials of a server.
         log_folder: Where children's standard error goes; None keeps only the last lines.
         knowledge: What is remembered of servers.
+        tracing: Begins spans; None where none are exported.
     """
 
     keeper: Keeper
@@ -64,6 +68,7 @@ class Surroundings:
     make_authorizer: Callable[[str, ServerConfig], Authorizer]
     log_folder: Path | None = None
     knowledge: Knowledge = field(default_factory=Knowledge)
+    tracing: "Tracing | None" = None
 
 
 @dataclass(eq=False, slots=True)
@@ -278,6 +283,8 @@ class UpstreamServer:
             declared=self._declared(exchange),
             client_info=HOST_INFO,
             on_question=self._note_question,
+            tracing=self._around.tracing,
+            url=str(self.config.url) if self.config.url else None,
         )
         holder.append(connection)
         link = Link(connection, Listings(connection), LinkSubscriptions(connection), child, tasks)
