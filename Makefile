@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: serve test conformance test-clients test-escape check format lint types layers bench clean help
+.PHONY: serve test conformance test-clients test-escape check format lint types layers bench clean help test-package
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -45,6 +45,9 @@ test-clients: $(READY) ## Drive the host with real MCP clients (needs npm)
 
 test-escape: $(READY) ## Try to break out of the plugin sandbox, several hundred ways
 	$(BIN)/python -m pytest tests/escape
+
+test-package: $(READY) ## Install the project into a bare virtual environment and use it there
+	$(BIN)/python -m pytest tests/package
 
 bench: $(READY) ## Run the benchmarks
 	$(BIN)/python -m bench
