@@ -180,7 +180,7 @@ class Gateway:
         return [link for link in self._links() if session.id in link.connection.users]
 
     def _on_late(self, server: UpstreamServer) -> None:
-        log.info("%s is ready now", server.name)
+        log.info("%s is ready now", server.name, extra={"server": server.name})
         self.changed()
 
     def _transparent(self) -> UpstreamServer | None:

@@ -39,7 +39,8 @@ def answer(message: JSON, headers: JSON) -> JSON | None:
         return {**reply, "result": {"tools": [TOOL]}}
     if message["method"] != "tools/call":
         return {**reply, "error": {"code": -32601, "message": "Method not found"}}
-    if (params.get("arguments") or {}).get("fail"):
+    arguments: JSON = params.get("arguments") or {}
+    if arguments.get("fail"):
         return {**reply, "error": {"code": -32050, "message": "it failed: sk-0123456789abcdef01"}}
     seen: JSON = {"meta": params.get("_meta", {}), "headers": headers}
     return {**reply, "result": {"content": [], "structuredContent": seen}}
@@ -47,11 +48,11 @@ def answer(message: JSON, headers: JSON) -> JSON | None:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: "_Server"
 
-    def do_POST(self) -> None:  # noqa: N802 - the standard library's name
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.path == "/v1/traces":
+            assert isinstance(self.server, _Server)
             self.server.exports.append((dict(self.headers), body))
             self._send(200, b"", "application/x-protobuf")
             return
@@ -59,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         reply = answer(json.loads(body), headers)
         self._send(200 if reply else 202, json.dumps(reply).encode() if reply else b"")
 
-    def do_GET(self) -> None:  # noqa: N802 - the standard library's name
+    def do_GET(self) -> None:
         self._send(405, b"")
 
     do_DELETE = do_GET  # noqa: N815 - the standard library's name
@@ -72,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     @override
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""
 
 
@@ -117,7 +118,8 @@ def main() -> None:
     for line in sys.stdin:
         reply = answer(json.loads(line), {})
         if reply is not None:
-            print(json.dumps(reply), flush=True)
+            sys.stdout.write(json.dumps(reply) + "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

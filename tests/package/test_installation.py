@@ -7,7 +7,6 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
@@ -90,24 +89,33 @@ async def use_files(client: Client[Any], home: Path) -> None:
     assert (home / "agent-files" / "note.txt").read_text() == "hello\n"
 
 
-@pytest.mark.anyio
-async def test_a_real_client_uses_the_bundled_files_server_over_http(installed: Installation):
-    port = free_port()
+@pytest.fixture
+def endpoint(installed: Installation) -> Generator[str]:
+    """Return the address of an installed `host serve --port`."""
     process = subprocess.Popen(
-        [installed.bin / "host", "serve", "--port", str(port), "--no-auth"],
+        [installed.bin / "host", "serve", "--port", str(free_port()), "--no-auth"],
         cwd=installed.home,
         env=installed.environ,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    try:
-        assert process.stderr is not None
-        while not (found := READY.search(await anyio.to_thread.run_sync(process.stderr.readline))):
-            assert process.poll() is None
-        await use_files(Client(found.group(1).decode()), installed.home)
-    finally:
-        await anyio.to_thread.run_sync(end, process)
+    assert process.stderr is not None
+    with process.stderr:
+        try:
+            # The pipe ends, and with it the search, should the host not come up.
+            yield next(
+                found.group(1).decode() for found in map(READY.search, process.stderr) if found
+            )
+        finally:
+            end(process)
+
+
+@pytest.mark.anyio
+async def test_a_real_client_uses_the_bundled_files_server_over_http(
+    installed: Installation, endpoint: str
+):
+    await use_files(Client(endpoint), installed.home)
 
 
 @pytest.mark.anyio

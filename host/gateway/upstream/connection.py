@@ -245,7 +245,8 @@ class Connection:
         """Open a new session after the server forgot the old one; one task does it for all."""
         async with self._renewal:
             if self._generation == generation:
-                log.info("%s: the session expired; opening a new one", self.name)
+                told = {"server": self.name}
+                log.info("%s: the session expired; opening a new one", self.name, extra=told)
                 await self._initialize()
                 self._generation += 1
 

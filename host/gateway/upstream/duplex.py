@@ -166,13 +166,14 @@ class DuplexChannel:
         named = decode(line.id_text) if line.id_text else None
         future = self._pending.get(named) if isinstance(named, int | str) else None
         if future is None:
-            log.warning("%s (no request could be named)", error)
+            log.warning("%s (no request could be named)", error, extra={"server": self._name})
         elif not future.done():
             future.set_exception(error)
 
     def _count_garbage(self, line: bytes) -> None:
         self._garbage += 1
-        log.warning("%s wrote a line that is not JSON-RPC: %.200r", self._name, line)
+        told = {"server": self._name}
+        log.warning("%s wrote a line that is not JSON-RPC: %.200r", self._name, line, extra=told)
         if self._garbage >= GARBAGE_LIMIT:
             self.fail(
                 UpstreamProtocolError(

@@ -257,7 +257,7 @@ class UpstreamServer:
         self.last_error = error
         self._failures += 1
         self._failed_at = time.monotonic()
-        log.warning("%s", error)
+        log.warning("%s", error, extra={"server": self.name})
         return error
 
     def _too_slow(self) -> UpstreamTimeoutError:
@@ -363,7 +363,8 @@ class UpstreamServer:
     def _note_question(self) -> None:
         if not self.talks_back and self.config.shared == "auto":
             self._learn(talks_back=True)
-            log.info("%s asks its clients questions: each client gets its own session", self.name)
+            told = {"server": self.name}
+            log.info("%s asks its clients: each gets its own session", self.name, extra=told)
 
     def _note_exit(self, connection: Connection, status: int) -> None:
         """A child ended: the next request starts a new one, after a delay if it keeps ending."""
