@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-BENCHMARKS = {"relay": "bench.relay.run"}
+BENCHMARKS = {"relay": "bench.relay.run", "telemetry": "bench.telemetry"}
 """Name → module."""
 
 RESULTS = Path(__file__).resolve().parents[1] / ".cache" / "bench"

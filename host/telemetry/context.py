@@ -8,14 +8,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-CONTEXT_KEYS = ("traceparent", "tracestate", "baggage")
-"""Members of `_meta`, and HTTP headers, that carry context."""
-
 LONGEST_VALUE = 8192
 """Characters of one value that are passed on; the W3C limit for baggage."""
 
 _TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}"
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 _HEADER_TEXT = re.compile(r"[\t\x20-\x7e]+")
 
@@ -47,35 +44,45 @@ def read_context(meta: Mapping[str, object], headers: Mapping[str, str]) -> Trac
         meta: The request's `_meta`.
         headers: HTTP headers by name in lower case; empty where it did not come over HTTP.
     """
-    if not any(key in meta or key in headers for key in CONTEXT_KEYS):
+    in_meta, in_headers = _has_context(meta), _has_context(headers)
+    if not (in_meta or in_headers):
         return NO_CONTEXT
-    own, outer = _valid(meta), _valid(headers)
-    if "traceparent" not in own and "traceparent" in outer:
-        # Baggage is independent of the trace, so what `_meta` says of it stands.
-        return _context({**outer, **own}, {})
-    other = outer if own.get("traceparent") != outer.get("traceparent") else {}
-    return _context({**outer, **own} if not other else own, other)
+    own = _valid(meta) if in_meta else {}
+    if not in_headers:
+        return _context(own, {})
+    outer = _valid(headers)
+    theirs = outer.get("traceparent")
+    if theirs is not None and own.get("traceparent", theirs) != theirs:
+        return _context(own, outer)
+    # Baggage is independent of the trace, so what `_meta` says of it stands.
+    return _context({**outer, **own}, {})
+
+
+def _has_context(source: Mapping[str, object]) -> bool:
+    return "traceparent" in source or "baggage" in source
 
 
 def _context(carrier: Mapping[str, str], other: Mapping[str, str]) -> TraceContext:
-    found = _TRACEPARENT.fullmatch(carrier.get("traceparent", ""))
-    ids = (found.group(1), found.group(2)) if found else (None, None)
+    parent = carrier.get("traceparent")
+    # Its shape was checked: version, trace, span and flags, each of a fixed length.
+    ids = (parent[3:35], parent[36:52]) if parent is not None else (None, None)
     return TraceContext(*ids, carrier, other)
 
 
 def _valid(source: Mapping[str, object]) -> dict[str, str]:
-    """Return the values that may be trusted as header text; a broken traceparent voids tracestate.
+    """Return the values that may be trusted as header text; without a traceparent no tracestate.
 
     A line break in a value would let a client write headers of its own into a request to a server.
     """
-    carrier = {
-        key: value
-        for key in CONTEXT_KEYS
-        if isinstance(value := source.get(key), str)
-        and len(value) <= LONGEST_VALUE
-        and _HEADER_TEXT.fullmatch(value)
-    }
-    if not _TRACEPARENT.fullmatch(carrier.get("traceparent", "")):
-        carrier.pop("traceparent", None)
-        carrier.pop("tracestate", None)
+    carrier: dict[str, str] = {}
+    parent = source.get("traceparent")
+    if isinstance(parent, str) and _TRACEPARENT.fullmatch(parent):
+        carrier["traceparent"] = parent
+        _add_text(carrier, "tracestate", source.get("tracestate"))
+    _add_text(carrier, "baggage", source.get("baggage"))
     return carrier
+
+
+def _add_text(carrier: dict[str, str], name: str, value: object) -> None:
+    if isinstance(value, str) and len(value) <= LONGEST_VALUE and _HEADER_TEXT.fullmatch(value):
+        carrier[name] = value

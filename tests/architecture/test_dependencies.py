@@ -148,9 +148,7 @@ def test_constraints_pin_everything_that_is_pulled_in():
             inner = requirements(distribution(need.name).requires or [])
         except PackageNotFoundError:
             continue  # not for this system, but it has to be pinned all the same
-        for each in inner:
-            if is_wanted(each, extras):
-                waiting.append((each, frozenset(each.extras)))
+        waiting += [(each, frozenset(each.extras)) for each in inner if is_wanted(each, extras)]
     assert missing == set()
 
 
