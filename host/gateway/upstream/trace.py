@@ -22,7 +22,7 @@ def with_context(params: Json | None, carrier: Mapping[str, str]) -> Json | None
     What the client put there itself and nothing replaces stays as it is, malformed or not.
     """
     meta = meta_of(params)
-    if not carrier or all(meta.get(key) == value for key, value in carrier.items()):
+    if carrier.items() <= meta.items():
         return params
     if "traceparent" in carrier:
         # The state of another position in the trace would be a lie beside this one.
