@@ -234,7 +234,13 @@ class Gateway:
     async def _list(self, exchange: Exchange, method: str) -> Json:
         if method == "tools/list" and self.finder.searches(exchange):
             return await self.finder.listed(self.catalog, exchange)
-        result = wire_list(method, await self.catalog.offer(exchange, method))
+        offer = await self.catalog.offer(exchange, method)
+        only = self._transparent()
+        if only is not None and only.name in offer.missing:
+            # A single server behind no prefix fails as it would without the host.
+            await self.catalog.listed(only, exchange, method)
+            offer = await self.catalog.offer(exchange, method)
+        result = wire_list(method, offer)
         if exchange.stateless:
             result = {"ttlMs": 0, "cacheScope": "private", **result}
         return result
