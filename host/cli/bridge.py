@@ -22,6 +22,12 @@ START_LIMIT = 60.0
 FAREWELL = 30.0
 """Seconds for which answers are still waited for after the client closed its end."""
 CHUNK = 1 << 18
+APART = 0.01
+"""Seconds between a notification and an answer after it.
+
+The TypeScript SDK handles a notification one step later than an answer, so that progress which
+arrives in the same chunk as the answer is lost on it.
+"""
 WELCOME = b"\n"
 """What the daemon says first."""
 
@@ -87,6 +93,7 @@ class Bridge:
         self._remembered: list[bytes] = []
         self._skipped: set[str] = set()
         self._ended = threading.Event()
+        self._said_at = 0.0
 
     def run(self) -> int:
         """Relay until the client closes its end."""
@@ -229,12 +236,20 @@ class Bridge:
         answered: list[str] = []
         for line in lines.splitlines(keepends=True):
             found = _ANSWER.match(line)
-            if found is not None:
-                key = found.group(1).decode()
-                if key in self._skipped:
-                    self._skipped.discard(key)
-                    continue
-                answered.append(key)
+            if found is None:
+                self._said_at = time.monotonic()
+                kept.append(line)
+                continue
+            key = found.group(1).decode()
+            if key in self._skipped:
+                self._skipped.discard(key)
+                continue
+            pause = self._said_at + APART - time.monotonic()
+            if pause > 0:
+                _write(b"".join(kept))
+                kept = []
+                time.sleep(pause)
+            answered.append(key)
             kept.append(line)
         _write(b"".join(kept))
         for key in answered:

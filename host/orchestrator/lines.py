@@ -30,12 +30,6 @@ log = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 64 * 1024 * 1024
 """Bytes that one message of a client may have."""
-APART = 0.002
-"""Seconds between the last notification of a request and its answer.
-
-The TypeScript SDK handles a notification one step later than an answer, so that progress which
-arrives in the same chunk as the answer is lost on it.
-"""
 BACKLOG_LIMIT = 64 * 1024 * 1024
 """Bytes that may wait for a client that does not read; beyond it the client is dropped."""
 
@@ -171,8 +165,6 @@ class LineFace:
         assert request_id is not None  # noqa: S101 - requests have one
         try:
             result = await self._gateway.handle(exchange, method, params)
-            if exchange.said_something:
-                await asyncio.sleep(APART)
             self._session.post(response(request_id, result), related=request_id)
         except RpcError as error:
             self._session.post(failure(request_id, error), related=request_id)

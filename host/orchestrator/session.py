@@ -126,12 +126,9 @@ class SessionExchange(Exchange):
     """One request in a session of the handshake era."""
 
     session: ClientSession
-    said_something = False
-    """Whether a notification went out for it."""
 
     @override
     def notify(self, method: str, params: Json | None) -> None:
-        self.said_something = True
         self.session.post(notification(method, params), related=self.id)
 
     @override
