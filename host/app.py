@@ -7,18 +7,18 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
-
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
 from host.config.environment import database_url, telemetry_variables, wants_telemetry
 from host.config.load import LoadedSettings
 from host.config.paths import Paths
+from host.config.proxy import find_proxy
 from host.config.servers import BearerAuthConfig, ServerConfig
 from host.config.settings import Settings, TelemetryConfig
 from host.domain.errors import ConfigError
 from host.domain.jsonrpc import Json
 from host.gateway.gateway import Gateway
+from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.oauth.build import build_authorizer
 from host.gateway.record import Recorder
@@ -54,7 +54,7 @@ class Host:
     """
 
     def __init__(
-        self, loaded: LoadedSettings, paths: Paths, *, client: aiohttp.ClientSession, store: Store
+        self, loaded: LoadedSettings, paths: Paths, *, client: HttpClient, store: Store
     ) -> None:
         self.loaded = loaded
         self.paths = paths
@@ -92,26 +92,19 @@ class Host:
     async def open(cls, loaded: LoadedSettings, paths: Paths) -> AsyncGenerator["Host"]:
         """Return a host that is closed, with everything it started, at the end of the block."""
         paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=15)
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            trust_env=True,
-            skip_auto_headers=("User-Agent",),
-            headers={"User-Agent": "mcp-agent-host"},
-        ) as client:
-            store = await open_store(database_url(loaded.settings.store), paths.data)
-            host = cls(loaded, paths, client=client, store=store)
-            try:
-                yield host
-            finally:
-                await host.gateway.close()
-                host.keeper.close()
-                host.journal.close()
-                await host.store.close()
-                if host.tracing is not None:
-                    await asyncio.to_thread(host.tracing.close)
+        client = HttpClient(find_proxy)
+        store = await open_store(database_url(loaded.settings.store), paths.data)
+        host = cls(loaded, paths, client=client, store=store)
+        try:
+            yield host
+        finally:
+            await host.gateway.close()
+            await client.close()
+            host.keeper.close()
+            host.journal.close()
+            await host.store.close()
+            if host.tracing is not None:
+                await asyncio.to_thread(host.tracing.close)
 
     @property
     def settings(self) -> Settings:

@@ -5,9 +5,6 @@ import contextlib
 import logging
 from collections.abc import Mapping
 
-import aiohttp
-from yarl import URL
-
 from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
 from host.domain.jsonrpc import (
     Json,
@@ -21,6 +18,8 @@ from host.domain.jsonrpc import (
     request,
     response,
 )
+from host.gateway.http1.client import HttpClient
+from host.gateway.http1.url import HttpUrl
 from host.gateway.oauth.authorizer import Authorizer, Challenge
 from host.gateway.upstream.channel import OnMessage, Outgoing
 from host.gateway.upstream.event_stream import EventParser, ServerEvent
@@ -36,18 +35,18 @@ class LegacySseChannel:
         name: str,
         url: str,
         *,
-        client: aiohttp.ClientSession,
+        client: HttpClient,
         authorizer: Authorizer,
         on_message: OnMessage,
         limit: int,
     ) -> None:
         self._name = name
-        self._url = URL(url)
+        self._url = HttpUrl.parse(url)
         self._client = client
         self._authorizer = authorizer
         self._on_message = on_message
         self._limit = limit
-        self._endpoint: asyncio.Future[URL] = asyncio.get_running_loop().create_future()
+        self._endpoint: asyncio.Future[HttpUrl] = asyncio.get_running_loop().create_future()
         self._pending: dict[RequestId, asyncio.Future[Json]] = {}
         self._reader: asyncio.Task[None] | None = None
         self.closed: Exception | None = None
@@ -97,15 +96,16 @@ class LegacySseChannel:
         headers = {"content-type": "application/json", **(carrier or {})}
         headers |= await self._authorizer.headers(str(target))
         try:
-            async with self._client.post(
-                target, data=encode(message), headers=headers, allow_redirects=False
-            ) as reply:
-                if reply.status >= 400:
-                    raise UpstreamProtocolError(
-                        f"Server {self._name!r} answered HTTP {reply.status}.", upstream=self._name
-                    )
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            reply = await self._client.request(
+                "POST", target, headers=headers, body=encode(message)
+            )
+        except OSError as error:
             raise self._gone(error) from error
+        reply.release()
+        if reply.status >= 400:
+            raise UpstreamProtocolError(
+                f"Server {self._name!r} answered HTTP {reply.status}.", upstream=self._name
+            )
 
     async def _read(self) -> None:
         reason: Exception = self._gone(None)
@@ -113,7 +113,7 @@ class LegacySseChannel:
             await self._read_events()
         except UpstreamError as error:
             reason = error
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RpcError) as error:
+        except (OSError, ValueError, RpcError) as error:
             reason = self._gone(error)
         finally:
             self.closed = reason
@@ -122,30 +122,33 @@ class LegacySseChannel:
                     future.set_exception(reason)
 
     async def _read_events(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=None)
         for attempt in (1, 2, 3):
             sent = await self._authorizer.headers(str(self._url))
             headers = {"accept": "text/event-stream", **sent}
-            async with self._client.get(self._url, headers=headers, timeout=timeout) as reply:
+            reply = await self._client.request("GET", self._url, headers=headers, repeatable=True)
+            try:
                 if reply.status in (401, 403):
                     challenge = Challenge(
-                        str(self._url), reply.status, dict(reply.headers), sent, attempt
+                        str(self._url), reply.status, reply.headers, sent, attempt
                     )
                     if await self._authorizer.challenged(challenge):
                         continue
-                reply.raise_for_status()
+                if reply.status != 200:
+                    raise self._gone(OSError(f"HTTP {reply.status}"))
                 parser = EventParser(self._limit)
-                async for chunk in reply.content.iter_any():
+                while chunk := await reply.chunk():
                     for event in parser.feed(chunk):
                         self._take(event)
                 return
+            finally:
+                reply.abort()
 
     def _take(self, event: ServerEvent) -> None:
         if event.event == "endpoint":
-            target = self._url.join(URL(event.data.decode()))
-            if target.origin() != self._url.origin():
+            target = self._url.join(event.data.decode())
+            if target.origin != self._url.origin:
                 raise UpstreamProtocolError(
-                    f"Server {self._name!r} wants posts at {target.origin()}, another site.",
+                    f"Server {self._name!r} wants posts at {target.origin}, another site.",
                     upstream=self._name,
                 )
             if not self._endpoint.done():
@@ -169,7 +172,7 @@ class LegacySseChannel:
     def _gone(self, error: Exception | None) -> UpstreamUnavailableError:
         because = f": {error}" if error else ""
         return UpstreamUnavailableError(
-            f"The event stream of server {self._name!r} at {self._url.origin()} ended{because}.",
+            f"The event stream of server {self._name!r} at {self._url.origin} ended{because}.",
             upstream=self._name,
             next_step="If the server speaks Streamable HTTP, set `transport: http`.",
         )

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import aiohttp
-
 from host.config.defaults import make_default_folder
 from host.config.environment import child_environment
 from host.config.servers import ServerConfig
 from host.domain.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
 from host.domain.jsonrpc import Json, RequestId
 from host.gateway.exchange import Exchange, Session
+from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.upstream.channel import Channel
 from host.gateway.upstream.connection import HOST_INFO, Connection, OnNotice
@@ -63,7 +62,7 @@ class Surroundings:
     """
 
     keeper: Keeper
-    client: aiohttp.ClientSession
+    client: HttpClient
     on_notice: OnNotice
     make_authorizer: Callable[[str, ServerConfig], Authorizer]
     log_folder: Path | None = None
