@@ -65,7 +65,9 @@ class HttpConnection(asyncio.Protocol):
         try:
             await reply.head()
         except BaseException:
-            self.abort()
+            # Once the answer is complete the connection may be another request's already.
+            if self._reply is reply:
+                self.abort()
             raise
         return reply
 
@@ -76,7 +78,7 @@ class HttpConnection(asyncio.Protocol):
         """
         if self.closed or self._transport is None or self._transport.is_closing():
             return True
-        return now > self.idle_until or _is_readable(self._transport)
+        return now >= self.idle_until or _is_readable(self._transport)
 
     def abort(self) -> None:
         """End the connection at once; a request in flight is abandoned."""
