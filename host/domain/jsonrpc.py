@@ -90,6 +90,9 @@ def decode(text: bytes | str) -> object:
         RpcError: The text is not JSON, not UTF-8, or nested too deeply.
     """
     try:
+        if isinstance(text, bytes) and text[:1] == b"{" and text[1:2] != b"\0":
+            # UTF-8 for sure: `json.loads` would look which of five encodings it is.
+            text = text.decode("utf-8", "surrogatepass")
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RpcError(PARSE_ERROR, f"Parse error: {error}") from error

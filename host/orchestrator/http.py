@@ -40,6 +40,8 @@ LOCAL = Principal(user="local", client="http", role="user")
 """Who a caller is where nobody is asked (`--no-auth`)."""
 STATELESS_LIFE = 3600.0
 """Seconds for which a stateless client is remembered after its last request."""
+EXPECTED_LIMIT = 256
+"""Pairs of Host and Origin whose judgement is remembered; clients send the same one each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class HttpFace:
         self.handshake = HandshakeHttp(gateway)
         self._visitors: dict[str, tuple[StatelessSession, float]] = {}
         self._limit = RateLimit(door.config.requests_per_minute)
+        self._expected: dict[tuple[str, str | None], bool] = {}
         self._busy: set[asyncio.Task[None]] = set()
         self.last_request = time.monotonic()
 
@@ -136,11 +139,19 @@ class HttpFace:
         A web page whose name was rebound to a loopback address reaches this port from inside the
         browser; what gives it away is the name in its Host and Origin headers.
         """
+        key = http.headers.get("host", ""), http.headers.get("origin")
+        expected = self._expected.get(key)
+        if expected is None:
+            if len(self._expected) >= EXPECTED_LIMIT:
+                self._expected.clear()
+            expected = self._expected[key] = self._judge(*key)
+        return expected
+
+    def _judge(self, host_header: str, origin: str | None) -> bool:
         config = self._door.config
-        host = _host_name(http.headers.get("host", ""))
+        host = _host_name(host_header)
         if not (is_loopback(host) or host == config.host or host in config.allowed_hosts):
             return False
-        origin = http.headers.get("origin")
         if origin is None or origin in config.allowed_origins:
             return True
         parts = urlsplit(origin)

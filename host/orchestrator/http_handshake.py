@@ -36,7 +36,7 @@ SESSION_LIMIT = 10_000
 IDLE_LIFE = 3600.0
 """Seconds without a request or an open stream after which a session is forgotten."""
 ENDED_STREAMS = 64
-"""Finished streams of a session that are kept for a client that lost the answer."""
+"""Finished streams of a session that are kept at least for a client that lost the answer."""
 
 
 @dataclass(eq=False)
@@ -63,8 +63,9 @@ class HttpSession(ClientSession):
         stream = EventStream(request_id, resumable=self.version >= "2025-11-25")
         self.streams[stream.name] = stream
         self.by_request[request_id] = stream
-        for name in [n for n, s in self.streams.items() if s.ended][:-ENDED_STREAMS]:
-            del self.streams[name]
+        if len(self.streams) > 2 * ENDED_STREAMS:  # not on every call: it looks at all of them
+            for name in [n for n, s in self.streams.items() if s.ended][:-ENDED_STREAMS]:
+                del self.streams[name]
         return stream
 
     def find_stream(self, event_id: str) -> tuple[EventStream, int] | None:

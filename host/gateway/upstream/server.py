@@ -47,6 +47,9 @@ RELEVANT_CAPABILITIES = ("elicitation", "sampling", "roots", "tasks", "extension
 """Client capabilities that a server can act on."""
 
 
+_canonical = json.JSONEncoder(sort_keys=True).encode
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What every server needs of the daemon.
@@ -184,7 +187,8 @@ class UpstreamServer:
             return ("stateless", "" if config.shared is True else exchange.session.principal.user)
         if config.shared is True:
             return ("handshake",)
-        declared = json.dumps(self._declared(exchange), sort_keys=True)
+        capabilities = self._declared(exchange)
+        declared = _canonical(capabilities) if capabilities else ""
         if config.kind in ("stdio", "sse") and self.talks_back:
             return (*private, "handshake", declared)
         if config.kind == "bundled":
