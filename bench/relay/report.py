@@ -61,7 +61,7 @@ def call_budgets(found: Figures) -> list[Budget]:
     budgets: list[Budget] = []
     for (label, way), direct in found.items():
         host = found.get((label, "host"))
-        if way != "direct" or host is None:
+        if way != "direct" or host is None or " changing " in label:
             continue
         if label.endswith(" x1"):
             limit = 2.0 if label.startswith("http") else 2.5
@@ -72,6 +72,17 @@ def call_budgets(found: Figures) -> list[Budget]:
             what = f"throughput, host ÷ direct, {label}"
             budgets.append(Budget(what, ratio, 0.5, at_least=True))
     return budgets
+
+
+def sync_lines(found: Figures) -> list[str]:
+    """Return what it costs to have the intent on disk before a call that may change something."""
+    lines: list[str] = []
+    for (label, way), changing in found.items():
+        reading = found.get((label.replace(" changing", ""), way))
+        if way == "host" and " changing " in label and reading is not None:
+            more = changing["p50_ms"] - reading["p50_ms"]
+            lines.append(f"sync of the intent, {label}: {more:+.2f} ms a call at p50")
+    return lines
 
 
 def start_budgets(start: Mapping[str, float]) -> list[Budget]:

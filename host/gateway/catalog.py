@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 FIRST_WAIT = 10.0
 """Seconds that a first list waits for servers that are still starting."""
 
+REMOTE_WAIT = 2.0
+"""Seconds of it that it waits for servers that are not the host's children."""
+
 NAMED = ("tools/list", "prompts/list")
 """Lists whose entries are renamed; resources keep their URIs."""
 
@@ -88,11 +91,7 @@ class Catalog:
             server.name: asyncio.create_task(self.listed(server, exchange, method))
             for server in enabled
         }
-        prompt = [task for name, task in tasks.items() if name not in self._slow]
-        if prompt:
-            await asyncio.wait(prompt, timeout=FIRST_WAIT)
-        elif tasks:
-            await asyncio.sleep(0)
+        await self._wait_promptly(tasks)
         entries: dict[str, Entry] = {}
         listings: list[Listing] = []
         missing: dict[str, str] = {}
@@ -105,6 +104,21 @@ class Catalog:
             for entry in self.entries(server, method, outcome).values():
                 self._place(entries, entry, method)
         return Offer(list(entries.values()), merge_extra(listings), missing)
+
+    async def _wait_promptly(self, tasks: Mapping[str, asyncio.Task[Listing]]) -> None:
+        """Wait for listings; for a server that was slow before not at all, for a remote one less.
+
+        A child may be starting; a remote server that is silent is down, and the others' tools are
+        not to wait for it. What comes later is announced by `list_changed`.
+        """
+        prompt = {task: name for name, task in tasks.items() if name not in self._slow}
+        if not prompt:
+            await asyncio.sleep(0)
+            return
+        _, late = await asyncio.wait(prompt, timeout=REMOTE_WAIT)
+        starting = [task for task in late if self.servers[prompt[task]].config.url is None]
+        if starting:
+            await asyncio.wait(starting, timeout=FIRST_WAIT - REMOTE_WAIT)
 
     async def listed(self, server: UpstreamServer, exchange: Exchange, method: str) -> Listing:
         """Return one server's listing, read again if its time to live is over."""
