@@ -115,8 +115,10 @@ class Catalog:
         if not prompt:
             await asyncio.sleep(0)
             return
-        _, late = await asyncio.wait(prompt, timeout=REMOTE_WAIT)
-        starting = [task for task in late if self.servers[prompt[task]].config.url is None]
+        # Now, since the configuration may be another one after the wait.
+        children = [t for t, name in prompt.items() if self.servers[name].config.url is None]
+        await asyncio.wait(prompt, timeout=REMOTE_WAIT)
+        starting = [task for task in children if not task.done()]
         if starting:
             await asyncio.wait(starting, timeout=FIRST_WAIT - REMOTE_WAIT)
 
