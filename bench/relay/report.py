@@ -41,18 +41,18 @@ def figures(everything: Iterable[Measured]) -> Figures:
 
 def table(everything: Iterable[Measured]) -> list[str]:
     """Return the lines of the table of calls."""
-    head = f"{'':<24}{'way':<8}{'p50 ms':>9}{'p99 ms':>9}{'calls/s':>9}{'CPU ms':>8}{'PSS MiB':>9}"
+    head = f"{'':<28}{'way':<8}{'p50 ms':>9}{'p99 ms':>9}{'calls/s':>9}{'CPU ms':>8}{'PSS MiB':>9}"
     lines = [head]
     for m in everything:
         if m.failure:
-            lines.append(f"{m.cell.label:<24}{m.route.name:<8}failed: {m.failure}")
+            lines.append(f"{m.cell.label:<28}{m.route.name:<8}failed: {m.failure}")
             continue
         s = m.sample.summary()
         kind = "upstream" if m.route.name == "direct" else "process"
         cpu = s.get(f"cpu_{kind}_ms", 0.0)
         pss = (m.memory or {}).get(f"pss_{kind}", 0) / 1024
         numbers = f"{s['p50_ms']:>9.2f}{s['p99_ms']:>9.2f}{s['calls_per_s']:>9.0f}"
-        lines.append(f"{m.cell.label:<24}{m.route.name:<8}{numbers}{cpu:>8.2f}{pss:>9.1f}")
+        lines.append(f"{m.cell.label:<28}{m.route.name:<8}{numbers}{cpu:>8.2f}{pss:>9.1f}")
     return lines
 
 

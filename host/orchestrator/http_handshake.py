@@ -36,7 +36,7 @@ SESSION_LIMIT = 10_000
 IDLE_LIFE = 3600.0
 """Seconds without a request or an open stream after which a session is forgotten."""
 ENDED_STREAMS = 64
-"""Finished streams of a session that are kept at least for a client that lost the answer."""
+"""Finished streams of a session that are at least kept for a client that lost the answer."""
 
 
 @dataclass(eq=False)

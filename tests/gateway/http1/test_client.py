@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
+from host.gateway.http1 import connection
+from host.gateway.http1 import reply as reply_module
 from host.gateway.http1.client import HttpClient
 from host.gateway.http1.error import HttpError, NoAnswerError, NotSentError
 from host.gateway.http1.reply import BodyTooLongError, HttpReply
@@ -342,7 +344,9 @@ def test_stream_that_ends_after_its_last_event_leaves_its_connection_to_the_next
     play(act, script)
 
 
-def test_stream_that_goes_on_after_release_is_ended():
+def test_stream_that_goes_on_after_release_is_ended(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connection, "DRAIN_SECONDS", 3600.0)
+
     async def script(wire: Wire) -> None:
         await wire.request()
         await wire.say(EVENTS)
@@ -352,7 +356,7 @@ def test_stream_that_goes_on_after_release_is_ended():
     async def act(client: HttpClient, server: ScriptedServer) -> None:
         reply = await post(client, server)
         reply.release()
-        await until(lambda: all(connection.closed for connection in client._open))
+        await until(lambda: all(each.closed for each in client._open))
         assert client.idle == 0
 
     play(act, script)
@@ -370,6 +374,21 @@ def test_server_waits_for_a_slow_reader_and_nothing_is_lost():
         assert client.idle == 1
 
     play(act, answers(plain(body)))
+
+
+def test_connection_of_an_answer_that_nobody_had_read_yet_serves_the_next_request(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(reply_module, "BUFFER", 10)
+
+    async def act(client: HttpClient, server: ScriptedServer) -> None:
+        first = await post(client, server)
+        await until(lambda: client.idle)
+        assert await ask(client, server) == b"second"
+        assert await first.read(100) == b"x" * 20
+        assert server.connections == 1
+
+    play(act, answers(plain(b"x" * 20), plain(b"second")))
 
 
 def test_body_longer_than_its_limit_is_refused():
