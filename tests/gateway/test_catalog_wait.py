@@ -29,7 +29,7 @@ def test_silent_remote_server_is_left_out_of_the_list(
     async def run() -> None:
         client = HttpClient()
         around = Surroundings(
-            Keeper(), client, lambda *_: None, lambda *_: HeaderAuthorizer({}), tmp_path
+            Keeper(), client, lambda c, m, p: None, lambda n, c: HeaderAuthorizer({}), tmp_path
         )
         async with ScriptedServer(silent).serve() as server:
             far = UpstreamServer("far", ServerConfig.model_validate({"url": server.url}), around)
