@@ -95,6 +95,8 @@ class HttpChannel:
         self._limit = limit
         self._standing: asyncio.Task[None] | None = None
         self._courtesy: set[asyncio.Task[None]] = set()
+        self.closed: Exception | None = None
+        """Always None: a connection that broke is opened again."""
         self.session_id: str | None = None
         self.version: str | None = None
         """The negotiated revision, sent with every request of the handshake era."""
@@ -139,8 +141,9 @@ class HttpChannel:
 
     def listen(self) -> None:
         """Open the standing stream of the handshake era and keep it open."""
-        if self._standing is None or self._standing.done():
-            self._standing = asyncio.create_task(self._stand(), name=f"{self._name} events")
+        if self._standing is not None:  # it listens to a session that is over
+            self._standing.cancel()
+        self._standing = asyncio.create_task(self._stand(), name=f"{self._name} events")
 
     async def _credentials(self) -> Mapping[str, str]:
         return await self._authorizer.headers(str(self._url))
@@ -209,7 +212,8 @@ class HttpChannel:
             raise self._unreachable(error) from error
 
     async def _result(self, reply: aiohttp.ClientResponse, outgoing: Outgoing) -> Json:
-        if reply.status == 404 and self.session_id is not None and not outgoing.stateless:
+        sent = reply.request_info.headers.get("mcp-session-id")
+        if reply.status == 404 and sent is not None:  # maybe another one is in use by now
             raise SessionExpiredError(
                 f"Server {self._name!r} ended the session.", upstream=self._name
             )
@@ -287,8 +291,12 @@ class HttpChannel:
         """Hand on what the server says; return the result once it is the answer to the request."""
         if not event.data or event.event != "message":
             return None
-        body = as_object(decode(event.data))
+        try:
+            body = as_object(decode(event.data))
+        except RpcError:
+            body = None
         if body is None:
+            log.warning("%s sent an event that is not JSON-RPC: %.200r", self._name, event.data)
             return None
         if "method" in body:
             self._on_message(body, request_id)
