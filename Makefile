@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: serve test conformance test-clients test-escape check format lint types layers bench clean help test-package
+.PHONY: serve test conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -39,6 +39,9 @@ layers: $(READY)
 
 conformance: $(READY) ## Run the official MCP conformance suite through the host (needs npm)
 	$(BIN)/python -m tests.conformance.run
+
+test-faults: $(READY) ## Kill real daemons and bridges, and look at what is left
+	$(BIN)/python -m pytest tests/faults
 
 test-clients: $(READY) ## Drive the host with real MCP clients (needs npm)
 	$(BIN)/python -m pytest tests/clients

@@ -40,6 +40,7 @@ _REPEATED = frozenset(
         "resources/list",
         "resources/templates/list",
         "ping",
+        "server/discover",
         "logging/setLevel",
         "resources/subscribe",
     }
@@ -196,6 +197,9 @@ class Bridge:
             self._in_flight[json.dumps(body["id"])] = line
             if method in _REMEMBERED:
                 self._remembered.append(line)
+        elif method == "notifications/cancelled" and isinstance(body.get("params"), dict):
+            # A cancelled request is not answered: nobody waits for it any more.
+            self._in_flight.pop(json.dumps(body["params"].get("requestId")), None)
 
     def _leave(self) -> None:
         """The client closed its end: wait for what is still being served, then go."""
@@ -240,7 +244,7 @@ class Bridge:
                 self._said_at = time.monotonic()
                 kept.append(line)
                 continue
-            key = found.group(1).decode()
+            key = json.dumps(json.loads(found.group(1)))  # as `_note` writes it
             if key in self._skipped:
                 self._skipped.discard(key)
                 continue

@@ -71,7 +71,7 @@ class Caller:
         self._parking = parking
         self._sealer = sealer
         self._recorder = recorder
-        self._log_levels: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
+        self._log_levels: WeakKeyDictionary[Connection, tuple[int, str]] = WeakKeyDictionary()
         self._tasks: OrderedDict[str, str] = OrderedDict()
 
     async def call_tool(self, exchange: Exchange, params: Json) -> Json:
@@ -150,9 +150,9 @@ class Caller:
         if connection.stateless or "logging" not in connection.capabilities:
             return
         level = lowest_level(session.log_level for session in connection.users.values())
-        if level is None or self._log_levels.get(connection) == level:
+        if level is None or self._log_levels.get(connection) == (connection.generation, level):
             return
-        self._log_levels[connection] = level
+        self._log_levels[connection] = (connection.generation, level)
         try:
             await connection.request("logging/setLevel", {"level": level})
         except (RpcError, UpstreamError) as error:

@@ -141,8 +141,9 @@ class Catalog:
         return str(error)
 
     def _late(self, server: UpstreamServer, task: asyncio.Task[Listing]) -> None:
-        self._slow.discard(server.name)
+        """Count a server among the prompt ones again, once it has answered at last."""
         if not task.cancelled() and task.exception() is None:
+            self._slow.discard(server.name)
             self._on_late(server)
 
     def _place(self, entries: dict[str, Entry], entry: Entry, method: str) -> None:

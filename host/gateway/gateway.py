@@ -1,5 +1,6 @@
 """The host's MCP face towards every client, whatever transport it came by."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
@@ -44,6 +45,9 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Exchange, Json], Awaitable[Json]]
 
+NOTICE_LIMIT = 10.0
+"""Seconds that a server may take to accept a notification."""
+
 INSTRUCTIONS = (
     "This host offers the tools of several MCP servers; each name begins with its server's name."
 )
@@ -79,6 +83,7 @@ class Gateway:
         self.finder = finder
         self._listens = Listens(self.catalog, self.notices)
         self._sessions: dict[str, Listener] = {}
+        self._forwarding: set[asyncio.Task[None]] = set()
         self._handlers: dict[str, Handler] = {
             "ping": self._ping,
             "server/discover": self._discover,
@@ -113,9 +118,15 @@ class Gateway:
 
     def open(self, session: Session) -> None:
         """Begin to tell a session of the handshake era about changes."""
+        if session.id in self._sessions:
+            return
         listener = Listener(session, session.notify)
         self._sessions[session.id] = listener
         self.notices.add(listener)
+
+    def end_listening(self, session: Session | None = None) -> None:
+        """Answer the listen streams of a session, or of all: nothing more will come."""
+        self._listens.end(session)
 
     async def close_session(self, session: Session) -> None:
         """Forget a session: its subscriptions, and the connections that were private to it."""
@@ -155,7 +166,9 @@ class Gateway:
         """Take a notification of a client that belongs to no request in flight."""
         if method in ("notifications/roots/list_changed", "notifications/progress"):
             for link in self._links_of(session):
-                await self._forward_notice(link, method, params)
+                task = asyncio.create_task(self._forward_notice(link, method, params))
+                self._forwarding.add(task)
+                task.add_done_callback(self._forwarding.discard)
 
     def changed(self) -> None:
         """Tell every client that the catalog is another one."""
@@ -277,9 +290,11 @@ class Gateway:
         return {}
 
     async def _forward_notice(self, link: Link, method: str, params: Json) -> None:
+        """Pass a client's notification on; a server that hangs must not hold up the client."""
         try:
-            await link.connection.notify(method, params or None)
-        except UpstreamError as error:
+            async with asyncio.timeout(NOTICE_LIMIT):
+                await link.connection.notify(method, params or None)
+        except (UpstreamError, TimeoutError) as error:
             log.debug("%s did not take %s: %s", link.connection.name, method, error)
 
     def _finish(self, exchange: Exchange, method: str, result: Json) -> Json:

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 LOCAL = Principal(user="local", client="http", role="user")
 """Who a caller is where nobody is asked (`--no-auth`)."""
+LAST_WORDS = 1.0
+"""Seconds that answers which are ready may take to be sent when the host ends."""
 STATELESS_LIFE = 3600.0
 """Seconds for which a stateless client is remembered after its last request."""
 EXPECTED_LIMIT = 256
@@ -100,7 +102,12 @@ class HttpFace:
 
     async def close(self, grace: float = 10.0) -> None:
         """Finish the calls in flight, for at most `grace` seconds, and end every stream."""
+        deadline = asyncio.get_running_loop().time() + grace
         await self.handshake.close(grace)
+        self._gateway.end_listening()
+        if self._busy:  # the last answers are on their way
+            left = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait(self._busy, timeout=max(left, LAST_WORDS))
         for task in list(self._busy):
             task.cancel()
 

@@ -193,7 +193,7 @@ class HandshakeHttp:
     async def _notification(self, session: HttpSession, body: Json) -> None:
         method, params = body["method"], params_of(body)
         if method == "notifications/cancelled":
-            session.cancel(params.get("requestId", ""))
+            session.cancel(params.get("requestId"))
         elif method == "notifications/initialized":
             self._gateway.open(session)
         else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from host.domain.jsonrpc import (
+    INTERNAL_ERROR,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
@@ -115,11 +116,12 @@ class LineFace:
 
     async def _notification(self, method: str, params: Json) -> None:
         if method == "notifications/cancelled":
-            self._session.cancel(params.get("requestId", ""))
+            self._session.cancel(params.get("requestId"))
         elif method == "notifications/initialized":
             self._gateway.open(self._session)
         elif method == "notifications/host/leaving":
             self._leaving = True
+            self._gateway.end_listening(self._session)
         else:
             await self._gateway.notified(self._session, method, params)
 
@@ -167,6 +169,12 @@ class LineFace:
             result = await self._gateway.handle(exchange, method, params)
             self._session.post(response(request_id, result), related=request_id)
         except RpcError as error:
+            self._session.post(failure(request_id, error), related=request_id)
+        except (
+            Exception
+        ):  # the boundary of the face: whatever went wrong, the client gets an answer
+            log.exception("%s failed", method)
+            error = RpcError(INTERNAL_ERROR, "The host failed; see its log.")
             self._session.post(failure(request_id, error), related=request_id)
         finally:
             self._session.in_flight.pop(request_id, None)

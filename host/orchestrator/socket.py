@@ -69,6 +69,7 @@ class SocketFace:
 
     async def close(self, grace: float = 10.0) -> None:
         """Finish the calls in flight, for at most `grace` seconds, and close every connection."""
+        self._gateway.end_listening()
         if self._faces:
             async with asyncio.TaskGroup() as group:
                 for face in self._faces.values():

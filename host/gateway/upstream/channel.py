@@ -29,6 +29,9 @@ class Outgoing:
 class Channel(Protocol):
     """A connection to one server, able to carry many requests at once."""
 
+    closed: Exception | None
+    """Why nothing more can be sent; None while that is not so."""
+
     async def send(self, outgoing: Outgoing) -> Json:
         """Send a request and return its result; abandoning the wait cancels it at the server.
 

@@ -17,6 +17,8 @@ from host.domain.jsonrpc import (
     RequestId,
     RpcError,
     as_object,
+    find_by_id,
+    is_request_id,
 )
 from host.domain.protocol import (
     ENVELOPE_KEYS,
@@ -56,6 +58,7 @@ class Call:
         scope: Its deadline, pushed back by progress and lifted while a person is asked.
         asking: How many questions to the client are open.
         carrier: The trace context that goes with it.
+        asked: How many of them its client was asked on its behalf.
     """
 
     exchange: Exchange | None
@@ -63,6 +66,7 @@ class Call:
     scope: asyncio.Timeout | None = None
     asking: int = 0
     carrier: Mapping[str, str] = field(default_factory=dict[str, str])
+    asked: int = 0
 
     def touch(self) -> None:
         """Start the deadline anew."""
@@ -96,19 +100,28 @@ class Connection:
     instructions: str | None = None
     on_question: Callable[[], None] = lambda: None
     """Told when the server asks something of a client: it is one that talks back."""
+    on_renewed: Callable[[], None] = lambda: None
+    """Told when a new session has taken the place of one that the server forgot."""
     calls: dict[RequestId, Call] = field(default_factory=dict[RequestId, Call])
     users: dict[str, Session] = field(default_factory=dict[str, Session])
     tracing: "Tracing | None" = None
     """Begins spans, where spans are exported."""
     url: str | None = None
     """Where it is, for spans; None for a child process."""
-    closed: bool = False
+    ended: bool = False
+    """Whether it was ended, by the host or with its process."""
+    generation: int = 0
+    """How often the session was opened anew."""
 
     def __post_init__(self) -> None:
         self._ids = itertools.count(1)
         self._questions: dict[RequestId, asyncio.Task[None]] = {}
-        self._generation = 0
         self._renewal = asyncio.Lock()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be sent on it."""
+        return self.ended or self.channel.closed is not None
 
     async def negotiate(self, *, stateless: bool, both: bool) -> None:
         """Agree on an era with the server.
@@ -216,7 +229,10 @@ class Connection:
 
         async def carry(carrier: Mapping[str, str]) -> Json:
             call.carrier = carrier
-            generation = self._generation
+            if self._renewal.locked():
+                async with self._renewal:  # until there is a session again
+                    pass
+            generation = self.generation
             try:
                 return await self._send(method, self._prepare(params, exchange), call, headers)
             except SessionExpiredError:
@@ -236,7 +252,7 @@ class Connection:
 
     async def close(self) -> None:
         """End the session."""
-        self.closed = True
+        self.ended = True
         for task in list(self._questions.values()):
             task.cancel()
         await self.channel.close()
@@ -244,11 +260,12 @@ class Connection:
     async def _renew(self, generation: int) -> None:
         """Open a new session after the server forgot the old one; one task does it for all."""
         async with self._renewal:
-            if self._generation == generation:
+            if self.generation == generation:
                 told = {"server": self.name}
                 log.info("%s: the session expired; opening a new one", self.name, extra=told)
                 await self._initialize()
-                self._generation += 1
+                self.generation += 1
+                self.on_renewed()
 
     async def _send(
         self,
@@ -274,6 +291,7 @@ class Connection:
                 next_step="Raise `timeout` for this server if it is only slow.",
             ) from error
         finally:
+            call.scope = None  # a question may outlive its call, and its deadline
             del self.calls[request_id]
 
     def _prepare(self, params: Json | None, exchange: Exchange | None) -> Json | None:
@@ -299,22 +317,28 @@ class Connection:
         return body
 
     def receive(self, message: Json, origin: RequestId | None) -> None:
-        """Take a notification or a request of the server; never blocks."""
+        """Take a notification or a request of the server; never blocks, whatever it says."""
         method = message["method"]
         params = object_member(message, "params")
         if not isinstance(method, str):
             return
-        if "id" in message:
-            self._take_question(message["id"], method, params, origin)
-            return
+        try:
+            if "id" not in message:
+                self._take_notice(method, params, origin)
+            elif is_request_id(message["id"]):
+                self._take_question(message["id"], method, params, origin)
+        except RpcError as error:
+            log.warning("%s: %s was dropped: %s", self.name, method, error.message)
+
+    def _take_notice(self, method: str, params: Json, origin: RequestId | None) -> None:
         if method == "notifications/progress":
-            call = self.calls.get(params.get("progressToken", ""))
+            call = find_by_id(self.calls, params.get("progressToken"))
             if call is not None:
                 call.touch()
                 if call.exchange is not None:
                     call.exchange.progress(params)
         elif method == "notifications/cancelled":
-            task = self._questions.get(params.get("requestId", ""))
+            task = find_by_id(self._questions, params.get("requestId"))
             if task is not None:
                 task.cancel()
         elif method == "notifications/message":
@@ -340,6 +364,18 @@ class Connection:
         active = [call.exchange for call in self.calls.values() if call.exchange is not None]
         sessions = {exchange.session.id for exchange in active}
         return active[-1] if len(sessions) == 1 else None
+
+    def _asking_call(self, origin: RequestId | None) -> Call | None:
+        """Return the call that a question is asked for.
+
+        Where the transport cannot tell, and only one session has calls in flight, it is the first
+        of them with the fewest questions open: a call asks one thing after the other.
+        """
+        if origin is not None and origin in self.calls:
+            return self.calls[origin]
+        active = [call for call in self.calls.values() if call.exchange is not None]
+        sessions = {call.exchange.session.id for call in active if call.exchange is not None}
+        return min(active, key=lambda call: call.asked) if len(sessions) == 1 else None
 
     def _take_question(
         self, request_id: RequestId, method: str, params: Json, origin: RequestId | None
@@ -374,9 +410,13 @@ class Connection:
         if method == "ping":
             return {}
         self.on_question()
-        exchange = self._asker(origin)
-        if exchange is not None:
-            return await exchange.ask(method, params)
+        asker = self._asking_call(origin)
+        if asker is not None and asker.exchange is not None:
+            asker.asked += 1
+            try:
+                return await asker.exchange.ask(method, params)
+            finally:
+                asker.asked -= 1
         if self.calls:
             raise RpcError(
                 INTERNAL_ERROR,

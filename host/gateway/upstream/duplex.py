@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
-from host.domain.errors import UpstreamProtocolError, UpstreamUnavailableError
+from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
 from host.domain.jsonrpc import (
     Json,
     RequestId,
@@ -98,18 +99,18 @@ class DuplexChannel:
         self._pending.clear()
         self._writer.close()
 
-    async def run(self) -> None:
-        """Read until the server closes its output."""
+    async def run(self, explain: Callable[[], Awaitable[UpstreamError]]) -> None:
+        """Read until the server closes its output.
+
+        Args:
+            explain: Returns what then became of the server.
+        """
         try:
             async for line in read_lines(self._reader, limit=self._limit):
                 self._receive(line)
         except (OSError, asyncio.IncompleteReadError) as error:
             log.debug("%s: reading stopped: %s", self._name, error)
-        self.fail(
-            UpstreamUnavailableError(
-                f"Server {self._name!r} ended before it answered.", upstream=self._name
-            )
-        )
+        self.fail(await explain())
 
     def _check_open(self) -> None:
         if self.closed is not None:

@@ -108,6 +108,8 @@ class HttpChannel:
         self._limit = limit
         self._standing: asyncio.Task[None] | None = None
         self._courtesy: set[asyncio.Task[None]] = set()
+        self.closed: Exception | None = None
+        """Always None: a connection that broke is opened again."""
         self.session_id: str | None = None
         self.version: str | None = None
         """The negotiated revision, sent with every request of the handshake era."""
@@ -117,11 +119,12 @@ class HttpChannel:
         body = encode(request(outgoing.id, outgoing.method, outgoing.params))
         repeatable = outgoing.method in REPEATABLE
         try:
-            reply = await self._post(body, self._headers(outgoing), repeatable=repeatable)
+            headers = self._headers(outgoing)
+            reply = await self._post(body, headers, repeatable=repeatable)
             if outgoing.method == "initialize":
                 self.session_id = reply.headers.get("mcp-session-id")
             with _ended(reply):
-                return await self._result(reply, outgoing)
+                return await self._result(reply, outgoing, headers)
         except asyncio.CancelledError:
             if not outgoing.stateless and outgoing.method != "initialize":
                 self._cancel_at_server(outgoing.id)
@@ -154,8 +157,9 @@ class HttpChannel:
 
     def listen(self) -> None:
         """Open the standing stream of the handshake era and keep it open."""
-        if self._standing is None or self._standing.done():
-            self._standing = asyncio.create_task(self._stand(), name=f"{self._name} events")
+        if self._standing is not None:  # it listens to a session that is over
+            self._standing.cancel()
+        self._standing = asyncio.create_task(self._stand(), name=f"{self._name} events")
 
     async def _credentials(self) -> Mapping[str, str]:
         return await self._authorizer.headers(str(self._url))
@@ -240,8 +244,10 @@ class HttpChannel:
         except OSError as error:
             raise self._unreachable(error) from error
 
-    async def _result(self, reply: HttpReply, outgoing: Outgoing) -> Json:
-        if reply.status == 404 and self.session_id is not None and not outgoing.stateless:
+    async def _result(
+        self, reply: HttpReply, outgoing: Outgoing, headers: Mapping[str, str]
+    ) -> Json:
+        if reply.status == 404 and "mcp-session-id" in headers:  # maybe another is in use by now
             raise SessionExpiredError(
                 f"Server {self._name!r} ended the session.", upstream=self._name
             )
@@ -314,8 +320,12 @@ class HttpChannel:
         """Hand on what the server says; return the result once it is the answer to the request."""
         if not event.data or event.event != "message":
             return None
-        body = as_object(decode(event.data))
+        try:
+            body = as_object(decode(event.data))
+        except RpcError:
+            body = None
         if body is None:
+            log.warning("%s sent an event that is not JSON-RPC: %.200r", self._name, event.data)
             return None
         if "method" in body:
             self._on_message(body, request_id)

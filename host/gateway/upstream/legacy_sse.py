@@ -14,6 +14,7 @@ from host.domain.jsonrpc import (
     decode,
     encode,
     failure,
+    find_by_id,
     notification,
     request,
     response,
@@ -54,7 +55,11 @@ class LegacySseChannel:
     async def open(self) -> None:
         """Open the event stream and wait for the address to post to."""
         self._reader = asyncio.create_task(self._read(), name=f"{self._name} events")
-        await asyncio.shield(self._endpoint)
+        try:
+            await asyncio.shield(self._endpoint)
+        except BaseException:
+            await self.close()
+            raise
 
     async def send(self, outgoing: Outgoing) -> Json:
         """Send a request and wait for its result."""
@@ -154,13 +159,17 @@ class LegacySseChannel:
             if not self._endpoint.done():
                 self._endpoint.set_result(target)
             return
-        body = as_object(decode(event.data)) if event.data else None
+        try:
+            body = as_object(decode(event.data)) if event.data else None
+        except RpcError:
+            log.warning("%s sent an event that is not JSON-RPC: %.200r", self._name, event.data)
+            return
         if body is None:
             return
         if "method" in body:
             self._on_message(body, None)
             return
-        future = self._pending.get(body.get("id", ""))
+        future = find_by_id(self._pending, body.get("id"))
         if future is None or future.done():
             return
         result = as_object(body.get("result"))

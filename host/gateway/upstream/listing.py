@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from host.domain.errors import UpstreamProtocolError
-from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object
+from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object, encode
 from host.domain.protocol import LIST_METHODS, list_member
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.http import HttpChannel
@@ -16,6 +16,9 @@ log = logging.getLogger(__name__)
 
 PAGE_LIMIT = 1000
 """Pages that a listing may have before the server is taken for one that pages in circles."""
+
+DEPTH_TO_SPARE = 100
+"""Levels of nesting that must be left to an entry: it is written and shown inside other things."""
 
 CAPABILITY = {
     "tools/list": "tools",
@@ -145,11 +148,12 @@ class Listings:
         for item in list_member(result, LIST_METHODS[method]):
             entry = as_object(item) or {}
             name = entry.get(key)
-            if isinstance(name, str):
-                if not self._is_refused(method, name, entry):
-                    entries.setdefault(name, entry)
-            else:
+            if not isinstance(name, str):
                 log.warning("%s: %.100r in %s has no %s", self._connection.name, item, method, key)
+            elif not can_be_written(entry):
+                log.warning("%s: %.100r in %s is left out", self._connection.name, name, method)
+            elif not self._is_refused(method, name, entry):
+                entries.setdefault(name, entry)
 
     def _is_refused(self, method: str, name: str, entry: Json) -> bool:
         """Return whether a tool is forbidden: it mirrors arguments in impossible headers."""
@@ -165,3 +169,15 @@ class Listings:
         if reason is not None:
             log.warning("%s: tool %s is left out: %s", self._connection.name, name, reason)
         return reason is not None
+
+
+def can_be_written(entry: Json) -> bool:
+    """Whether an entry can be written as JSON, even somewhat deeper inside another message."""
+    wrapped: Any = entry
+    for _ in range(DEPTH_TO_SPARE):
+        wrapped = [wrapped]
+    try:
+        encode({"": wrapped})
+    except RpcError:
+        return False
+    return True

@@ -41,6 +41,8 @@ Key = tuple[str, ...]
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds before a server that failed is tried again: the first time, and at most."""
+EXIT_WAIT = 1.0
+"""Seconds for which a child that closed its output is expected to end."""
 STDERR_LINES = 50
 """Last lines of a child's standard error that are kept for messages."""
 RELEVANT_CAPABILITIES = ("elicitation", "sampling", "roots", "tasks", "extensions", "experimental")
@@ -102,6 +104,8 @@ class UpstreamServer:
         self._links: dict[Key, Link] = {}
         self._opening: dict[Key, asyncio.Task[Link]] = {}
         self._eras: dict[bool, bool] = {}
+        self._orphans: dict[Key, LinkSubscriptions] = {}
+        self._burials: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._failed_at = 0.0
         self.known = surroundings.knowledge.of(name, config)
@@ -147,12 +151,24 @@ class UpstreamServer:
         era = wanted if self._eras.get(wanted, True) else not wanted
         key = self._key(exchange, stateless=era)
         link = self._links.get(key)
-        if link is None or link.connection.closed:
+        if link is not None and link.connection.closed:
+            self._bury(key, link)
+            link = None
+        if link is None:
             link = await self._open_once(key, exchange, stateless=era)
             if link.connection.stateless is not era:
                 return await self.link(exchange)
         link.connection.users[exchange.session.id] = exchange.session
         return link
+
+    def _bury(self, key: Key, link: Link) -> None:
+        """Clear away what a broken connection leaves; who subscribed there is not forgotten."""
+        del self._links[key]
+        if link.subscriptions.wanted:
+            self._orphans[key] = link.subscriptions
+        task = asyncio.create_task(self._end(link), name=f"end {self.name}")
+        self._burials.add(task)
+        task.add_done_callback(self._burials.discard)
 
     async def release(self, session: Session) -> None:
         """Forget a client session and close what was private to it."""
@@ -176,6 +192,8 @@ class UpstreamServer:
         async with asyncio.TaskGroup() as group:
             for key, link in list(self._links.items()):
                 group.create_task(self._close_link(key, link))
+        if self._burials:
+            await asyncio.wait(self._burials)
 
     def _key(self, exchange: Exchange, *, stateless: bool) -> Key:
         """Return what the connection for a request is shared by."""
@@ -212,7 +230,14 @@ class UpstreamServer:
             )
             self._opening[key] = task
             task.add_done_callback(lambda done: self._settle(key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise UpstreamUnavailableError(
+                    f"Server {self.name!r} was closed while it started.", upstream=self.name
+                ) from None
+            raise
 
     def _settle(self, key: Key, task: asyncio.Task[Link]) -> None:
         if self._opening.get(key) is task:
@@ -254,6 +279,10 @@ class UpstreamServer:
         self._links[key] = link
         connection = link.connection
         self._learn(capabilities=connection.capabilities, instructions=connection.instructions)
+        orphan = self._orphans.pop(key, None)
+        if orphan is not None:
+            link.subscriptions = orphan
+            self._renewed(link)
         return link
 
     def _failed(self, error: UpstreamError) -> UpstreamError:
@@ -291,13 +320,14 @@ class UpstreamServer:
         )
         holder.append(connection)
         link = Link(connection, Listings(connection), LinkSubscriptions(connection), child, tasks)
-        if child is not None:
-            child.exited.add_done_callback(lambda done: self._note_exit(connection, done.result()))
+        connection.on_renewed = lambda: self._renewed(link)
         try:
             await connection.negotiate(stateless=stateless, both=self.config.protocol == "auto")
         except BaseException:
             await self._end(link)
             raise
+        if child is not None:  # until now a failed start is reported by whoever waits for it
+            child.exited.add_done_callback(lambda done: self._note_exit(connection, done.result()))
         if connection.stateless:
             link.subscriptions.listen()
         return link
@@ -314,7 +344,9 @@ class UpstreamServer:
                 self.name, child.stdout, child.stdin, on_message=on_message, limit=limit
             )
             tasks = [
-                asyncio.create_task(duplex.run(), name=f"{self.name} output"),
+                asyncio.create_task(
+                    duplex.run(lambda: self._explain_end(child)), name=f"{self.name} output"
+                ),
                 asyncio.create_task(self._read_stderr(child), name=f"{self.name} errors"),
             ]
             return duplex, child, tasks
@@ -371,16 +403,33 @@ class UpstreamServer:
 
     def _note_exit(self, connection: Connection, status: int) -> None:
         """A child ended: the next request starts a new one, after a delay if it keeps ending."""
-        if connection.closed:
+        if connection.ended:
             return
-        connection.closed = True
+        connection.ended = True
+        self._failed(self._ended_with(status))
+
+    async def _explain_end(self, child: Child) -> UpstreamError:
+        """Return what became of a child that closed its output."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_WAIT):
+                return self._ended_with(await asyncio.shield(child.exited))
+        return UpstreamUnavailableError(
+            f"Server {self.name!r} ended before it answered: it closed its output.",
+            upstream=self.name,
+        )
+
+    def _ended_with(self, status: int) -> UpstreamUnavailableError:
         how = f"signal {-status}" if status < 0 else f"status {status}"
         said = f" Its last words: {self.stderr[-1]}" if self.stderr else ""
-        self._failed(
-            UpstreamUnavailableError(
-                f"Server {self.name!r} ended with {how}.{said}", upstream=self.name
-            )
+        return UpstreamUnavailableError(
+            f"Server {self.name!r} ended with {how}.{said}", upstream=self.name
         )
+
+    def _renewed(self, link: Link) -> None:
+        """Tell a server's new session what the old one knew."""
+        task = asyncio.create_task(link.subscriptions.adopt(link.connection))
+        link.tasks.append(task)
+        task.add_done_callback(link.tasks.remove)
 
     async def _close_link(self, key: Key, link: Link) -> None:
         if self._links.get(key) is link:
@@ -388,7 +437,7 @@ class UpstreamServer:
         await self._end(link)
 
     async def _end(self, link: Link) -> None:
-        link.connection.closed = True
+        link.connection.ended = True
         link.subscriptions.close()
         with contextlib.suppress(UpstreamError, OSError):
             await link.connection.close()
