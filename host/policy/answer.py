@@ -37,7 +37,8 @@ class Lean(IntEnum):
 
 def strictest(actions: Iterable[Action], fallback: Action) -> Action:
     """Return the strictest of some actions; the fallback if there is none."""
-    return max(actions, key=STRICTNESS.__getitem__, default=fallback)
+    found = list(actions)
+    return max(found, key=lambda action: STRICTNESS[action]) if found else fallback
 
 
 def combine(answers: Iterable[Answer], lean: Lean) -> Answer:

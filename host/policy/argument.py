@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from host.policy.answer import Answer, Lean, combine
 from host.policy.condition import Condition
@@ -75,7 +76,7 @@ def only_arguments(pointers: tuple[str, ...]) -> Condition:
         arguments = facts.attempt.arguments
         if anything or arguments is None:
             return Answer.YES
-        fits = isinstance(arguments, dict) and names.issuperset(arguments)
+        fits = isinstance(arguments, dict) and names.issuperset(cast("dict[str, Json]", arguments))
         return Answer.YES if fits else Answer.NO
 
     return Condition("only_arguments", check)
@@ -124,7 +125,7 @@ def _all(matchers: list[Matcher], facts: Facts, one: Located) -> Answer:
     return answer
 
 
-def _yes(holds: bool) -> Answer:  # noqa: FBT001 - a conversion
+def _yes(holds: bool) -> Answer:
     return Answer.YES if holds else Answer.NO
 
 
@@ -196,9 +197,10 @@ def _range(config: RangeConfig) -> Matcher:
 
 def _length(config: LengthConfig) -> Matcher:
     def check(_facts: Facts, one: Located) -> Answer:
-        if not isinstance(one.value, str | list | dict):
+        value = one.value
+        if not isinstance(value, str | list | dict):
             return Answer.UNKNOWN
-        size = len(one.value)
+        size = len(cast("str | list[Json]", value))
         most = size if config.max is None else config.max
         return _yes((config.min or 0) <= size <= most)
 

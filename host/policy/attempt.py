@@ -80,7 +80,7 @@ class Attempt:
     face: Face = "stdio"
     session: str | None = None
     taint: frozenset[str] = frozenset()
-    ground: Ground = Ground()
+    ground: Ground = field(default_factory=Ground)
     now: datetime
 
     @property

@@ -158,6 +158,8 @@ def _reason(rule: Rule, facts: Facts) -> str:
     if limit is not None:
         return f"Rule {rule.id}: more than {limit.most:g} {limit.of} per {limit.per}."
     said = rule.config.because or "it is about this call"
+    if rule.answer(facts) is Answer.UNKNOWN:
+        said += " (it cannot tell whether it is about this call, so it counts)"
     return f"Rule {rule.id}: {said.removesuffix('.')}."
 
 
@@ -191,10 +193,10 @@ def _place(rule: Rule) -> str:
 def _unasked(rule: Rule, facts: Facts) -> RuleTrace:
     """Explain a rule that the index ruled out: by kind, name or server."""
     for condition in rule.matching.conditions:
-        if condition.what.startswith(("method:", "name:", "server:")):
-            if condition.check(facts) is Answer.NO:
-                why = (_line(condition.what, "no", condition.shown and condition.shown(facts)),)
-                return RuleTrace(rule.id, rule.config.action, "does not apply", why, _place(rule))
+        indexed = condition.what.startswith(("method:", "name:", "server:"))
+        if indexed and condition.check(facts) is Answer.NO:
+            why = (_line(condition.what, "no", condition.shown and condition.shown(facts)),)
+            return RuleTrace(rule.id, rule.config.action, "does not apply", why, _place(rule))
     raise AssertionError(f"{rule.id} was left out of the index")
 
 

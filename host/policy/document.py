@@ -18,7 +18,7 @@ from host.policy.url import AddressKind, host_pattern
 
 
 def _as_list(value: Json) -> Json:
-    return value if isinstance(value, list | tuple | dict) or value is None else [value]
+    return [value] if isinstance(value, str | int | float) else value
 
 
 def _checked_pointer(text: str) -> str:

@@ -5,11 +5,12 @@ import unicodedata
 _LATIN = dict(
     zip(
         # Cyrillic, Greek and Armenian letters beside the Latin ones that they look like.
-        "авсԁеһіјкӏмноргԛѕтухԝѵуɡΑΒΕΖΗΙΚΜΝΟΡΤΥΧαεικνορτυχսոօսհցոյ",  # noqa: RUF001 - the point
-        "abcdehijklmhoprqstuxwvygabezhikmhoptyxaeiknoptyxunouhgnj",
+        "авсԁеһіјкӏмноргԛѕтухԝѵɡαβεζηικμνοπρτυχսոօհցյ",
+        "abcdehijklmhopgqstyxwvgabezhikmnonptyxunohgj",
         strict=True,
     )
 )
+"""Small letters, since capitals are made small first: a Greek capital looks like a Latin one."""
 _INVISIBLE = {"Cf", "Cc", "Mn", "Zs", "Zl", "Zp"}
 
 

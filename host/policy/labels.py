@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import urlsplit
 
+from host.config.layers import PROJECT_LABEL
+from host.config.servers import ServerConfig
 from host.policy.attempt import Attempt
 from host.policy.document import ToolLabelsConfig
+from host.policy.path import Ground
 from host.policy.pattern import Names, parse_names
 from host.policy.pointer import Pointer, parse_pointer
 
@@ -170,6 +173,36 @@ def identify_server(
         package = _package(args, _UVX[program])
         return None if package is None else f"pypi:{re.split('[@=<>~!]', package)[0]}"
     return None
+
+
+def package_of(server: ServerConfig) -> str | None:
+    """Return what a configured server is; None if nobody knows, or if a project brought it."""
+    if PROJECT_LABEL in server.labels:
+        return None
+    return identify_server(
+        command=server.command,
+        args=server.args,
+        url=None if server.url is None else str(server.url),
+        bundled=server.bundled,
+    )
+
+
+def is_trusted(server: ServerConfig) -> bool:
+    """Return whether a configured server's annotations count: by its setting, or as bundled."""
+    if PROJECT_LABEL in server.labels:
+        return False
+    return server.trusted or server.bundled is not None
+
+
+def ground_of(server: ServerConfig) -> Ground:
+    """Return where a configured server's paths are, as far as its configuration tells."""
+    if server.url is not None:
+        return Ground(local=False)
+    roots = server.settings.get("roots") if server.bundled is not None else None
+    texts = [text for text in roots if isinstance(text, str)] if isinstance(roots, list) else []
+    if server.bundled is None and server.cwd is not None:
+        texts = [server.cwd]
+    return Ground(bases=tuple(Path(text).expanduser() for text in texts))
 
 
 def _package(args: Sequence[str], before: tuple[str, ...]) -> str | None:

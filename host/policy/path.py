@@ -117,7 +117,7 @@ def _readings(text: str, ground: Ground) -> list[str]:
         home = ground.home or Path.home()
         # A server that does not know `~` takes it for a name.
         return [f"{home}{text[1:]}", *(f"{base}/{text}" for base in ground.bases)]
-    if os.path.isabs(text) or text.startswith("/"):
+    if text.startswith("/") or Path(text).is_absolute():
         return [text]
     return [os.path.join(base, text) for base in ground.bases]  # noqa: PTH118 - keeps `..`
 
@@ -142,7 +142,7 @@ def _canonical(path: str, ground: Ground) -> str:
         real = os.path.realpath(path, strict=True)
     except FileNotFoundError:
         real = os.path.realpath(path)
-        if os.path.islink(real):
+        if Path(real).is_symlink():
             raise ValueError("its links go round in a circle") from None
     if _MAGIC.match(real):
         raise ValueError("it leads into /proc or /dev/fd")

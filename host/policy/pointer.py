@@ -84,23 +84,19 @@ def _step(one: Located, part: str) -> Iterator[Located]:
         yield from children(one)
     elif part == DEEP:
         yield from descend(one)
-    elif isinstance(one.value, dict):
-        members = cast("dict[str, Json]", one.value)
-        if part in members:
-            yield Located(f"{one.place}/{escape(part)}", members[part])
-    elif isinstance(one.value, list) and part.isascii() and part.isdigit():
-        items = cast("list[Json]", one.value)
-        if int(part) < len(items):
-            yield Located(f"{one.place}/{part}", items[int(part)])
+    else:
+        place = f"{one.place}/{escape(part)}"
+        yield from (child for child in children(one) if child.place == place)
 
 
 def children(one: Located) -> Iterator[Located]:
     """Yield the members of an object or the items of a list."""
-    if isinstance(one.value, dict):
-        for name, value in cast("dict[str, Json]", one.value).items():
+    inside = one.value
+    if isinstance(inside, dict):
+        for name, value in cast("dict[str, Json]", inside).items():
             yield Located(f"{one.place}/{escape(name)}", value)
-    elif isinstance(one.value, list):
-        for index, value in enumerate(cast("list[Json]", one.value)):
+    elif isinstance(inside, list):
+        for index, value in enumerate(cast("list[Json]", inside)):
             yield Located(f"{one.place}/{index}", value)
 
 

@@ -115,7 +115,7 @@ class _File:
 
 
 def _default(files: Sequence[_File]) -> Action:
-    stated = [one.config.default for one in files if one.config.default is not None]
+    stated: list[Action] = [one.config.default for one in files if one.config.default is not None]
     # A project's file alone cannot state one, so that adding it never loosens an unstated deny.
     if all(one.source.level == "project" for one in files if one.config.default is not None):
         return "deny"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-import re2  # pyright: ignore[reportMissingImports] - no type information
+import re2
 
 from host.policy.answer import Answer
 from host.policy.fold import plain

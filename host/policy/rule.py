@@ -1,6 +1,6 @@
 """A compiled rule: what it asks, in which order, and what it says."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -256,7 +256,7 @@ def _labels(field: str, config: LabelsConfig, get: Callable[[Facts], frozenset[s
     )
 
 
-def _annotations(wanted: dict[str, object]) -> Condition:
+def _annotations(wanted: Mapping[str, object]) -> Condition:
     def test(facts: Facts) -> bool:
         found = facts.annotations
         return all(

@@ -126,6 +126,14 @@ def find_sources(
     return Found(tuple(sources), tuple(warnings), watched)
 
 
+def policy_places(
+    paths: Paths, *, folder: Path | None = None, organisation: Path = ORGANISATION
+) -> tuple[Path, ...]:
+    """Return where policies may come to be, for watching: a name in each folder."""
+    folders = [organisation, paths.config / "policies", *([folder.absolute()] if folder else [])]
+    return tuple(one / PROJECT_FILE for one in folders)
+
+
 def _project(file: Path, trust: TrustStore, warnings: list[str]) -> list[Source]:
     try:
         found = trust.read(file)
