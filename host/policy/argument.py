@@ -51,6 +51,8 @@ def compile_argument(
         found = facts.values[pointer.text]
         if absent:
             answer = Answer.NO if found.values else Answer.YES
+        elif len(found.values) == 1:
+            answer = _all(matchers, facts, found.values[0])
         else:
             answer = combine((_all(matchers, facts, one) for one in found.values), lean)
         if found.lookalike is None:
@@ -117,12 +119,17 @@ def _matchers(config: ArgumentConfig, folders: tuple[str, ...], lean: Lean) -> l
 
 
 def _all(matchers: list[Matcher], facts: Facts, one: Located) -> Answer:
-    answer = Answer.YES
+    answer = _YES
     for matcher in matchers:
-        answer = min(answer, matcher(facts, one))
-        if answer is Answer.NO:
-            break
+        found = matcher(facts, one)
+        if found is not _YES:
+            if found is _NO:
+                return found
+            answer = found
     return answer
+
+
+_YES, _NO = Answer.YES, Answer.NO
 
 
 def _yes(holds: bool) -> Answer:

@@ -9,6 +9,7 @@ from host.domain.principal import Principal
 from host.policy.answer import STRICTNESS, Action, Answer, strictest
 from host.policy.attempt import Kind
 from host.policy.facts import Facts
+from host.policy.index import Candidates
 from host.policy.limit import CounterKey
 from host.policy.rule import Matching, Rule
 
@@ -95,7 +96,7 @@ class DecidingPolicy(Protocol):
         ...
 
     @property
-    def candidates(self) -> Callable[[Kind, str, str | None], list[Rule]]:
+    def candidates(self) -> Callable[[Kind, str, str | None], Candidates]:
         """Returns the rules that may be about a kind of request, a name and a server."""
         ...
 
@@ -115,11 +116,11 @@ def decide(facts: Facts, policy: DecidingPolicy) -> Decision:
     attempt = facts.attempt
     applied: list[tuple[Rule, Action]] = []
     counters: list[CounterKey] = []
-    for rule in policy.candidates(facts.kind, attempt.name, attempt.server):
+    for rule in policy.candidates(facts.kind, attempt.name, attempt.server).rules:
         actions = rule.actions(facts)
         if actions:
             applied.append((rule, actions[0]))
-        if rule.config.limits and rule.answer(facts) is not Answer.NO:
+        if rule.limited and rule.answer(facts) is not Answer.NO:
             counters.extend(rule.counters(attempt))
     return _conclude(applied, tuple(counters), facts, policy)
 
@@ -168,9 +169,8 @@ def explain(facts: Facts, policy: DecidingPolicy) -> Explanation:
     decision = decide(facts, policy)
     if facts.problems:
         return Explanation(decision, ())
-    asked = {
-        rule.id for rule in policy.candidates(facts.kind, facts.attempt.name, facts.attempt.server)
-    }
+    attempt = facts.attempt
+    asked = {rule.id for rule in policy.candidates(facts.kind, attempt.name, attempt.server).rules}
     traces = [
         _trace(rule, facts) if rule.id in asked else _unasked(rule, facts) for rule in policy.rules
     ]

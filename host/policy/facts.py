@@ -1,7 +1,7 @@
 """Everything that rules ask about a call, gathered once before the decision."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -30,21 +30,30 @@ class Need:
     url: bool = False
 
 
-class Asking(Protocol):
-    """What gathering needs to know of a rule."""
+class Limited(Protocol):
+    """What gathering needs to know of a rule with limits."""
+
+    def counters(self, attempt: Attempt) -> tuple[CounterKey, ...]:
+        """Return the counters that its limits are held against."""
+        ...
+
+
+class Asked(Protocol):
+    """What the rules that may be about a call ask, each thing once."""
 
     @property
     def needs(self) -> tuple[Need, ...]:
-        """Parts of the arguments that it asks about."""
+        """Parts of the arguments."""
         ...
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Folders that it names."""
+        """Folders that arguments may be in."""
         ...
 
-    def counters(self, attempt: Attempt) -> tuple[CounterKey, ...]:
-        """Return the counters that its limits are held against."""
+    @property
+    def limited(self) -> Sequence[Limited]:
+        """Rules with limits."""
         ...
 
 
@@ -123,7 +132,7 @@ class Facts:
 
 def gather_facts(
     attempt: Attempt,
-    rules: Iterable[Asking],
+    asked: Asked,
     *,
     table: LabelTable,
     policy: str,
@@ -133,7 +142,7 @@ def gather_facts(
 
     Args:
         attempt: The call.
-        rules: The rules that may be about it.
+        asked: What the rules ask that may be about it.
         table: What is known of servers.
         policy: Digest of the policy that the rules are from.
         counters: What was used up; None makes every limit count as used up.
@@ -152,15 +161,14 @@ def gather_facts(
     )
     if problem:
         return facts
-    for rule in rules:
-        for need in rule.needs:
-            _look(facts, need)
-        for folder in rule.folders:
-            if folder not in facts.folders:
-                facts.folders[folder] = _follow(folder, attempt.ground)
-        if counters is not None:
-            for key in rule.counters(attempt):
-                facts.counts[key] = counters.read(key)
+    for need in asked.needs:
+        _look(facts, need)
+    parents: dict[str, str] = {}
+    for folder in asked.folders if facts.paths else ():
+        facts.folders[folder] = _follow(folder, attempt.ground, parents)
+    if counters is not None:
+        for rule in asked.limited:
+            facts.counts.update((key, counters.read(key)) for key in rule.counters(attempt))
     if facts.writes and facts.paths:
         facts.only_read = frozenset(
             one.place
@@ -198,9 +206,9 @@ def _url(value: Json) -> Url | UrlError:
         return error
 
 
-def _follow(folder: str, ground: Ground) -> str | None:
+def _follow(folder: str, ground: Ground, parents: dict[str, str]) -> str | None:
     try:
-        return real_folder(folder, ground)
+        return real_folder(folder, ground, parents)
     except (OSError, ValueError):
         return None
 

@@ -3,6 +3,7 @@
 import os
 import posixpath
 import re
+import stat
 import sys
 import unicodedata
 from dataclasses import dataclass
@@ -73,15 +74,31 @@ def real_path(text: object, ground: Ground) -> RealPath:
         return _unknown(getattr(error, "strerror", None) or str(error))
 
 
-def real_folder(text: str, ground: Ground) -> str:
+def real_folder(text: str, ground: Ground, parents: dict[str, str]) -> str:
     """Return the canonical path of a folder that a rule names.
+
+    Args:
+        text: The folder.
+        ground: Where the paths of the call's server are.
+        parents: Folders that were followed for the same call, filled in here.
 
     Raises:
         OSError: Its links cannot be followed.
+        ValueError: It is in a place where they do not lead where they say.
     """
-    home = ground.home or Path.home()
-    expanded = str(home) + text[1:] if text == "~" or text.startswith("~/") else text
-    return _canonical(expanded, ground)
+    home = text == "~" or text.startswith("~/")
+    expanded = f"{ground.home or Path.home()}{text[1:]}" if home else text
+    above, name = os.path.split(expanded.rstrip("/"))
+    if not ground.local or name in ("", ".", "..") or "\\" in expanded:
+        return _canonical(expanded, ground)
+    if above not in parents:
+        parents[above] = _canonical(above, ground)
+    place = os.path.join(parents[above], name)  # noqa: PTH118 - a thousand of these are a decision
+    try:
+        linked = stat.S_ISLNK(os.lstat(place).st_mode)
+    except OSError:
+        linked = False
+    return _canonical(place, ground) if linked or _MAGIC.match(place) else place
 
 
 def is_absolute(text: str) -> bool:
@@ -138,12 +155,7 @@ def _canonical(path: str, ground: Ground) -> str:
     if _MAGIC.match(os.path.normpath(path)):
         # What is below /proc depends on who looks, and links there need not lead where they say.
         raise ValueError("it is in /proc or /dev/fd")
-    try:
-        real = os.path.realpath(path, strict=True)
-    except FileNotFoundError:
-        real = os.path.realpath(path)
-        if Path(real).is_symlink():
-            raise ValueError("its links go round in a circle") from None
+    real = os.path.realpath(path)  # what is below a missing file, or a circle of links, is kept
     if _MAGIC.match(real):
         raise ValueError("it leads into /proc or /dev/fd")
     return real

@@ -15,7 +15,7 @@ from host.policy.attempt import Attempt, Kind
 from host.policy.decision import Decision, decide
 from host.policy.document import CaseConfig, MatchConfig, PolicyConfig, RuleConfig
 from host.policy.facts import Facts, gather_facts
-from host.policy.index import RuleIndex
+from host.policy.index import Candidates, RuleIndex
 from host.policy.labels import LabelTable, build_table
 from host.policy.limit import Counters
 from host.policy.rule import Rule, compile_rule
@@ -80,7 +80,7 @@ class PolicySet:
             cases={one.source.file: one.config.tests for one in reading.files},
         )
 
-    def candidates(self, kind: Kind, name: str, server: str | None) -> list[Rule]:
+    def candidates(self, kind: Kind, name: str, server: str | None) -> Candidates:
         """Return the rules that may be about a request, by its kind, name and server."""
         return self.index.candidates(kind, name, server)
 

@@ -29,13 +29,17 @@ class Matching:
 
     def answer(self, facts: Facts) -> Answer:
         """Return whether all conditions hold; those that come last are asked only if needed."""
-        answer = Answer.YES
+        answer = _YES
         for condition in self.conditions:
             found = condition.check(facts)
-            if found is Answer.NO:
-                return found
-            answer = min(answer, found)
+            if found is not _YES:
+                if found is _NO:
+                    return found
+                answer = found
         return answer
+
+
+_YES, _NO = Answer.YES, Answer.NO
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Rule:
         config: As it is written.
         matching: What it is about.
         exceptions: What it is not about.
+        limited: Whether it has limits.
         kinds: Kinds of requests; None means all.
         names: Names in the catalog; None means all.
         servers: Names of servers; None means all.
@@ -67,6 +72,7 @@ class Rule:
     servers: Names | None
     needs: tuple[Need, ...] = ()
     folders: tuple[str, ...] = ()
+    limited: bool = False
 
     def answer(self, facts: Facts) -> Answer:
         """Return whether the rule is about a call, exceptions considered."""
@@ -81,8 +87,10 @@ class Rule:
 
         Where it cannot tell whether it is about the call, it says what is the stricter.
         """
-        answer = self.answer(facts)
-        if answer is Answer.NO:
+        answer = self.matching.answer(facts)
+        if answer is not _NO and self.exceptions:
+            answer = self.answer(facts)
+        if answer is _NO:
             return ()
         if self.exceeded(facts) is not None:
             return (self.config.over,)
@@ -156,6 +164,7 @@ def compile_rule(
         names=None if match.name is None else parse_names(match.name),
         servers=None if match.server is None else parse_names(match.server),
         needs=tuple(one.need for one in arguments),
+        limited=bool(config.limits),
         folders=tuple(dict.fromkeys(text for one in arguments for text in one.folders)),
     )
 
