@@ -131,7 +131,10 @@ def _conclude(
     facts: Facts,
     policy: DecidingPolicy,
 ) -> Decision:
-    action = strictest((said for _, said in applied), policy.default)
+    own = [said for rule, said in applied if rule.level != "project"]
+    # A project's rule comes on top of the default; another's, such as an `ask`, replaces a `deny`.
+    base = strictest(own, policy.default)
+    action = strictest([base, *(said for _, said in applied)], base)
     deciding = sorted((rule for rule, said in applied if said == action), key=lambda one: one.id)
     if not deciding:
         reason = f"No rule is about this {facts.kind}, and the default is {action}."

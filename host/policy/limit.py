@@ -119,7 +119,7 @@ class FixedCounters:
 
     def read(self, key: CounterKey) -> float:
         """Return what was said for the key's rule, by its id or the id's last part."""
-        return self._used.get(key.rule, self._used.get(key.rule.rpartition(":")[2], 0))
+        return self._used.get(key.rule, self._used.get(key.rule.rpartition("/")[2], 0))
 
     def add(self, key: CounterKey, amount: float = 1) -> None:
         """Count for the key's rule."""
