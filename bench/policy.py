@@ -100,7 +100,8 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     call, counters = attempt(), MemoryCounters()
     print(
-        f"{'rules':>12} {'load ms':>9} {'gather p50':>11} {'decide p50':>11} {'p99':>8} {'all p50':>9} {'p99':>8}"
+        f"{'rules':>12} {'load ms':>9} {'gather p50':>11} {'decide p50':>11} {'p99':>8}"
+        f" {'all p50':>9} {'p99':>8}"
     )
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
@@ -123,7 +124,8 @@ def main() -> None:
                 )
     verdict = "within" if worst <= BUDGET else "OVER"
     print(
-        f"1,000 rules, facts and decision, worst p50: {worst:.3f} ms, {verdict} the budget of {BUDGET:g} ms"
+        f"1,000 rules, facts and decision, worst p50: {worst:.3f} ms, "
+        f"{verdict} the budget of {BUDGET:g} ms"
     )
 
 

@@ -9,7 +9,6 @@ from host.policy.attempt import Kind
 from host.policy.facts import Need
 from host.policy.rule import Rule
 
-
 REMEMBERED = 2_000
 """Names whose candidates are kept; when there are more, all are forgotten."""
 

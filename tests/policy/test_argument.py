@@ -1,4 +1,3 @@
-import os
 from pathlib import Path
 from typing import Any
 
@@ -215,7 +214,7 @@ def test_a_link_swapped_after_the_facts_were_gathered_is_noticed(judge: Judge, t
     facts = policy.gather(attempt(arguments={"x": str(link / "f")}))
     assert facts.moved_paths() == []
     link.unlink()
-    os.symlink(judge.folder / "secret", link)
+    link.symlink_to(judge.folder / "secret")
     assert facts.moved_paths() == ["/x"]
 
 

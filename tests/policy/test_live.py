@@ -3,11 +3,17 @@ from pathlib import Path
 import anyio
 import pytest
 
+from host.config.paths import user_paths
 from host.domain.errors import PolicyError
 from host.policy.live import LivePolicy, PolicyChange
 from host.policy.source import Found, find_sources, policy_places
-from host.config.paths import user_paths
 from tests.policy.conftest import attempt
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
 
 DENY, ALLOW, BROKEN = "default: deny\n", "default: allow\n", "default: perhaps\n"
 
@@ -42,7 +48,7 @@ def test_an_unreadable_policy_leaves_nothing_in_force(folder: Folder):
     change = live.refresh()
     assert change is not None
     assert change.after is None
-    with pytest.raises(PolicyError, match="mine.yaml:1"):
+    with pytest.raises(PolicyError, match=r"mine\.yaml:1"):
         _ = live.current
     assert live.refresh() is None
     folder.write(DENY)

@@ -8,7 +8,7 @@ from host.config.trust import TrustStore
 from host.domain.errors import PolicyError
 from host.policy.decision import decide, explain
 from host.policy.policy_set import PolicySet, load_policy_file
-from host.policy.source import find_sources, shipped_source
+from host.policy.source import find_sources, read_source, shipped_source
 from tests.policy.conftest import attempt, policy_of
 
 Write = Callable[..., Path]
@@ -81,8 +81,6 @@ def test_all_faults_of_all_files_are_said_at_once(write_policy: Write):
     first = write_policy("default: maybe\nbogus: 1\n", "a.yaml")
     second = write_policy("rules: 5\n", "b.yaml")
     sources = [shipped_source("default")]
-    from host.policy.source import read_source  # noqa: PLC0415 - beside its use
-
     sources += [read_source(file, level="user") for file in (first, second)]
     with pytest.raises(PolicyError) as caught:
         PolicySet.load(sources)
