@@ -215,10 +215,11 @@ def _length(config: LengthConfig) -> Matcher:
 
 
 def _regex(text: str, *, whole: bool) -> Matcher:
-    regex = parse_regex(text, whole=whole)
+    match = parse_regex(text, whole=whole).match
 
     def check(_facts: Facts, one: Located) -> Answer:
-        return regex.match(one.value) if isinstance(one.value, str) else Answer.UNKNOWN
+        value = one.value
+        return match(value) if isinstance(value, str) else Answer.UNKNOWN
 
     return check
 

@@ -131,7 +131,7 @@ def _conclude(
     facts: Facts,
     policy: DecidingPolicy,
 ) -> Decision:
-    own = [said for rule, said in applied if rule.level != "project"]
+    own: list[Action] = [said for rule, said in applied if rule.level != "project"]
     # A project's rule comes on top of the default; another's, such as an `ask`, replaces a `deny`.
     base = strictest(own, policy.default)
     action = strictest([base, *(said for _, said in applied)], base)

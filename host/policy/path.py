@@ -55,6 +55,8 @@ class RealPath:
         """
         if self.problem is not None:
             return Answer.UNKNOWN
+        if len(self.places) == 1:
+            return _inside(self.places[0], folder, lean)
         return combine((_inside(place, folder, lean) for place in self.places), lean)
 
 

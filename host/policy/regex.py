@@ -1,5 +1,6 @@
 """Regular expressions of rules, matched by RE2 in time linear in the text, whatever they say."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +20,10 @@ class Regex:
     """A compiled expression.
 
     Attributes:
-        whole: Whether it has to match the whole text; else it may match anywhere.
+        look: Looks for it in a text, the whole text or any part.
     """
 
-    compiled: Any
-    whole: bool
+    look: Callable[[bytes], object | None]
 
     def match(self, text: str) -> Answer:
         """Return whether a text matches.
@@ -31,19 +31,19 @@ class Regex:
         Unknown is the answer where it matters that the text has invisible characters or letters in
         another width, because a tool may drop them.
         """
-        simple = plain(text)
         try:
-            found = self._find(text)
-            if simple == text:
-                return found
-            return found if self._find(simple) is found else Answer.UNKNOWN
+            # Given bytes, the binding need not count characters, which takes longer than the match.
+            found = self.look(text.encode()) is not None
+            if not text.isascii():
+                simple = plain(text)
+                if (self.look(simple.encode()) is not None) is not found:
+                    return Answer.UNKNOWN
         except UnicodeEncodeError:  # half a surrogate pair, which is not text
             return Answer.UNKNOWN
+        return _YES if found else _NO
 
-    def _find(self, text: str) -> Answer:
-        look = self.compiled.fullmatch if self.whole else self.compiled.search
-        # Given bytes, the binding need not count characters, which takes longer than the match.
-        return Answer.NO if look(text.encode()) is None else Answer.YES
+
+_YES, _NO = Answer.YES, Answer.NO
 
 
 def parse_regex(text: str, *, whole: bool) -> Regex:
@@ -57,8 +57,9 @@ def parse_regex(text: str, *, whole: bool) -> Regex:
     options.log_errors = False
     options.dot_nl = True
     try:
-        return Regex(_re2.compile(text, options), whole)
+        compiled = _re2.compile(text, options)
     except _re2.error as error:
         reason = error.args[0] if error.args else error
         said = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else reason
         raise ValueError(f"{text!r} is not an RE2 expression: {said}") from None
+    return Regex(compiled.fullmatch if whole else compiled.search)

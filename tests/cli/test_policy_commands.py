@@ -61,7 +61,7 @@ def test_check_names_what_holds_and_every_fault(shell: Shell):
     assert "Did you mean 'name'?" in out
     assert "Nothing runs" in out
     faults = json.loads(shell.run("check", "--json", expect=2)[0])["faults"]
-    assert [one["line"] for one in faults][0] == 4
+    assert faults[0]["line"] == 4
 
 
 def test_explain_says_which_rule_decides_and_why(shell: Shell):

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,11 +59,12 @@ class Judge:
         *,
         counters: Counters | None = None,
         default: str | None = None,
+        excepting: Sequence[dict[str, Any]] = (),
         **rule: Any,
     ) -> Decision:
         # The default is the opposite, so that it shows whether the rule applies.
         other = default or ("deny" if action == "allow" else "allow")
-        rules = [{"name": "r", "action": action, "match": match, **rule}]
+        rules = [{"name": "r", "action": action, "match": match, "except": excepting, **rule}]
         return policy_of({"default": other, "rules": rules}).decide(call or attempt(), counters)
 
     def applies(self, action: str, match: dict[str, Any], **fields: Any) -> bool:

@@ -218,30 +218,30 @@ def test_a_link_swapped_after_the_facts_were_gathered_is_noticed(judge: Judge, t
     assert facts.moved_paths() == ["/x"]
 
 
-@pytest.mark.parametrize(
-    ("matcher", "yes", "no", "unsure"),
-    [
-        (
-            {"in": ["push", 5]},
-            ["push", 5, 5.0],
-            ["pull", 6, None, [], True],
-            ["Push", " push", "5"],
-        ),
-        ({"in": ["admin"]}, ["admin"], ["user"], ["аdmin", "ａdmin", "ad\u200bmin", "ADMIN"]),  # noqa: RUF001
-        ({"in": [True]}, [True], [False, 1], ["true"]),
-        ({"range": {"min": 1, "below": 10}}, [1, 9.99], [0, 10, -5, 10**400], ["5", True, None]),
-        ({"range": {"above": 0}}, [0.1], [0], [[1]]),
-        ({"length": {"min": 1, "max": 3}}, ["abc", [1], {"a": 1}], ["", "abcd"], [5, None]),
-        ({"regex": "[a-z]+"}, ["abc"], ["abc1", "ABC", "abc\n"], [5, "a\ud800"]),
-        ({"regex": "[a-z]+"}, [], [], ["abc\u200b", "ａbc"]),  # noqa: RUF001
-        ({"search": "rm -rf"}, ["sudo rm -rf /"], ["rm"], ["rm\u00a0-rf", "r\u200bm -rf", []]),
-        ({"type": "integer"}, [1, 2.0, 10**400], [1.5, "1", True], []),
-        ({"type": "string"}, ["a"], [1, None], []),
-        ({"type": "null"}, [None], [0, ""], []),
-        ({"schema": {"type": "object", "required": ["a"]}}, [{"a": 1}], [{}, 1], []),
-        ({"present": True}, [None, 0], [], []),
-    ],
-)
+MATCHERS: list[tuple[dict[str, Any], list[Any], list[Any], list[Any]]] = [
+    (
+        {"in": ["push", 5]},
+        ["push", 5, 5.0],
+        ["pull", 6, None, [], True],
+        ["Push", " push", "5"],
+    ),
+    ({"in": ["admin"]}, ["admin"], ["user"], ["аdmin", "ａdmin", "ad\u200bmin", "ADMIN"]),  # noqa: RUF001
+    ({"in": [True]}, [True], [False, 1], ["true"]),
+    ({"range": {"min": 1, "below": 10}}, [1, 9.99], [0, 10, -5, 10**400], ["5", True, None]),
+    ({"range": {"above": 0}}, [0.1], [0], [[1]]),
+    ({"length": {"min": 1, "max": 3}}, ["abc", [1], {"a": 1}], ["", "abcd"], [5, None]),
+    ({"regex": "[a-z]+"}, ["abc"], ["abc1", "ABC", "abc\n"], [5, "a\ud800"]),
+    ({"regex": "[a-z]+"}, [], [], ["abc\u200b", "ａbc"]),  # noqa: RUF001
+    ({"search": "rm -rf"}, ["sudo rm -rf /"], ["rm"], ["rm\u00a0-rf", "r\u200bm -rf", []]),
+    ({"type": "integer"}, [1, 2.0, 10**400], [1.5, "1", True], []),
+    ({"type": "string"}, ["a"], [1, None], []),
+    ({"type": "null"}, [None], [0, ""], []),
+    ({"schema": {"type": "object", "required": ["a"]}}, [{"a": 1}], [{}, 1], []),
+    ({"present": True}, [None, 0], [], []),
+]
+
+
+@pytest.mark.parametrize(("matcher", "yes", "no", "unsure"), MATCHERS)
 def test_a_matcher_says_yes_no_or_that_it_cannot_tell(
     judge: Judge, matcher: dict[str, Any], yes: list[Any], no: list[Any], unsure: list[Any]
 ):
@@ -280,7 +280,7 @@ def test_to_loosen_every_value_has_to_match_and_to_tighten_any(judge: Judge):
     # An exception to a deny loosens, so each value has to match it.
     excepted = [{"arguments": {"/to/*/name": {"in": ["a"]}}}]
     call = attempt(arguments=several)
-    assert judge.decide("deny", {}, call, **{"except": excepted}).action == "deny"
+    assert judge.decide("deny", {}, call, excepting=excepted).action == "deny"
 
 
 def test_a_value_is_found_at_any_depth(judge: Judge):

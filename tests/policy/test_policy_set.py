@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_an_extended_policys_rule_gets_exceptions(write_policy: Write):
         "  - {name: mine, action: allow, match: {name: files__write}}\n"
     )
     policy = load_policy_file(file)
-    write = {"trusted": True, "annotations": {"destructiveHint": True}}
+    write: dict[str, Any] = {"trusted": True, "annotations": {"destructiveHint": True}}
     assert policy.decide(attempt(**write, arguments={"path": "/srv/a"})).action == "allow"
     outside = policy.decide(attempt(**write, arguments={"path": "/etc/a"}))
     assert (outside.action, outside.rule) == ("ask", "default/destructive")
@@ -136,7 +137,7 @@ def test_the_digest_follows_what_the_files_say():
 
 
 def test_an_explanation_names_every_rule_and_agrees_with_the_decision():
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"name": "yes", "action": "ask", "match": {"server": "files"}},
         {"name": "no", "action": "deny", "match": {"name": "other__x"}},
         {"name": "unsure", "action": "deny", "match": {"when": "args.absent > 1"}},

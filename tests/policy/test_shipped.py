@@ -12,7 +12,10 @@ from host.policy.source import shipped_names, shipped_source
 from tests.policy.conftest import attempt
 
 POLICIES = {name: PolicySet.load([shipped_source(name)]) for name in shipped_names()}
-READS = {"trusted": True, "annotations": {"readOnlyHint": True, "openWorldHint": False}}
+READS: dict[str, Any] = {
+    "trusted": True,
+    "annotations": {"readOnlyHint": True, "openWorldHint": False},
+}
 
 
 def test_four_policies_come_with_the_host():
