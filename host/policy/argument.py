@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from host.policy.answer import Answer, Lean, combine
@@ -46,15 +47,16 @@ def compile_argument(
     matchers = _matchers(config, folders, lean)
     need = Need(pointer, path=config.path is not None, url=config.url is not None)
     absent = config.present is False
+    match = matchers[0] if len(matchers) == 1 else partial(_all, matchers)
 
     def check(facts: Facts) -> Answer:
-        found = facts.values[pointer.text]
+        found = facts.values[text]
         if absent:
             answer = Answer.NO if found.values else Answer.YES
         elif len(found.values) == 1:
-            answer = _all(matchers, facts, found.values[0])
+            answer = match(facts, found.values[0])
         else:
-            answer = combine((_all(matchers, facts, one) for one in found.values), lean)
+            answer = combine((match(facts, one) for one in found.values), lean)
         if found.lookalike is None:
             return answer
         # A tool might take the look-alike for the argument itself.

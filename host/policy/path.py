@@ -90,12 +90,12 @@ def real_folder(text: str, ground: Ground, parents: dict[str, str]) -> str:
     """
     home = text == "~" or text.startswith("~/")
     expanded = f"{ground.home or Path.home()}{text[1:]}" if home else text
-    above, name = os.path.split(expanded.rstrip("/"))
+    above, _, name = expanded.rstrip("/").rpartition("/")
     if not ground.local or name in ("", ".", "..") or "\\" in expanded:
         return _canonical(expanded, ground)
     if above not in parents:
-        parents[above] = _canonical(above, ground)
-    place = os.path.join(parents[above], name)  # noqa: PTH118 - a thousand of these are a decision
+        parents[above] = _canonical(above or "/", ground).rstrip("/")
+    place = f"{parents[above]}/{name}"
     try:
         linked = stat.S_ISLNK(os.lstat(place).st_mode)
     except OSError:
