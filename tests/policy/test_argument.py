@@ -160,6 +160,8 @@ def test_a_denied_folder_is_found_behind_links_and_dots(judge: Judge, tree: Path
     for text in ("src/out/key", "../secret/key", f"{tree}/src/out", "src/./out/./key"):
         assert judge.argument("deny", denied, text), text
     assert not judge.argument("deny", denied, "src/a.py")
+    for text in (f" {judge.folder}/secret/key", f"{judge.folder}/secret\u200b/key", "~root/x"):
+        assert judge.argument("deny", denied, text), text  # cannot tell, so the deny applies
 
 
 def test_a_folder_that_is_itself_a_link_is_followed(judge: Judge, tree: Path):

@@ -115,6 +115,8 @@ def test_a_projects_allow_is_without_effect_and_said_so():
     policy = policy_of({"default": "ask"}, ("project", allow))
     assert policy.decide(attempt()).action == "ask"
     assert "'all' has no effect" in policy.warnings[0]
+    open_anyway = policy_of({"default": "allow"}, ("project", allow)).decide(attempt())
+    assert (open_anyway.action, open_anyway.rule) == ("allow", None)
 
 
 def test_a_projects_folder_may_be_relative_to_its_file(tmp_path: Path):
