@@ -129,6 +129,19 @@ class Settings(StrictModel):
 
     _referenced: frozenset[str] = PrivateAttr(default=frozenset())
 
+    @model_validator(mode="after")
+    def _distinct_prefixes(self) -> "Settings":
+        owners: dict[str, str] = {}
+        for name, server in {**self.servers, **self.mcp_servers}.items():
+            prefix = name if server.prefix is None else server.prefix
+            if not server.enabled:
+                continue
+            if prefix in owners:
+                both = f"The servers {owners[prefix]!r} and {name!r} both have the prefix"
+                raise ValueError(f"{both} {prefix!r}; give one of them another `prefix`")
+            owners[prefix] = name
+        return self
+
     def secret_values(self) -> frozenset[str]:
         """Return the texts that must never be printed nor recorded, for redaction.
 

@@ -215,17 +215,15 @@ class Catalog:
         return None
 
     def _owners(self, method: str, name: str) -> list[UpstreamServer]:
-        """Return the servers that may own a name, the likeliest first."""
+        """Return the servers that may own a name, in the order of the list."""
         enabled = [server for server in self.servers.values() if server.config.enabled]
         if method not in NAMED:
             return enabled
         owners: list[UpstreamServer] = []
         for server in enabled:
             prefix = server.name if server.config.prefix is None else server.config.prefix
-            if not prefix:
+            if not prefix or name.startswith(f"{prefix}__"):
                 owners.append(server)
-            elif name.startswith(f"{prefix}__"):
-                owners.insert(0, server)
         return owners
 
     async def find_resource(self, exchange: Exchange, uri: str) -> tuple[UpstreamServer, Link, str]:

@@ -10,6 +10,7 @@ from host.domain.jsonrpc import (
     CONNECTION_CLOSED,
     INTERNAL_ERROR,
     INVALID_PARAMS,
+    INVALID_REQUEST,
     METHOD_NOT_FOUND,
     REQUEST_TIMEOUT,
     UNSUPPORTED_PROTOCOL_VERSION,
@@ -48,6 +49,8 @@ Handler = Callable[[Exchange, Json], Awaitable[Json]]
 NOTICE_LIMIT = 10.0
 """Seconds that a server may take to accept a notification."""
 
+DOING = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
+"""What a viewer may not do: everything that reaches a server's own code."""
 INSTRUCTIONS = (
     "This host offers the tools of several MCP servers; each name begins with its server's name."
 )
@@ -148,6 +151,8 @@ class Gateway:
             return serving.result
 
     async def _serve(self, exchange: Exchange, method: str, params: Json) -> Json:
+        if exchange.session.principal.role == "viewer" and method in DOING:
+            raise RpcError(INVALID_REQUEST, "This credential may look only; its role is viewer.")
         try:
             if method in LIST_METHODS:
                 result = await self._list(exchange, method)

@@ -161,10 +161,11 @@ class HttpFace:
             return False
         if origin is None or origin in config.allowed_origins:
             return True
-        parts = urlsplit(origin)
-        return parts.hostname is not None and (
-            is_loopback(parts.hostname) or parts.hostname in config.allowed_hosts
-        )
+        try:
+            name = urlsplit(origin).hostname
+        except ValueError:
+            return False
+        return name is not None and (is_loopback(name) or name in config.allowed_hosts)
 
     async def _admit(self, http: HttpMessage) -> Principal | None:
         """Return who is calling; answer and return None where nobody may."""

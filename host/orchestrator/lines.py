@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from typing_extensions import override
@@ -29,6 +30,10 @@ from host.orchestrator.session import ClientSession, SessionExchange, check_mess
 
 log = logging.getLogger(__name__)
 
+NOT_ADMITTED = (
+    "The token in HOST_TOKEN is not valid (any more). `host install` or `host tokens create` makes "
+    "a new one."
+)
 MESSAGE_LIMIT = 64 * 1024 * 1024
 """Bytes that one message of a client may have."""
 BACKLOG_LIMIT = 64 * 1024 * 1024
@@ -65,7 +70,10 @@ class StatelessLineExchange(SessionExchange):
 class LineFace:
     """Serves one client over a pair of streams until it closes its end."""
 
-    def __init__(self, gateway: Gateway, session: LineSession) -> None:
+    def __init__(
+        self, gateway: Gateway, session: LineSession, admitted: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._admitted = admitted
         self._gateway = gateway
         self._session = session
         self._era: str | None = None
@@ -127,6 +135,8 @@ class LineFace:
 
     async def _request(self, body: Json) -> None:
         request_id, method, params = body["id"], body["method"], params_of(body)
+        if not self._admitted():
+            raise RpcError(INVALID_REQUEST, NOT_ADMITTED)
         if method == "initialize":
             if self._era == "stateless":
                 data = {"supported": list(STATELESS_VERSIONS)}

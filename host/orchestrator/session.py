@@ -72,7 +72,7 @@ class ClientSession(Session):
         """
         needed = CLIENT_METHODS.get(method)
         if needed is not None and needed not in self.capabilities:
-            raise RpcError(METHOD_NOT_FOUND, f"The client does not declare {needed}.")
+            raise RpcError(METHOD_NOT_FOUND, f"The client did not declare {needed}.")
         request_id = f"host-{next(self._ids)}"
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._asked[request_id] = future

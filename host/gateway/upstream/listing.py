@@ -150,6 +150,8 @@ class Listings:
             name = entry.get(key)
             if not isinstance(name, str):
                 log.warning("%s: %.100r in %s has no %s", self._connection.name, item, method, key)
+            elif (wrong := misshapen(method, entry)) is not None:
+                log.warning("%s: %.100r is left out: %s", self._connection.name, name, wrong)
             elif not can_be_written(entry):
                 log.warning("%s: %.100r in %s is left out", self._connection.name, name, method)
             elif not self._is_refused(method, name, entry):
@@ -181,3 +183,24 @@ def can_be_written(entry: Json) -> bool:
     except RpcError:
         return False
     return True
+
+
+def misshapen(method: str, entry: Json) -> str | None:
+    """Return what is wrong with the shape of an entry, None for a good one.
+
+    Clients check a list as a whole, so that one entry of a wrong shape would cost them all.
+    """
+    if not entry[KEY[method]]:
+        return "it has no name"
+    if method == "tools/list" and as_object(entry.get("inputSchema")) is None:
+        return "inputSchema is not an object"
+    for member in ("outputSchema", "annotations", "execution", "_meta"):
+        if entry.get(member) is not None and as_object(entry[member]) is None:
+            return f"{member} is not an object"
+    for member in ("title", "description", "mimeType"):
+        if not isinstance(entry.get(member), str | None):
+            return f"{member} is not a text"
+    for member in ("icons", "arguments"):
+        if not isinstance(entry.get(member), list | None):
+            return f"{member} is not a list"
+    return None
