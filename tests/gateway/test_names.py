@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from host.domain.errors import InvalidConfigError
 from host.domain.jsonrpc import RpcError
 from tests.fakes.gateway_scene import open_scene, stdio
 from tests.fakes.misbehaviour import Json
@@ -20,7 +21,7 @@ async def names(client: Any) -> list[str]:
 
 async def test_every_name_is_legal_short_unique_and_callable():
     long = "n" * 100
-    extra = [tool(n) for n in ("a.b", "a/b", "a_b", "é", "", " ", "__", long + "1", long + "2")]
+    extra = [tool(n) for n in ("a.b", "a/b", "a_b", "é", " ", "__", long + "1", long + "2")]
     async with open_scene({"bad": stdio(extra=extra)}) as scene, scene.client("line") as client:
         found = await names(client)
         assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", name) for name in found)
@@ -55,12 +56,11 @@ async def test_single_server_without_prefix_keeps_its_names():
         assert (await client.call("echo", {"a": 1}))["structuredContent"] == {"a": 1}
 
 
-async def test_clash_is_logged_with_both_owners(caplog: pytest.LogCaptureFixture):
+async def test_two_servers_with_one_prefix_are_refused_with_both_named():
     servers = {"one": stdio({"prefix": ""}), "two": stdio({"prefix": ""})}
-    async with open_scene(servers) as scene, scene.client("line") as client:
-        found = await names(client)
-        assert len(set(found)) == len(found)
-        assert "echo of two is hidden: one has that name too" in caplog.text
+    with pytest.raises(InvalidConfigError, match="'one' and 'two' both have the prefix"):
+        async with open_scene(servers):
+            pass
 
 
 async def test_allow_deny_rename_and_describe_shape_what_is_offered():

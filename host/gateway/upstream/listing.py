@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from host.domain.errors import UpstreamProtocolError
 from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object, encode
@@ -14,6 +14,8 @@ from host.gateway.upstream.http import HttpChannel
 
 log = logging.getLogger(__name__)
 
+DEEPEST = 200
+"""Levels that a definition may be nested; writing recurses, and clients do too."""
 PAGE_LIMIT = 1000
 """Pages that a listing may have before the server is taken for one that pages in circles."""
 
@@ -174,15 +176,24 @@ class Listings:
 
 
 def can_be_written(entry: Json) -> bool:
-    """Whether an entry can be written as JSON, even somewhat deeper inside another message."""
-    wrapped: Any = entry
-    for _ in range(DEPTH_TO_SPARE):
-        wrapped = [wrapped]
+    """Whether an entry can be sent on: JSON has a text for all of it, and it is not too deep."""
     try:
-        encode({"": wrapped})
+        encode(entry)
     except RpcError:
         return False
-    return True
+    level: list[object] = [entry]
+    for _ in range(DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: object) -> list[object]:
+    """Return what an object or a list holds."""
+    if isinstance(value, dict):
+        return list(cast("Json", value).values())
+    return list(cast("list[object]", value)) if isinstance(value, list) else []
 
 
 def misshapen(method: str, entry: Json) -> str | None:
