@@ -26,7 +26,9 @@ MOST_SHOWN = 50
 
 def register(root: typer.Typer) -> None:
     """Add `host policy`."""
-    group = typer.Typer(no_args_is_help=True, help="Which calls may be made. Not enforced by the gateway yet.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Which calls may be made. Not enforced by the gateway yet."
+    )
     for command in (check, explain, simulate):
         group.command()(command)
     group.command("test")(try_cases)
