@@ -58,7 +58,6 @@ class Call:
         scope: Its deadline, pushed back by progress and lifted while a person is asked.
         asking: How many questions to the client are open.
         carrier: The trace context that goes with it.
-        asked: How many of them its client was asked on its behalf.
     """
 
     exchange: Exchange | None
@@ -66,7 +65,6 @@ class Call:
     scope: asyncio.Timeout | None = None
     asking: int = 0
     carrier: Mapping[str, str] = field(default_factory=dict[str, str])
-    asked: int = 0
 
     def touch(self) -> None:
         """Start the deadline anew."""
@@ -365,18 +363,6 @@ class Connection:
         sessions = {exchange.session.id for exchange in active}
         return active[-1] if len(sessions) == 1 else None
 
-    def _asking_call(self, origin: RequestId | None) -> Call | None:
-        """Return the call that a question is asked for.
-
-        Where the transport cannot tell, and only one session has calls in flight, it is the first
-        of them with the fewest questions open: a call asks one thing after the other.
-        """
-        if origin is not None and origin in self.calls:
-            return self.calls[origin]
-        active = [call for call in self.calls.values() if call.exchange is not None]
-        sessions = {call.exchange.session.id for call in active if call.exchange is not None}
-        return min(active, key=lambda call: call.asked) if len(sessions) == 1 else None
-
     def _take_question(
         self, request_id: RequestId, method: str, params: Json, origin: RequestId | None
     ) -> None:
@@ -410,13 +396,9 @@ class Connection:
         if method == "ping":
             return {}
         self.on_question()
-        asker = self._asking_call(origin)
-        if asker is not None and asker.exchange is not None:
-            asker.asked += 1
-            try:
-                return await asker.exchange.ask(method, params)
-            finally:
-                asker.asked -= 1
+        exchange = self._asker(origin)
+        if exchange is not None:
+            return await exchange.ask(method, params)
         if self.calls:
             raise RpcError(
                 INTERNAL_ERROR,
