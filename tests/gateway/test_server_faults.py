@@ -255,6 +255,7 @@ async def test_server_that_never_answers_its_handshake_is_waited_for_once(
 ):
     monkeypatch.setattr(catalog, "REMOTE_WAIT", 0.3)
     monkeypatch.setattr(catalog, "FIRST_WAIT", 0.5)
+    monkeypatch.setattr(catalog, "REMOTE_WAIT", 0.0)
     servers = {"good": stdio(), "bad": stdio({"connect_timeout": 0.6}, hang="server/discover")}
     servers["bad"]["protocol"] = "stateless"
     async with open_scene(servers) as scene, scene.client("line") as client:
