@@ -87,7 +87,7 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(self._watch_config()),
-                    group.create_task(self.host.loader.run()),
+                    group.create_task(self._load_journal()),
                     group.create_task(self._watch_tokens()),
                 ]
                 if self.options.background:
@@ -110,6 +110,15 @@ class Daemon:
         """Log as the configuration says; in the background lines go to a file and bear times."""
         redact = self.host.redactor.redact_text
         configure_log(self.host.settings.log, redact, timed=self.options.background)
+
+    async def _load_journal(self) -> None:
+        """Bring the journal into the store; a fault there must not end the daemon."""
+        while True:
+            try:
+                await self.host.loader.run()
+            except Exception:  # the worker's boundary: the journal keeps what was not loaded
+                log.exception("records wait in the journal: loading them failed")
+                await asyncio.sleep(30)
 
     def _save_tokens(self) -> None:
         try:
