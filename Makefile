@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: serve test conformance test-clients check format lint types layers bench clean help
+.PHONY: serve test conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -20,7 +20,7 @@ serve: $(READY) ## Start the host in the foreground on http://127.0.0.1:8765/mcp
 	$(BIN)/host serve
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: format lint types layers test ## Format, lint, types, layers, tests
 
@@ -32,7 +32,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 
 types: $(READY)
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 layers: $(READY)
 	$(BIN)/lint-imports
@@ -40,8 +40,17 @@ layers: $(READY)
 conformance: $(READY) ## Run the official MCP conformance suite through the host (needs npm)
 	$(BIN)/python -m tests.conformance.run
 
+test-faults: $(READY) ## Kill real daemons and bridges, and look at what is left
+	$(BIN)/python -m pytest tests/faults
+
 test-clients: $(READY) ## Drive the host with real MCP clients (needs npm)
 	$(BIN)/python -m pytest tests/clients
+
+test-escape: $(READY) ## Try to break out of the plugin sandbox, several hundred ways
+	$(BIN)/python -m pytest tests/escape
+
+test-package: $(READY) ## Install the project into a bare virtual environment and use it there
+	$(BIN)/python -m pytest tests/package
 
 bench: $(READY) ## Run the benchmarks
 	$(BIN)/python -m bench

@@ -10,16 +10,20 @@ import signal
 import sys
 from pathlib import Path
 
-BENCHMARKS = {"relay": "bench.relay.run"}
+BENCHMARKS = {"relay": "bench.relay.run", "telemetry": "bench.telemetry"}
 """Name → module."""
 
 RESULTS = Path(__file__).resolve().parents[1] / ".cache" / "bench"
 
 
+def _stop(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
 def main() -> int:
     """Run the benchmarks that the command line names."""
     # So that `timeout` and CI end what was started, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _stop)
     wanted, options = sys.argv[1:2], sys.argv[2:]
     if wanted and wanted[0] not in BENCHMARKS:
         print(f"There is no benchmark {wanted[0]!r}; known: {', '.join(BENCHMARKS)}.")

@@ -5,34 +5,48 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator
 from pathlib import Path
-
-import aiohttp
+from typing import TYPE_CHECKING
 
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
-from host.config.environment import StorePlace, database_url
+from host.config.environment import (
+    StorePlace,
+    database_url,
+    telemetry_variables,
+    wants_telemetry,
+)
 from host.config.load import LoadedSettings
 from host.config.paths import Paths
+from host.config.proxy import find_proxy
 from host.config.servers import BearerAuthConfig, ServerConfig
-from host.config.settings import Settings
+from host.config.settings import Settings, TelemetryConfig
+from host.domain.errors import ConfigError
 from host.domain.jsonrpc import Json
 from host.domain.principal import LOCAL_USER
 from host.gateway.gateway import Gateway
+from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.oauth.build import build_authorizer
 from host.gateway.record import Recorder
 from host.gateway.search import Finder
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.keeper import Keeper
+from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.server import Surroundings, UpstreamServer
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
-from host.secrets.redaction import Redactor
+from host.secrets.redaction import Redactor, dump_json
 from host.secrets.seal import Sealer
 from host.secrets.tokens import TokenStore as UpstreamTokenStore
 from host.storage.store import Store, open_store
 
+if TYPE_CHECKING:
+    from host.telemetry.tracing import Tracing
+
 log = logging.getLogger(__name__)
+
+LOAD_INTERVAL = 2.0
+"""Seconds between two loads of the journal into the store; `host audit` reads both."""
 
 
 class Host:
@@ -46,16 +60,17 @@ class Host:
     """
 
     def __init__(
-        self, loaded: LoadedSettings, paths: Paths, *, client: aiohttp.ClientSession, store: Store
+        self, loaded: LoadedSettings, paths: Paths, *, client: HttpClient, store: Store
     ) -> None:
         self.loaded = loaded
         self.paths = paths
         self.keeper = Keeper()
         self.tokens = TokenStore(paths.tokens)
         self.redactor = Redactor(secrets=loaded.settings.secret_values())
+        self.tracing = _open_tracing(loaded.settings.telemetry, self.redactor)
         self.journal = Journal(paths.data / "journal", self.redactor)
         self.store = store
-        self.loader = JournalLoader(paths.data / "journal", self.store)
+        self.loader = JournalLoader(paths.data / "journal", self.store, interval=LOAD_INTERVAL)
         self.config_error: str | None = None
         """Why the last edit of the configuration is not in force."""
         self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")
@@ -66,6 +81,8 @@ class Host:
             self._authorizer,
             paths.logs,
             StorePlace(database_url(loaded.settings.store), paths.data, LOCAL_USER),
+            Knowledge(paths.data / "servers.json"),
+            self.tracing,
         )
         self.servers: dict[str, UpstreamServer] = {}
         self._settle_servers(loaded.settings)
@@ -74,6 +91,7 @@ class Host:
             sealer=Sealer.load(paths.data / "seal.json"),
             recorder=Recorder(self.journal),
             finder=Finder(loaded.settings.clients),
+            tracing=self.tracing,
         )
 
     @classmethod
@@ -81,24 +99,19 @@ class Host:
     async def open(cls, loaded: LoadedSettings, paths: Paths) -> AsyncGenerator["Host"]:
         """Return a host that is closed, with everything it started, at the end of the block."""
         paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=60)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=15)
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            trust_env=True,
-            skip_auto_headers=("User-Agent",),
-            headers={"User-Agent": "mcp-agent-host"},
-        ) as client:
-            store = await open_store(database_url(loaded.settings.store), paths.data)
-            host = cls(loaded, paths, client=client, store=store)
-            try:
-                yield host
-            finally:
-                await host.gateway.close()
-                host.keeper.close()
-                host.journal.close()
-                await host.store.close()
+        client = HttpClient(find_proxy)
+        store = await open_store(database_url(loaded.settings.store), paths.data)
+        host = cls(loaded, paths, client=client, store=store)
+        try:
+            yield host
+        finally:
+            await host.gateway.close()
+            await client.close()
+            host.keeper.close()
+            host.journal.close()
+            await host.store.close()
+            if host.tracing is not None:
+                await asyncio.to_thread(host.tracing.close)
 
     @property
     def settings(self) -> Settings:
@@ -127,7 +140,7 @@ class Host:
         self.gateway.changed()
         later = [
             f"The change of `{part}` takes effect when the host is started again."
-            for part in ("http", "store")
+            for part in ("http", "store", "telemetry")
             if getattr(before, part) != getattr(loaded.settings, part)
         ]
         for sentence in later:
@@ -163,6 +176,30 @@ class Host:
             headers=config.headers,
             store=self._upstream_tokens,
         )
+
+
+def _open_tracing(config: TelemetryConfig, redactor: Redactor) -> "Tracing | None":
+    """Return what begins spans; None where none are wanted.
+
+    Raises:
+        ConfigError: The configuration asks for spans that cannot be exported. Where only a
+            variable of the environment does, which is often set for every program of a machine,
+            a warning has to do.
+    """
+    if not wants_telemetry(config):
+        return None
+    from host.telemetry.export import open_tracing  # noqa: PLC0415 - slow, and rarely wanted
+
+    def show(value: object) -> str:
+        return redactor.redact_json(dump_json(redactor.capped(value))).decode()
+
+    try:
+        return open_tracing(config, telemetry_variables(), redact=redactor.redact_text, show=show)
+    except ConfigError as error:
+        if config.enabled or config.endpoint is not None:
+            raise
+        log.warning("no spans are exported: %s", error)
+        return None
 
 
 def log_file(paths: Paths) -> Path:

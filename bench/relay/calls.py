@@ -27,11 +27,14 @@ class Cell:
     transport: str
     era: str
     in_flight: int
+    changing: bool = False
+    """Whether the tool may change something, so that its intent is on disk before the call."""
 
     @property
     def label(self) -> str:
         """What it is called in tables."""
-        return f"{self.transport} {self.era} x{self.in_flight}"
+        what = " changing" if self.changing else ""
+        return f"{self.transport} {self.era}{what} x{self.in_flight}"
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Measured:
     route: Route
     sample: Sample
     failure: str = ""
+    made: int = 0
+    """Calls that were answered, those of the warm-up included."""
     memory: dict[str, int] | None = None
 
 
@@ -55,7 +60,8 @@ async def _open(cell: Cell, route: Route) -> tuple[Measured, Wire | None]:
     try:
         async with asyncio.timeout(PATIENCE):
             wire = await route.open(stateless=cell.era == "stateless")
-            await load(wire, in_flight=cell.in_flight, seconds=WARM_UP)
+            latencies, _ = await load(wire, in_flight=cell.in_flight, seconds=WARM_UP)
+            measured.made += len(latencies)
     except (BenchError, ExceptionGroup, OSError, TimeoutError) as error:
         measured.failure = _first(error)
         return measured, None
@@ -78,6 +84,7 @@ async def _round(measured: Measured, wire: Wire, *, seconds: float) -> None:
         measured.failure = _first(error)
         return
     after = usage(*pids, memory=True)
+    measured.made += len(latencies)
     measured.sample.add(latencies, took, before=before, after=after)
     measured.memory = {f"pss_{kind}": kib for kind, kib in after.pss.items()} | {
         f"rss_{kind}": kib for kind, kib in after.rss.items()
@@ -95,16 +102,31 @@ async def measure(
     """Measure every way under every condition, the ways taking turns within each round."""
     everything: list[Measured] = []
     ways = list(routes)
-    for transport, era, in_flight in product(transports, ERAS, IN_FLIGHT):
-        cell = Cell(transport, era, in_flight)
-        say(f"  {cell.label}")
-        opened = [await _open(cell, way) for way in ways if way.transport == transport]
-        for _ in range(rounds):
-            for measured, wire in opened:
-                if wire is not None and not measured.failure:
-                    await _round(measured, wire, seconds=seconds)
-        for _, wire in opened:
-            if wire is not None:
-                await wire.close()
-        everything += [measured for measured, _ in opened]
+    for transport in transports:
+        for cell in cells(transport):
+            say(f"  {cell.label}")
+            everything += await _measure_cell(
+                cell, [way for way in ways if way.transport == transport], rounds, seconds
+            )
     return everything
+
+
+def cells(transport: str) -> list[Cell]:
+    """Return the conditions of a transport; calls that change something in one era only."""
+    reading = [Cell(transport, era, n) for era, n in product(ERAS, IN_FLIGHT)]
+    return reading + [Cell(transport, "handshake", n, changing=True) for n in IN_FLIGHT]
+
+
+async def _measure_cell(
+    cell: Cell, ways: list[Route], rounds: int, seconds: float
+) -> list[Measured]:
+    chosen = [way.changing() for way in ways if way.name != "proxy"] if cell.changing else ways
+    opened = [await _open(cell, way) for way in chosen]
+    for _ in range(rounds):
+        for measured, wire in opened:
+            if wire is not None and not measured.failure:
+                await _round(measured, wire, seconds=seconds)
+    for _, wire in opened:
+        if wire is not None:
+            await wire.close()
+    return [measured for measured, _ in opened]

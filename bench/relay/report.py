@@ -41,18 +41,18 @@ def figures(everything: Iterable[Measured]) -> Figures:
 
 def table(everything: Iterable[Measured]) -> list[str]:
     """Return the lines of the table of calls."""
-    head = f"{'':<24}{'way':<8}{'p50 ms':>9}{'p99 ms':>9}{'calls/s':>9}{'CPU ms':>8}{'PSS MiB':>9}"
+    head = f"{'':<28}{'way':<8}{'p50 ms':>9}{'p99 ms':>9}{'calls/s':>9}{'CPU ms':>8}{'PSS MiB':>9}"
     lines = [head]
     for m in everything:
         if m.failure:
-            lines.append(f"{m.cell.label:<24}{m.route.name:<8}failed: {m.failure}")
+            lines.append(f"{m.cell.label:<28}{m.route.name:<8}failed: {m.failure}")
             continue
         s = m.sample.summary()
         kind = "upstream" if m.route.name == "direct" else "process"
         cpu = s.get(f"cpu_{kind}_ms", 0.0)
         pss = (m.memory or {}).get(f"pss_{kind}", 0) / 1024
         numbers = f"{s['p50_ms']:>9.2f}{s['p99_ms']:>9.2f}{s['calls_per_s']:>9.0f}"
-        lines.append(f"{m.cell.label:<24}{m.route.name:<8}{numbers}{cpu:>8.2f}{pss:>9.1f}")
+        lines.append(f"{m.cell.label:<28}{m.route.name:<8}{numbers}{cpu:>8.2f}{pss:>9.1f}")
     return lines
 
 
@@ -61,7 +61,7 @@ def call_budgets(found: Figures) -> list[Budget]:
     budgets: list[Budget] = []
     for (label, way), direct in found.items():
         host = found.get((label, "host"))
-        if way != "direct" or host is None:
+        if way != "direct" or host is None or " changing " in label:
             continue
         if label.endswith(" x1"):
             limit = 2.0 if label.startswith("http") else 2.5
@@ -72,6 +72,17 @@ def call_budgets(found: Figures) -> list[Budget]:
             what = f"throughput, host ÷ direct, {label}"
             budgets.append(Budget(what, ratio, 0.5, at_least=True))
     return budgets
+
+
+def sync_lines(found: Figures) -> list[str]:
+    """Return what it costs to have the intent on disk before a call that may change something."""
+    lines: list[str] = []
+    for (label, way), changing in found.items():
+        reading = found.get((label.replace(" changing", ""), way))
+        if way == "host" and " changing " in label and reading is not None:
+            more = changing["p50_ms"] - reading["p50_ms"]
+            lines.append(f"sync of the intent, {label}: {more:+.2f} ms a call at p50")
+    return lines
 
 
 def start_budgets(start: Mapping[str, float]) -> list[Budget]:

@@ -1,13 +1,16 @@
 """`python -m bench relay`: calls and start-up through the host beside direct and a proxy."""
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 import uvloop
 
 from bench.relay.calls import TRANSPORTS, Measured, measure
+from bench.relay.lists import list_budgets, measure_lists
 from bench.relay.paths import prepared
-from bench.relay.report import Budget, call_budgets, figures, start_budgets, table
+from bench.relay.records import check_records
+from bench.relay.report import Budget, call_budgets, figures, start_budgets, sync_lines, table
 from bench.relay.startup import measure_startup, medians
 
 
@@ -55,11 +58,22 @@ def run(arguments: list[str]) -> dict[str, Any]:
                 say=_say,
             )
         )
+        records = None
+        if bench.host is not None:
+            made = sum(m.made for m in everything if m.route.name == "host")
+            records = check_records(bench.host, made)
+            _say(records.line())
+        _say("Lists of twenty servers")
+        lists = measure_lists(bench.routes[0].url)
         _say("Start-up")
         start = measure_startup(bench.host, repeats=options.starts)
     _say("\n".join(table(everything)))
     middle = medians(start)
     _say("\n".join(f"{kind:<32}{1000 * took:>8.0f} ms" for kind, took in middle.items()))
-    budgets = call_budgets(figures(everything)) + start_budgets(middle)
+    _say("\n".join([*sync_lines(figures(everything)), *(each.line() for each in lists)]))
+    budgets = call_budgets(figures(everything)) + list_budgets(lists) + start_budgets(middle)
     _say("\n".join(budget.line() for budget in budgets))
-    return _as_json(everything, start, budgets)
+    found = _as_json(everything, start, budgets)
+    found["lists"] = [asdict(each) for each in lists]
+    found["records"] = asdict(records) if records else None
+    return found

@@ -38,7 +38,7 @@ def register(root: typer.Typer) -> None:
 
 def tail(  # noqa: PLR0913, PLR0917  each is an option of the command line
     lines: int = typer.Option(20, "-n", "--lines", min=0, help="How many calls to begin with."),
-    follow: bool = typer.Option(True, "--follow/--no-follow", help="Go on as calls end."),
+    follow: bool = typer.Option(False, "--follow", "-f", help="Go on as calls end."),
     since: str | None = SINCE,
     server: str | None = SERVER,
     tool: str | None = TOOL,
@@ -55,7 +55,7 @@ def tail(  # noqa: PLR0913, PLR0917  each is an option of the command line
     async def run() -> None:
         follower = Follower(configured_folder() / "journal")
         shown: dict[str, str] = {}
-        async with _trail() as trail:
+        async with open_trail() as trail:
             for call in await trail.find(wanted, most=lines) if lines else []:
                 shown[call.id] = call.state
                 _print_call(call, as_json=as_json)
@@ -76,7 +76,7 @@ def show(
     """Show all that is recorded of one call."""
 
     async def run() -> None:
-        async with _trail() as trail:
+        async with open_trail() as trail:
             call = (await trail.get(call_id)).as_json()
         if as_json:
             print(json.dumps(call))
@@ -102,7 +102,7 @@ def search(  # noqa: PLR0913, PLR0917  each is an option of the command line
     wanted = _filter(since, server, tool, client, outcome, text=text)
 
     async def run() -> None:
-        async with _trail() as trail:
+        async with open_trail() as trail:
             for call in await trail.find(wanted, most=most):
                 _print_call(call, as_json=as_json)
 
@@ -115,7 +115,7 @@ def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) ->
     from host.audit.verify import verify_record
 
     async def run() -> int:
-        async with _trail(journal_alone=False) as trail:
+        async with open_trail(journal_alone=False) as trail:
             outcome = await verify_record(trail.folder, trail.store, principal=LOCAL_ADMIN)
         if as_json:
             print(json.dumps(asdict(outcome)))
@@ -144,7 +144,7 @@ def export(
     wanted = _filter(since, server, tool, client, outcome)
 
     async def run() -> None:
-        async with _trail() as trail:
+        async with open_trail() as trail:
             calls = await trail.find(wanted, most=2**31)
         if file is None:
             for call in calls:
@@ -182,7 +182,7 @@ def _filter(
 
 
 @asynccontextmanager
-async def _trail(*, journal_alone: bool = True) -> "AsyncGenerator[Trail]":
+async def open_trail(*, journal_alone: bool = True) -> "AsyncGenerator[Trail]":
     """Yield the record; without the store, and saying so, when that cannot be reached."""
     from host.audit.trail import Trail, try_store
     from host.cli.store import configured_folder, configured_store

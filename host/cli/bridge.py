@@ -22,6 +22,14 @@ START_LIMIT = 60.0
 FAREWELL = 30.0
 """Seconds for which answers are still waited for after the client closed its end."""
 CHUNK = 1 << 18
+APART = 0.01
+"""Seconds between a notification and an answer after it.
+
+The TypeScript SDK handles a notification one step later than an answer, so that progress which
+arrives in the same chunk as the answer is lost on it.
+"""
+WELCOME = b"\n"
+"""What the daemon says first."""
 
 _ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(\d+|"(?:[^"\\]|\\.)*"),"(?:result|error)":')
 """How the daemon begins each answer."""
@@ -32,6 +40,7 @@ _REPEATED = frozenset(
         "resources/list",
         "resources/templates/list",
         "ping",
+        "server/discover",
         "logging/setLevel",
         "resources/subscribe",
     }
@@ -85,6 +94,7 @@ class Bridge:
         self._remembered: list[bytes] = []
         self._skipped: set[str] = set()
         self._ended = threading.Event()
+        self._said_at = 0.0
 
     def run(self) -> int:
         """Relay until the client closes its end."""
@@ -113,13 +123,20 @@ class Bridge:
             time.sleep(0.01)
 
     def _try_connect(self, client: socket.socket) -> bool:
+        """Whether the daemon has welcomed this client.
+
+        A connection alone says nothing: the socket of a process that is being killed still accepts
+        for a moment.
+        """
         try:
             client.connect(self._path)
             client.sendall(self._hello())
+            welcomed = client.recv(1) == WELCOME
         except OSError:
+            welcomed = False
+        if not welcomed:
             client.close()
-            return False
-        return True
+        return welcomed
 
     def _hello(self) -> bytes:
         hello: dict[str, Any] = {"hello": self._kind, "folder": os.getcwd()}  # noqa: PTH109 - starts faster
@@ -180,6 +197,9 @@ class Bridge:
             self._in_flight[json.dumps(body["id"])] = line
             if method in _REMEMBERED:
                 self._remembered.append(line)
+        elif method == "notifications/cancelled" and isinstance(body.get("params"), dict):
+            # A cancelled request is not answered: nobody waits for it any more.
+            self._in_flight.pop(json.dumps(body["params"].get("requestId")), None)
 
     def _leave(self) -> None:
         """The client closed its end: wait for what is still being served, then go."""
@@ -220,12 +240,20 @@ class Bridge:
         answered: list[str] = []
         for line in lines.splitlines(keepends=True):
             found = _ANSWER.match(line)
-            if found is not None:
-                key = found.group(1).decode()
-                if key in self._skipped:
-                    self._skipped.discard(key)
-                    continue
-                answered.append(key)
+            if found is None:
+                self._said_at = time.monotonic()
+                kept.append(line)
+                continue
+            key = json.dumps(json.loads(found.group(1)))  # as `_note` writes it
+            if key in self._skipped:
+                self._skipped.discard(key)
+                continue
+            pause = self._said_at + APART - time.monotonic()
+            if pause > 0:
+                _write(b"".join(kept))
+                kept = []
+                time.sleep(pause)
+            answered.append(key)
             kept.append(line)
         _write(b"".join(kept))
         for key in answered:

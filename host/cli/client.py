@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from host.cli.bridge import Bridge, BridgeError
 from host.domain.errors import DaemonError
-from host.domain.jsonrpc import Json, RpcError, as_object
+from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object
 from host.domain.protocol import LATEST_HANDSHAKE, object_member
 
 
@@ -53,12 +53,20 @@ class HostClient:
         )
         while line := self._reader.readline():
             message = as_object(json.loads(line)) or {}
-            if message.get("id") != self._next_id:
+            if "method" in message and "id" in message:
+                self._refuse(message)
+            if "method" in message or message.get("id") != self._next_id:
                 continue
             if "error" in message:
                 raise RpcError.from_wire(message["error"])
             return object_member(message, "result")
         raise DaemonError("The daemon ended before it answered.", next_step="See `host logs`.")
+
+    def _refuse(self, question: Json) -> None:
+        """Answer a question of a server: nobody is asked at the command line."""
+        text = "The command line does not answer questions; call this from an MCP client."
+        error = {"code": METHOD_NOT_FOUND, "message": text}
+        self._send({"jsonrpc": "2.0", "id": question["id"], "error": error})
 
     def _send(self, message: Json) -> None:
         self._socket.sendall(json.dumps(message).encode() + os.linesep.encode())

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "servers": ("host.cli.servers", "List, add, remove and import tool servers."),
     "trust": ("host.cli.trust", "Let a working folder's configuration take part."),
     "tokens": ("host.cli.tokens", "Make, list and revoke the clients' tokens."),
+    "policy": ("host.cli.policy", "Write and try out policies (not enforced yet)."),
     "install": ("host.cli.install", "Put the host into an MCP client, or take it out."),
 }
 """Command name → (module that has `register(root)`, one line of help), in the order of help."""

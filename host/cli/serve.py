@@ -1,7 +1,5 @@
 """`host serve`, `host status`, `host stop` and `host logs`: the daemon's life."""
 
-import logging
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,9 +28,13 @@ def serve(
     background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
 ) -> None:
     """Start the host in the foreground, on HTTP and for stdio clients."""
+    from host.config.settings import LogConfig
     from host.orchestrator.daemon import DaemonOptions, run_daemon
+    from host.secrets.redaction import Redactor
+    from host.telemetry.log import configure_log
 
-    configure_log(background=background)
+    # Until the configuration has been read; it may say otherwise.
+    configure_log(LogConfig(), Redactor().redact_text, timed=background)
     folder = None if background else Path.cwd()
     options = DaemonOptions(
         config=config,
@@ -44,14 +46,6 @@ def serve(
     )
     take_over(background=background)
     run_daemon(options)
-
-
-def configure_log(*, background: bool) -> None:
-    """Send the log to standard error, with times where it goes to a file."""
-    layout = "%(asctime)s %(levelname)s %(name)s: %(message)s" if background else "%(message)s"
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=layout)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    logging.getLogger("watchfiles").setLevel(logging.WARNING)
 
 
 def take_over(*, background: bool) -> None:

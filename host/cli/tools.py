@@ -55,14 +55,16 @@ def show(
     if as_json:
         print(show_json(tool))
         return
-    print(f"{name}  ({_kind(tool)})\n\n{tool.get('description', '').strip()}\n")
+    description = printable(str(tool.get("description", "")).strip())
+    print(f"{name}  ({_kind(tool)})\n\n{description}\n")
     schema = object_member(tool, "inputSchema")
     required = list_member(schema, "required")
     for parameter, raw in object_member(schema, "properties").items():
         about = as_object(raw) or {}
         mark = "required" if parameter in required else "optional"
         kind = about.get("type", "any")
-        print(f"  {parameter}  {kind}, {mark}  {about.get('description', '')}".rstrip())
+        described = printable(str(about.get("description", "")))
+        print(f"  {parameter}  {kind}, {mark}  {described}".rstrip())
 
 
 def call_tool(
@@ -104,14 +106,22 @@ def _kind(tool: Json) -> str:
 
 def _summary(tool: Json) -> str:
     lines = str(tool.get("description", "")).strip().splitlines()
-    return lines[0][:100] if lines else ""
+    return printable(lines[0])[:100] if lines else ""
+
+
+def printable(text: str) -> str:
+    """Return a server's text without what could steer the terminal: controls become visible."""
+    return "".join(
+        letter if letter in "\n\t" or letter.isprintable() else f"\\x{ord(letter):02x}"
+        for letter in text
+    )
 
 
 def _print_content(result: Json) -> None:
     for block in list_member(result, "content"):
         body = as_object(block) or {}
         if body.get("type") == "text":
-            print(body.get("text", ""))
+            print(printable(str(body.get("text", ""))))
         else:
             size = len(str(body.get("data", "")))
             print(f"[{body.get('type')} {body.get('mimeType', '')} {size} characters]")

@@ -7,17 +7,64 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host.config.runtime import data_folder
-from host.config.settings import StoreConfig
+from host.config.settings import StoreConfig, TelemetryConfig
 from host.domain.principal import LOCAL_USER
 
 _KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TERM", "TMPDIR", "TZ")
 _KEPT_ON_WINDOWS = ("SYSTEMROOT", "APPDATA", "LOCALAPPDATA", "USERPROFILE", "TEMP", "PATHEXT")
 
 
+@dataclass(frozen=True, slots=True)
+class TelemetryVariables:
+    """What the OTEL_ variables say.
+
+    Attributes:
+        exporter: Where spans go: `otlp`, `console` or `none`.
+        protocol: How they go there.
+        named: Whether they name this service.
+    """
+
+    exporter: str
+    protocol: str
+    named: bool
+
+
 def child_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return what a tool server inherits; everything else it needs is in its `env`."""
     kept = _KEPT + (_KEPT_ON_WINDOWS if sys.platform == "win32" else ())
     return {name: environ[name] for name in kept if name in environ}
+
+
+def wants_telemetry(telemetry: TelemetryConfig, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether spans are to be exported, by the configuration or the OTEL_ variables."""
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
+    if telemetry.enabled is not None:
+        return telemetry.enabled
+    if telemetry.endpoint is not None:
+        return True
+    named = any(
+        environ.get(name)
+        for name in ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    )
+    return exporter != "none" and (named or bool(exporter))
+
+
+def telemetry_variables(environ: Mapping[str, str] = os.environ) -> TelemetryVariables:
+    """Return what the OTEL_ variables say that the host has to know itself.
+
+    Everything else of them the OpenTelemetry SDK reads.
+    """
+    protocol = environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or environ.get(
+        "OTEL_EXPORTER_OTLP_PROTOCOL"
+    )
+    return TelemetryVariables(
+        exporter=(environ.get("OTEL_TRACES_EXPORTER") or "otlp").strip().lower(),
+        protocol=(protocol or "http/protobuf").strip().lower(),
+        named="OTEL_SERVICE_NAME" in environ
+        or "service.name" in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""),
+    )
 
 
 def database_url(store: StoreConfig, environ: Mapping[str, str] = os.environ) -> str | None:

@@ -90,6 +90,15 @@ class ToolsConfig(StrictModel):
     """The server's name of a tool → the description that replaces the server's own."""
 
 
+def _check_renames(config: ToolsConfig) -> ToolsConfig:
+    seen: dict[str, str] = {}
+    for original, new in config.rename.items():
+        if new in seen:
+            raise ValueError(f"{seen[new]!r} and {original!r} are both renamed to {new!r}")
+        seen[new] = original
+    return config
+
+
 class ServerConfig(StrictModel):
     """One tool server; exactly one of `command`, `url` and `bundled` says how it is reached."""
 
@@ -122,7 +131,7 @@ class ServerConfig(StrictModel):
     """Whether the server is used at all."""
     prefix: Annotated[str, AfterValidator(_legal_prefix)] | None = None
     """First part of its tools' names; None means the server's name, empty means no prefix."""
-    tools: ToolsConfig = ToolsConfig()
+    tools: Annotated[ToolsConfig, AfterValidator(_check_renames)] = ToolsConfig()
     """Which tools are offered, and how."""
     timeout: float = Field(default=60, gt=0, le=86_400)
     """Longest wait for an answer to one request without progress, in seconds."""

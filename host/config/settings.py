@@ -86,6 +86,25 @@ class LogConfig(StrictModel):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe message that is written."""
+    format: Literal["text", "json"] = "text"
+    """`text` is for people; `json` writes one object a line."""
+
+
+class TelemetryConfig(StrictModel):
+    """OpenTelemetry spans; what is not said here comes from the standard OTEL_ variables."""
+
+    enabled: bool | None = None
+    """Whether spans are exported; None means: if `endpoint` or an OTEL_ variable names where to."""
+    endpoint: str | None = Field(default=None, pattern=r"^(https?://|\$\{)")
+    """Base URL of an OTLP/HTTP collector, as `http://127.0.0.1:4318`; None: OTEL_ variables."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Headers for the collector, such as a key; empty means OTEL_EXPORTER_OTLP_HEADERS."""
+    service_name: str | None = None
+    """Name of this host in traces; None means OTEL_SERVICE_NAME, else `mcp-agent-host`."""
+    sample: float | None = Field(default=None, ge=0, le=1)
+    """Share of new traces that is exported; None means OTEL_TRACES_SAMPLER, else all."""
+    content: bool = False
+    """Whether spans show arguments, results and servers' error messages, secrets hidden."""
 
 
 class Settings(StrictModel):
@@ -105,8 +124,23 @@ class Settings(StrictModel):
     """The background process."""
     log: LogConfig = LogConfig()
     """Logging."""
+    telemetry: TelemetryConfig = TelemetryConfig()
+    """OpenTelemetry spans."""
 
     _referenced: frozenset[str] = PrivateAttr(default=frozenset())
+
+    @model_validator(mode="after")
+    def _distinct_prefixes(self) -> "Settings":
+        owners: dict[str, str] = {}
+        for name, server in {**self.servers, **self.mcp_servers}.items():
+            prefix = name if server.prefix is None else server.prefix
+            if not server.enabled:
+                continue
+            if prefix in owners:
+                both = f"The servers {owners[prefix]!r} and {name!r} both have the prefix"
+                raise ValueError(f"{both} {prefix!r}; give one of them another `prefix`")
+            owners[prefix] = name
+        return self
 
     def secret_values(self) -> frozenset[str]:
         """Return the texts that must never be printed nor recorded, for redaction.
@@ -116,6 +150,8 @@ class Settings(StrictModel):
         """
         found = set(self._referenced)
         _collect(self, found)
+        # Collectors take their keys in headers of any name.
+        found |= {value.get_secret_value() for value in self.telemetry.headers.values()}
         return frozenset(text for text in found if len(text) >= 4)
 
     def with_secrets(self, referenced: frozenset[str]) -> "Settings":

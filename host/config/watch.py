@@ -44,7 +44,7 @@ async def watch_settings(
     """
     last: LoadedSettings | None = current
     seen = dict(current.watched)  # from before the files were read, so no edit falls in between
-    async for _ in _notices(current.watched, stop):
+    async for _ in notices(current.watched, stop):
         now = {file: stamp_file(file) for file in seen}
         if now == seen:
             continue
@@ -68,11 +68,17 @@ def _same(one: LoadedSettings, other: LoadedSettings) -> bool:
     )
 
 
-async def _notices(files: Iterable[Path], stop: anyio.Event | None) -> AsyncGenerator[None, None]:
+async def notices(files: Iterable[Path], stop: anyio.Event | None) -> AsyncGenerator[None, None]:
+    """Yield whenever something may have changed beside some files, and now and then without.
+
+    Args:
+        files: Files, whether they exist or not.
+        stop: Ends it when set; None goes on until cancelled.
+    """
     # Folders and not files: an editor that replaces a file by renaming leaves a watch on the file
     # itself looking at the old one.
     folders = {_existing(file.parent) for file in files}
-    notices = awatch(
+    changes = awatch(
         *folders,
         watch_filter=None,
         debounce=SETTLE,
@@ -83,8 +89,8 @@ async def _notices(files: Iterable[Path], stop: anyio.Event | None) -> AsyncGene
         recursive=False,
         ignore_permission_denied=True,
     )
-    async with aclosing(notices):
-        async for _ in notices:
+    async with aclosing(changes):
+        async for _ in changes:
             yield None
 
 

@@ -219,7 +219,25 @@ class LoginRequiredError(UpstreamAuthError):
 
 
 class PolicyError(HostError):
-    """A policy could not be read or evaluated; nothing runs until it can."""
+    """A policy could not be read or evaluated; nothing runs until it can.
+
+    Args:
+        message: What is wrong, with file and line.
+        problems: The faults of the files, each with its place; empty if no file has any.
+        next_step: What to do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        problems: Iterable[ConfigError] = (),
+        next_step: str | None = None,
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.problems = tuple(problems)
 
 
 class DeniedError(HostError):

@@ -1,12 +1,15 @@
 """JSON-RPC 2.0 as MCP uses it: messages are plain dicts, so that nothing unknown is lost."""
 
 import json
-from typing import Any, TypeAlias, cast
+from collections.abc import Mapping
+from typing import Any, TypeAlias, TypeGuard, TypeVar, cast
 
 Json: TypeAlias = dict[str, Any]
 """One JSON object as it stood on the wire."""
 
 RequestId: TypeAlias = int | str
+
+_Value = TypeVar("_Value")
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -67,6 +70,7 @@ class RpcError(Exception):
 
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_ascii_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def encode(message: Json) -> bytes:
@@ -76,8 +80,11 @@ def encode(message: Json) -> bytes:
         RpcError: It holds a number that JSON has no text for (infinity, not-a-number).
     """
     try:
-        return _encoder.encode(message).encode("utf-8", "surrogatepass")
-    except (ValueError, UnicodeEncodeError, RecursionError) as error:
+        try:
+            return _encoder.encode(message).encode()
+        except UnicodeEncodeError:  # half a surrogate pair has no UTF-8; as an escape it passes
+            return _ascii_encoder.encode(message).encode()
+    except (ValueError, RecursionError) as error:
         raise RpcError(
             INTERNAL_ERROR, f"The message cannot be written as JSON: {error}."
         ) from error
@@ -90,6 +97,9 @@ def decode(text: bytes | str) -> object:
         RpcError: The text is not JSON, not UTF-8, or nested too deeply.
     """
     try:
+        if isinstance(text, bytes) and text[:1] == b"{" and text[1:2] != b"\0":
+            # UTF-8 for sure: `json.loads` would look which of five encodings it is.
+            text = text.decode("utf-8", "surrogatepass")
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise RpcError(PARSE_ERROR, f"Parse error: {error}") from error
@@ -121,6 +131,11 @@ def failure(request_id: RequestId | None, error: RpcError) -> Json:
     return {"jsonrpc": "2.0", "id": request_id, "error": error.to_wire()}
 
 
-def is_request_id(value: object) -> bool:
+def is_request_id(value: object) -> TypeGuard[RequestId]:
     """Whether a value may be a request id; True and False may not, though they count as int."""
     return isinstance(value, str | int) and not isinstance(value, bool)
+
+
+def find_by_id(table: Mapping[RequestId, _Value], value: object) -> _Value | None:
+    """Return what a table has under an id that came from outside, where it may be anything."""
+    return table.get(value) if is_request_id(value) else None

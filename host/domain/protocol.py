@@ -36,6 +36,17 @@ LIST_METHODS = {
 }
 """List method → the member of its result that holds the entries."""
 
+KNOWN_METHODS = frozenset(
+    {
+        *NAME_PARAMETER,
+        *LIST_METHODS,
+        *("initialize", "ping", "server/discover", "completion/complete", "logging/setLevel"),
+        *("resources/subscribe", "resources/unsubscribe", "subscriptions/listen"),
+        *("tasks/get", "tasks/result", "tasks/list", "tasks/cancel", "tasks/update"),
+    }
+)
+"""Requests of clients by the names that the revisions know; others are extensions or mistakes."""
+
 LISTEN_KINDS = {
     "notifications/tools/list_changed": "toolsListChanged",
     "notifications/prompts/list_changed": "promptsListChanged",

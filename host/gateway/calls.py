@@ -19,6 +19,7 @@ from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.http import HttpChannel
 from host.gateway.upstream.server import Link, UpstreamServer
 from host.secrets.seal import Sealer
+from host.telemetry.activity import note_call
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Caller:
         self._parking = parking
         self._sealer = sealer
         self._recorder = recorder
-        self._log_levels: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
+        self._log_levels: WeakKeyDictionary[Connection, tuple[int, str]] = WeakKeyDictionary()
         self._tasks: OrderedDict[str, str] = OrderedDict()
 
     async def call_tool(self, exchange: Exchange, params: Json) -> Json:
@@ -149,9 +150,9 @@ class Caller:
         if connection.stateless or "logging" not in connection.capabilities:
             return
         level = lowest_level(session.log_level for session in connection.users.values())
-        if level is None or self._log_levels.get(connection) == level:
+        if level is None or self._log_levels.get(connection) == (connection.generation, level):
             return
-        self._log_levels[connection] = level
+        self._log_levels[connection] = (connection.generation, level)
         try:
             await connection.request("logging/setLevel", {"level": level})
         except (RpcError, UpstreamError) as error:
@@ -185,7 +186,10 @@ class Caller:
 
     async def _run(self, exchange: Exchange, method: str, target: Target) -> Json:
         """Call the server and record what happened."""
+        if exchange.span is not None:
+            exchange.span.resolve(method, target.name, target.params)
         record = self._recorder.open(exchange, method, target)
+        note_call(record.call_id, target.upstream)
         await record.begin()
         try:
             result = await self._send(exchange, method, target)

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 FIRST_WAIT = 10.0
 """Seconds that a first list waits for servers that are still starting."""
 
+REMOTE_WAIT = 2.0
+"""Seconds of it that it waits for servers that are not the host's children."""
+
 NAMED = ("tools/list", "prompts/list")
 """Lists whose entries are renamed; resources keep their URIs."""
 
@@ -88,11 +91,7 @@ class Catalog:
             server.name: asyncio.create_task(self.listed(server, exchange, method))
             for server in enabled
         }
-        prompt = [task for name, task in tasks.items() if name not in self._slow]
-        if prompt:
-            await asyncio.wait(prompt, timeout=FIRST_WAIT)
-        elif tasks:
-            await asyncio.sleep(0)
+        await self._wait_promptly(tasks)
         entries: dict[str, Entry] = {}
         listings: list[Listing] = []
         missing: dict[str, str] = {}
@@ -105,6 +104,23 @@ class Catalog:
             for entry in self.entries(server, method, outcome).values():
                 self._place(entries, entry, method)
         return Offer(list(entries.values()), merge_extra(listings), missing)
+
+    async def _wait_promptly(self, tasks: Mapping[str, asyncio.Task[Listing]]) -> None:
+        """Wait for listings; for a server that was slow before not at all, for a remote one less.
+
+        A child may be starting; a remote server that is silent is down, and the others' tools are
+        not to wait for it. What comes later is announced by `list_changed`.
+        """
+        prompt = {task: name for name, task in tasks.items() if name not in self._slow}
+        if not prompt:
+            await asyncio.sleep(0)
+            return
+        # Now, since the configuration may be another one after the wait.
+        children = [t for t, name in prompt.items() if self.servers[name].config.url is None]
+        await asyncio.wait(prompt, timeout=REMOTE_WAIT)
+        starting = [task for task in children if not task.done()]
+        if starting:
+            await asyncio.wait(starting, timeout=FIRST_WAIT - REMOTE_WAIT)
 
     async def listed(self, server: UpstreamServer, exchange: Exchange, method: str) -> Listing:
         """Return one server's listing, read again if its time to live is over."""
@@ -125,8 +141,9 @@ class Catalog:
         return str(error)
 
     def _late(self, server: UpstreamServer, task: asyncio.Task[Listing]) -> None:
-        self._slow.discard(server.name)
+        """Count a server among the prompt ones again, once it has answered at last."""
         if not task.cancelled() and task.exception() is None:
+            self._slow.discard(server.name)
             self._on_late(server)
 
     def _place(self, entries: dict[str, Entry], entry: Entry, method: str) -> None:
@@ -198,17 +215,15 @@ class Catalog:
         return None
 
     def _owners(self, method: str, name: str) -> list[UpstreamServer]:
-        """Return the servers that may own a name, the likeliest first."""
+        """Return the servers that may own a name, in the order of the list."""
         enabled = [server for server in self.servers.values() if server.config.enabled]
         if method not in NAMED:
             return enabled
         owners: list[UpstreamServer] = []
         for server in enabled:
             prefix = server.name if server.config.prefix is None else server.config.prefix
-            if not prefix:
+            if not prefix or name.startswith(f"{prefix}__"):
                 owners.append(server)
-            elif name.startswith(f"{prefix}__"):
-                owners.insert(0, server)
         return owners
 
     async def find_resource(self, exchange: Exchange, uri: str) -> tuple[UpstreamServer, Link, str]:

@@ -1,12 +1,11 @@
 """Who is asking and how to answer back: one client session, and one request being served in it."""
 
-import re
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
@@ -22,8 +21,10 @@ from host.domain.protocol import (
     META_VERSION,
     meta_of,
 )
+from host.telemetry.context import read_context
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+if TYPE_CHECKING:
+    from host.telemetry.tracing import CallSpan
 
 
 @dataclass(eq=False)
@@ -78,10 +79,19 @@ class Exchange(ABC):
         session: The session it came in.
         id: The client's own id for it.
         progress_token: What progress notifications must carry, where the client wants any.
+        trace: The trace context that it came with, in its `_meta` or in HTTP headers.
+        trace_id: The trace in which it is recorded.
+        span_id: The host's span in it, or the caller's where the host exports none.
+        span: The host's span, where spans are exported.
     """
 
     def __init__(
-        self, session: Session, request_id: RequestId | None, params: Json | None = None
+        self,
+        session: Session,
+        request_id: RequestId | None,
+        params: Json | None = None,
+        *,
+        http_headers: Mapping[str, str] | None = None,
     ) -> None:
         meta = meta_of(params)
         self.session = session
@@ -89,7 +99,9 @@ class Exchange(ABC):
         self.meta = meta
         self.progress_token: Any = meta.get("progressToken")
         self.correlation_id = secrets.token_hex(8)
-        self.trace_id, self.span_id = parse_traceparent(meta.get("traceparent"))
+        self.trace = read_context(meta, http_headers or {})
+        self.trace_id, self.span_id = self.trace.trace_id, self.trace.span_id
+        self.span: CallSpan | None = None
 
     @property
     def stateless(self) -> bool:
@@ -140,12 +152,6 @@ class Exchange(ABC):
         """Pass on a log message, if the client wants its severity."""
         if passes_level(self.log_level, params.get("level")):
             self.notify("notifications/message", params)
-
-
-def parse_traceparent(text: object) -> tuple[str | None, str | None]:
-    """Return the trace id and the span id of a W3C trace context; None where there is none."""
-    found = _TRACEPARENT.fullmatch(text) if isinstance(text, str) else None
-    return (found.group(1), found.group(2)) if found else (None, None)
 
 
 def passes_level(wanted: str | None, level: object) -> bool:

@@ -1,13 +1,16 @@
 """The host's MCP face towards every client, whatever transport it came by."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 from host.domain.errors import HostError, UpstreamError, UpstreamTimeoutError
 from host.domain.jsonrpc import (
     CONNECTION_CLOSED,
     INTERNAL_ERROR,
     INVALID_PARAMS,
+    INVALID_REQUEST,
     METHOD_NOT_FOUND,
     REQUEST_TIMEOUT,
     UNSUPPORTED_PROTOCOL_VERSION,
@@ -31,14 +34,23 @@ from host.gateway.notices import Listener, Notices, take_notice
 from host.gateway.record import Recorder
 from host.gateway.rounds import ParkingLot
 from host.gateway.search import Finder
+from host.gateway.serving import Serving
 from host.gateway.upstream.connection import HOST_INFO, Connection
 from host.gateway.upstream.server import Link, UpstreamServer
 from host.secrets.seal import Sealer
+
+if TYPE_CHECKING:
+    from host.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
 Handler = Callable[[Exchange, Json], Awaitable[Json]]
 
+NOTICE_LIMIT = 10.0
+"""Seconds that a server may take to accept a notification."""
+
+DOING = frozenset({"tools/call", "resources/read", "prompts/get", "completion/complete"})
+"""What a viewer may not do: everything that reaches a server's own code."""
 INSTRUCTIONS = (
     "This host offers the tools of several MCP servers; each name begins with its server's name."
 )
@@ -53,6 +65,7 @@ class Gateway:
         sealer: Seals request states.
         recorder: Writes what happened.
         finder: Decides who sees the whole catalog and who searches it.
+        tracing: Begins spans; None where none are exported.
     """
 
     def __init__(
@@ -62,7 +75,9 @@ class Gateway:
         sealer: Sealer,
         recorder: Recorder,
         finder: Finder,
+        tracing: "Tracing | None" = None,
     ) -> None:
+        self._tracing = tracing
         self.servers = servers
         self.notices = Notices()
         self.catalog = Catalog(servers, self._on_late)
@@ -71,6 +86,7 @@ class Gateway:
         self.finder = finder
         self._listens = Listens(self.catalog, self.notices)
         self._sessions: dict[str, Listener] = {}
+        self._forwarding: set[asyncio.Task[None]] = set()
         self._handlers: dict[str, Handler] = {
             "ping": self._ping,
             "server/discover": self._discover,
@@ -105,9 +121,15 @@ class Gateway:
 
     def open(self, session: Session) -> None:
         """Begin to tell a session of the handshake era about changes."""
+        if session.id in self._sessions:
+            return
         listener = Listener(session, session.notify)
         self._sessions[session.id] = listener
         self.notices.add(listener)
+
+    def end_listening(self, session: Session | None = None) -> None:
+        """Answer the listen streams of a session, or of all: nothing more will come."""
+        self._listens.end(session)
 
     async def close_session(self, session: Session) -> None:
         """Forget a session: its subscriptions, and the connections that were private to it."""
@@ -124,6 +146,13 @@ class Gateway:
         Raises:
             RpcError: It cannot be served; the error goes to the client.
         """
+        with Serving(exchange, method, tracing=self._tracing) as serving:
+            serving.result = await self._serve(exchange, method, params)
+            return serving.result
+
+    async def _serve(self, exchange: Exchange, method: str, params: Json) -> Json:
+        if exchange.session.principal.role == "viewer" and method in DOING:
+            raise RpcError(INVALID_REQUEST, "This credential may look only; its role is viewer.")
         try:
             if method in LIST_METHODS:
                 result = await self._list(exchange, method)
@@ -142,7 +171,9 @@ class Gateway:
         """Take a notification of a client that belongs to no request in flight."""
         if method in ("notifications/roots/list_changed", "notifications/progress"):
             for link in self._links_of(session):
-                await self._forward_notice(link, method, params)
+                task = asyncio.create_task(self._forward_notice(link, method, params))
+                self._forwarding.add(task)
+                task.add_done_callback(self._forwarding.discard)
 
     def changed(self) -> None:
         """Tell every client that the catalog is another one."""
@@ -167,7 +198,7 @@ class Gateway:
         return [link for link in self._links() if session.id in link.connection.users]
 
     def _on_late(self, server: UpstreamServer) -> None:
-        log.info("%s is ready now", server.name)
+        log.info("%s is ready now", server.name, extra={"server": server.name})
         self.changed()
 
     def _transparent(self) -> UpstreamServer | None:
@@ -183,8 +214,10 @@ class Gateway:
             "completions": {},
             "logging": {},
         }
-        for link in self._links():
-            declared = link.connection.capabilities
+        for server in self.servers.values():
+            if not server.config.enabled:
+                continue
+            declared = server.known.capabilities
             for member in ("extensions", "experimental"):
                 merged = {**capabilities.get(member, {}), **object_member(declared, member)}
                 if merged:
@@ -194,11 +227,13 @@ class Gateway:
         return capabilities
 
     def _instructions(self) -> str:
+        only = self._transparent()
+        if only is not None and only.known.instructions:
+            return only.known.instructions
         told = [
-            f"## {server.name}\n{link.connection.instructions}"
+            f"## {server.name}\n{server.known.instructions}"
             for server in self.servers.values()
-            for link in server.links[:1]
-            if link.connection.instructions
+            if server.config.enabled and server.known.instructions
         ]
         return "\n\n".join([INSTRUCTIONS, *told])
 
@@ -217,7 +252,13 @@ class Gateway:
     async def _list(self, exchange: Exchange, method: str) -> Json:
         if method == "tools/list" and self.finder.searches(exchange):
             return await self.finder.listed(self.catalog, exchange)
-        result = wire_list(method, await self.catalog.offer(exchange, method))
+        offer = await self.catalog.offer(exchange, method)
+        only = self._transparent()
+        if only is not None and only.name in offer.missing:
+            # A single server behind no prefix fails as it would without the host.
+            await self.catalog.listed(only, exchange, method)
+            offer = await self.catalog.offer(exchange, method)
+        result = wire_list(method, offer)
         if exchange.stateless:
             result = {"ttlMs": 0, "cacheScope": "private", **result}
         return result
@@ -254,9 +295,11 @@ class Gateway:
         return {}
 
     async def _forward_notice(self, link: Link, method: str, params: Json) -> None:
+        """Pass a client's notification on; a server that hangs must not hold up the client."""
         try:
-            await link.connection.notify(method, params or None)
-        except UpstreamError as error:
+            async with asyncio.timeout(NOTICE_LIMIT):
+                await link.connection.notify(method, params or None)
+        except (UpstreamError, TimeoutError) as error:
             log.debug("%s did not take %s: %s", link.connection.name, method, error)
 
     def _finish(self, exchange: Exchange, method: str, result: Json) -> Json:

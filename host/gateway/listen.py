@@ -7,7 +7,7 @@ from host.domain.errors import UpstreamError
 from host.domain.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, Json, RpcError
 from host.domain.protocol import LISTEN_KINDS, META_SUBSCRIPTION, list_member, object_member
 from host.gateway.catalog import Catalog
-from host.gateway.exchange import Exchange
+from host.gateway.exchange import Exchange, Session
 from host.gateway.notices import Listener, Notices
 from host.gateway.upstream.subscriptions import LinkSubscriptions
 
@@ -23,6 +23,7 @@ class Listens:
     def __init__(self, catalog: Catalog, notices: Notices) -> None:
         self._catalog = catalog
         self._notices = notices
+        self._open: dict[Listener, asyncio.Event] = {}
         self._held: dict[tuple[Listener, str], LinkSubscriptions] = {}
 
     async def subscribe(self, exchange: Exchange, listener: Listener, uri: str) -> None:
@@ -56,8 +57,14 @@ class Listens:
             except (UpstreamError, RpcError) as error:
                 log.debug("%s stays subscribed: %s", uri, error)
 
+    def end(self, session: Session | None) -> None:
+        """Let the listen streams of a session, or all of them, come to their end."""
+        for listener, over in self._open.items():
+            if session is None or listener.session is session:
+                over.set()
+
     async def serve(self, exchange: Exchange, params: Json) -> Json:
-        """Serve `subscriptions/listen` until its client closes the stream."""
+        """Serve `subscriptions/listen` until its client closes the stream, or the host ends it."""
         if exchange.id is None or not exchange.stateless:
             raise RpcError(INVALID_REQUEST, "subscriptions/listen belongs to the stateless era.")
         wishes = object_member(params, "notifications")
@@ -78,9 +85,11 @@ class Listens:
             meta = {META_SUBSCRIPTION: exchange.id}
             acknowledged = {"notifications": honored, "_meta": meta}
             exchange.notify("notifications/subscriptions/acknowledged", acknowledged)
-            await asyncio.Event().wait()
+            over = self._open[listener] = asyncio.Event()
+            await over.wait()
             return {"_meta": meta}
         finally:
+            self._open.pop(listener, None)
             self._notices.remove(listener)
             await asyncio.shield(asyncio.ensure_future(self.leave(listener)))
 

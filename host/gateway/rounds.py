@@ -179,6 +179,8 @@ class ParkedExchange(Exchange):
     def __init__(self, parked: ParkedCall, first: Exchange) -> None:
         super().__init__(first.session, first.id, {"_meta": first.meta})
         self._parked = parked
+        self.trace, self.span = first.trace, first.span
+        self.trace_id, self.span_id = first.trace_id, first.span_id
 
     @override
     def notify(self, method: str, params: Json | None) -> None:
@@ -268,11 +270,14 @@ class ParkingLot:
             parked.expiry.cancel()
         parked.current = exchange
         try:
-            while not parked.task.done():
+            while True:
                 if parked.unanswered():
+                    # Over stdio nothing says whose question it is, so one may be open although this
+                    # call is done: another call waits for its answer.
                     await asyncio.wait({parked.task}, timeout=GATHERING)
-                    if not parked.task.done():
-                        return self._question(parked, parked.unanswered())
+                    if questions := parked.unanswered():
+                        return self._question(parked, questions)
+                if parked.task.done():
                     break
                 parked.changed.clear()
                 change = asyncio.ensure_future(parked.changed.wait())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from host.domain.header import decode_header_value
 from host.domain.jsonrpc import (
     HEADER_MISMATCH,
     INVALID_PARAMS,
@@ -93,9 +94,7 @@ def check_headers(method: str, params: Json, headers: Mapping[str, str]) -> None
         expected["mcp-name"] = params[key]
     for name, value in expected.items():
         found = headers.get(name)
-        if name == "mcp-name" and found is not None and found.startswith("=?base64?"):
-            from mcp.shared.inbound import decode_header_value  # noqa: PLC0415 - rare, and loads slowly
-
+        if name == "mcp-name" and found is not None:
             found = decode_header_value(found)
         if found is None or found != value:
             raise RpcError(HEADER_MISMATCH, f"The {name} header and the body disagree.")

@@ -38,8 +38,12 @@ log = logging.getLogger(__name__)
 
 LOCAL = Principal(user="local", client="http", role="user")
 """Who a caller is where nobody is asked (`--no-auth`)."""
+LAST_WORDS = 1.0
+"""Seconds that answers which are ready may take to be sent when the host ends."""
 STATELESS_LIFE = 3600.0
 """Seconds for which a stateless client is remembered after its last request."""
+EXPECTED_LIMIT = 256
+"""Pairs of Host and Origin whose judgement is remembered; clients send the same one each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class HttpFace:
         self.handshake = HandshakeHttp(gateway)
         self._visitors: dict[str, tuple[StatelessSession, float]] = {}
         self._limit = RateLimit(door.config.requests_per_minute)
+        self._expected: dict[tuple[str, str | None], bool] = {}
         self._busy: set[asyncio.Task[None]] = set()
         self.last_request = time.monotonic()
 
@@ -97,7 +102,12 @@ class HttpFace:
 
     async def close(self, grace: float = 10.0) -> None:
         """Finish the calls in flight, for at most `grace` seconds, and end every stream."""
+        deadline = asyncio.get_running_loop().time() + grace
         await self.handshake.close(grace)
+        self._gateway.end_listening()
+        if self._busy:  # the last answers are on their way
+            left = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait(self._busy, timeout=max(left, LAST_WORDS))
         for task in list(self._busy):
             task.cancel()
 
@@ -136,17 +146,26 @@ class HttpFace:
         A web page whose name was rebound to a loopback address reaches this port from inside the
         browser; what gives it away is the name in its Host and Origin headers.
         """
+        key = http.headers.get("host", ""), http.headers.get("origin")
+        expected = self._expected.get(key)
+        if expected is None:
+            if len(self._expected) >= EXPECTED_LIMIT:
+                self._expected.clear()
+            expected = self._expected[key] = self._judge(*key)
+        return expected
+
+    def _judge(self, host_header: str, origin: str | None) -> bool:
         config = self._door.config
-        host = _host_name(http.headers.get("host", ""))
+        host = _host_name(host_header)
         if not (is_loopback(host) or host == config.host or host in config.allowed_hosts):
             return False
-        origin = http.headers.get("origin")
         if origin is None or origin in config.allowed_origins:
             return True
-        parts = urlsplit(origin)
-        return parts.hostname is not None and (
-            is_loopback(parts.hostname) or parts.hostname in config.allowed_hosts
-        )
+        try:
+            name = urlsplit(origin).hostname
+        except ValueError:
+            return False
+        return name is not None and (is_loopback(name) or name in config.allowed_hosts)
 
     async def _admit(self, http: HttpMessage) -> Principal | None:
         """Return who is calling; answer and return None where nobody may."""

@@ -36,7 +36,7 @@ SESSION_LIMIT = 10_000
 IDLE_LIFE = 3600.0
 """Seconds without a request or an open stream after which a session is forgotten."""
 ENDED_STREAMS = 64
-"""Finished streams of a session that are kept for a client that lost the answer."""
+"""Finished streams of a session that are at least kept for a client that lost the answer."""
 
 
 @dataclass(eq=False)
@@ -63,8 +63,9 @@ class HttpSession(ClientSession):
         stream = EventStream(request_id, resumable=self.version >= "2025-11-25")
         self.streams[stream.name] = stream
         self.by_request[request_id] = stream
-        for name in [n for n, s in self.streams.items() if s.ended][:-ENDED_STREAMS]:
-            del self.streams[name]
+        if len(self.streams) > 2 * ENDED_STREAMS:  # not on every call: it looks at all of them
+            for name in [n for n, s in self.streams.items() if s.ended][:-ENDED_STREAMS]:
+                del self.streams[name]
         return stream
 
     def find_stream(self, event_id: str) -> tuple[EventStream, int] | None:
@@ -192,7 +193,7 @@ class HandshakeHttp:
     async def _notification(self, session: HttpSession, body: Json) -> None:
         method, params = body["method"], params_of(body)
         if method == "notifications/cancelled":
-            session.cancel(params.get("requestId", ""))
+            session.cancel(params.get("requestId"))
         elif method == "notifications/initialized":
             self._gateway.open(session)
         else:
@@ -207,16 +208,18 @@ class HandshakeHttp:
             await http.answer_error(200, error, request_id)
             return
         stream = session.open_stream(request_id)
-        task = asyncio.create_task(self._serve(session, stream, body))
+        exchange = SessionExchange(session, request_id, params_of(body), http_headers=http.headers)
+        task = asyncio.create_task(self._serve(session, exchange, stream=stream, body=body))
         session.in_flight[request_id] = task
         await self._respond(http, stream)
 
-    async def _serve(self, session: HttpSession, stream: EventStream, body: Json) -> None:
+    async def _serve(
+        self, session: HttpSession, exchange: SessionExchange, *, stream: EventStream, body: Json
+    ) -> None:
         """Serve a request to its end, whether or not its client still listens."""
         request_id, method, params = body["id"], body["method"], params_of(body)
         message: Json | None = None
         try:
-            exchange = SessionExchange(session, request_id, params)
             result = await self._gateway.handle(exchange, method, params)
             message = response(request_id, result)
         except RpcError as error:

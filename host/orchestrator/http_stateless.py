@@ -53,8 +53,15 @@ class StatelessSession(Session):
 class StatelessExchange(Exchange):
     """One stateless request; its notifications go onto its own response stream."""
 
-    def __init__(self, session: Session, request_id: RequestId, params: Json) -> None:
-        super().__init__(session, request_id, params)
+    def __init__(
+        self,
+        session: Session,
+        request_id: RequestId,
+        params: Json,
+        *,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(session, request_id, params, http_headers=http_headers)
         self.stream = EventStream(request_id, resumable=False)
 
     @override
@@ -78,11 +85,11 @@ async def serve_stateless(
     params: Json = body.get("params") or {}
     try:
         check_envelope(method, params, http.headers)
-        await _check_mirrored(gateway, session, http.headers, body)
+        exchange = StatelessExchange(session, request_id, params, http_headers=http.headers)
+        await _check_mirrored(gateway, exchange, http.headers, body)
     except RpcError as error:
         await http.answer_error(ERROR_STATUS.get(error.code, 200), error, request_id)
         return
-    exchange = StatelessExchange(session, request_id, params)
     task = asyncio.create_task(_run(gateway, exchange, method, params))
     gone: asyncio.Task[None] | None = None
     try:
@@ -134,7 +141,7 @@ async def _respond(http: HttpMessage, stream: EventStream, task: asyncio.Task[Js
 
 
 async def _check_mirrored(
-    gateway: Gateway, session: Session, headers: Mapping[str, str], body: Json
+    gateway: Gateway, exchange: Exchange, headers: Mapping[str, str], body: Json
 ) -> None:
     """Check the headers that mirror arguments, where the tool's schema declares some.
 
@@ -145,7 +152,6 @@ async def _check_mirrored(
     name = params.get("name")
     if body["method"] != "tools/call" or not isinstance(name, str):
         return
-    exchange = StatelessExchange(session, body["id"], params)
     try:
         found = await gateway.catalog.find(exchange, "tools/list", name)
     except (UpstreamError, RpcError):

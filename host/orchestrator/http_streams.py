@@ -51,13 +51,21 @@ class EventStream:
         self._events.append((self._next, data))
         self._next += 1
         self._size += len(data)
-        if self._size > BACKLOG_LIMIT and self.waiting:
+        if self._size > BACKLOG_LIMIT and self.waiting and self.request is not None:
             self.end()
             return False
-        while self._size > KEPT_BYTES and self._events and self._events[0][0] <= self._sent:
+        while self._size > KEPT_BYTES and self._events and self._may_forget(self._events[0][0]):
             self._size -= len(self._events.popleft()[1])
         self._wake.set()
         return True
+
+    def _may_forget(self, sequence: int) -> bool:
+        """Whether an old event may go: it was handed out, or nobody ever came to hear it.
+
+        A client that does not read its standing stream, or not fast enough, loses the oldest news
+        on it; what belongs to a request is never dropped.
+        """
+        return sequence <= self._sent or self.request is None
 
     def wake(self) -> None:
         """Let whoever waits look around: its client may have left."""

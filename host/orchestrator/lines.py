@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from typing_extensions import override
 
 from host.domain.jsonrpc import (
+    INTERNAL_ERROR,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     PARSE_ERROR,
@@ -21,7 +23,6 @@ from host.domain.jsonrpc import (
     response,
 )
 from host.domain.protocol import STATELESS_VERSIONS, has_envelope
-from host.gateway.exchange import Exchange
 from host.gateway.gateway import Gateway
 from host.gateway.upstream.lines import Oversize, read_lines
 from host.orchestrator.envelope import ONLY_STATELESS, check_envelope
@@ -29,6 +30,10 @@ from host.orchestrator.session import ClientSession, SessionExchange, check_mess
 
 log = logging.getLogger(__name__)
 
+NOT_ADMITTED = (
+    "The token in HOST_TOKEN is not valid (any more). `host install` or `host tokens create` makes "
+    "a new one."
+)
 MESSAGE_LIMIT = 64 * 1024 * 1024
 """Bytes that one message of a client may have."""
 BACKLOG_LIMIT = 64 * 1024 * 1024
@@ -65,7 +70,10 @@ class StatelessLineExchange(SessionExchange):
 class LineFace:
     """Serves one client over a pair of streams until it closes its end."""
 
-    def __init__(self, gateway: Gateway, session: LineSession) -> None:
+    def __init__(
+        self, gateway: Gateway, session: LineSession, admitted: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._admitted = admitted
         self._gateway = gateway
         self._session = session
         self._era: str | None = None
@@ -116,16 +124,19 @@ class LineFace:
 
     async def _notification(self, method: str, params: Json) -> None:
         if method == "notifications/cancelled":
-            self._session.cancel(params.get("requestId", ""))
+            self._session.cancel(params.get("requestId"))
         elif method == "notifications/initialized":
             self._gateway.open(self._session)
         elif method == "notifications/host/leaving":
             self._leaving = True
+            self._gateway.end_listening(self._session)
         else:
             await self._gateway.notified(self._session, method, params)
 
     async def _request(self, body: Json) -> None:
         request_id, method, params = body["id"], body["method"], params_of(body)
+        if not self._admitted():
+            raise RpcError(INVALID_REQUEST, NOT_ADMITTED)
         if method == "initialize":
             if self._era == "stateless":
                 data = {"supported": list(STATELESS_VERSIONS)}
@@ -141,7 +152,7 @@ class LineFace:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _exchange(self, request_id: RequestId, method: str, params: Json) -> Exchange:
+    def _exchange(self, request_id: RequestId, method: str, params: Json) -> SessionExchange:
         """Return the exchange of a request in the era that the connection was opened in.
 
         Raises:
@@ -161,13 +172,19 @@ class LineFace:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         return SessionExchange(self._session, request_id, params)
 
-    async def _serve(self, exchange: Exchange, method: str, params: Json) -> None:
+    async def _serve(self, exchange: SessionExchange, method: str, params: Json) -> None:
         request_id = exchange.id
         assert request_id is not None  # noqa: S101 - requests have one
         try:
             result = await self._gateway.handle(exchange, method, params)
             self._session.post(response(request_id, result), related=request_id)
         except RpcError as error:
+            self._session.post(failure(request_id, error), related=request_id)
+        except (
+            Exception
+        ):  # the boundary of the face: whatever went wrong, the client gets an answer
+            log.exception("%s failed", method)
+            error = RpcError(INTERNAL_ERROR, "The host failed; see its log.")
             self._session.post(failure(request_id, error), related=request_id)
         finally:
             self._session.in_flight.pop(request_id, None)

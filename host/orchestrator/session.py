@@ -13,14 +13,16 @@ from host.domain.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
     INVALID_REQUEST,
+    METHOD_NOT_FOUND,
     Json,
     RequestId,
     RpcError,
     as_object,
+    find_by_id,
     notification,
     request,
 )
-from host.domain.protocol import object_member
+from host.domain.protocol import CLIENT_METHODS, object_member
 from host.gateway.exchange import Exchange, Session
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,9 @@ class ClientSession(Session):
         Raises:
             RpcError: It refused, cannot be reached, or left.
         """
+        needed = CLIENT_METHODS.get(method)
+        if needed is not None and needed not in self.capabilities:
+            raise RpcError(METHOD_NOT_FOUND, f"The client did not declare {needed}.")
         request_id = f"host-{next(self._ids)}"
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._asked[request_id] = future
@@ -84,7 +89,7 @@ class ClientSession(Session):
 
     def settle(self, message: Json) -> None:
         """Take the client's answer to a request of the host."""
-        future = self._asked.get(message.get("id", ""))
+        future = find_by_id(self._asked, message.get("id"))
         if future is None or future.done():
             log.debug("an answer that nobody waits for was dropped: %.100r", message.get("id"))
         elif (result := as_object(message.get("result"))) is not None:
@@ -92,9 +97,9 @@ class ClientSession(Session):
         else:
             future.set_exception(RpcError.from_wire(message.get("error")))
 
-    def cancel(self, request_id: RequestId) -> None:
-        """Cancel a request of the client that is being served."""
-        task = self.in_flight.get(request_id)
+    def cancel(self, request_id: object) -> None:
+        """Cancel a request of the client that is being served; anything else is not one."""
+        task = find_by_id(self.in_flight, request_id)
         if task is not None:
             task.cancel()
 

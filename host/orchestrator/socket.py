@@ -69,6 +69,7 @@ class SocketFace:
 
     async def close(self, grace: float = 10.0) -> None:
         """Finish the calls in flight, for at most `grace` seconds, and close every connection."""
+        self._gateway.end_listening()
         if self._faces:
             async with asyncio.TaskGroup() as group:
                 for face in self._faces.values():
@@ -98,12 +99,15 @@ class SocketFace:
             await writer.drain()
             return
         face: Face = "cli" if hello.get("hello") == "cli" else "stdio"
-        principal = self._principal(hello.get("token"), face)
+        token = hello.get("token")
+        principal = self._principal(token, face)
         folder = hello.get("folder")
         session = LineSession(
             principal, face, folder=Path(folder) if isinstance(folder, str) else None, writer=writer
         )
-        line_face = LineFace(self._gateway, session)
+        admitted = (lambda: self._is_valid(token)) if token is not None else (lambda: True)
+        line_face = LineFace(self._gateway, session, admitted)
+        writer.write(b"\n")  # the welcome: see the bridge
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio runs connection callbacks in tasks
         self._faces[task] = line_face
@@ -119,6 +123,13 @@ class SocketFace:
         except HostError as error:
             return {"error": str(error)}
 
+    def _is_valid(self, token: object) -> bool:
+        """Whether a token is good now: a revoked one ends what its session may do at once."""
+        try:
+            return isinstance(token, str) and self._tokens.verify(token) is not None
+        except ConfigError:
+            return False
+
     def _principal(self, token: object, face: Face) -> Principal:
         """Return who is calling: a token tells the client, the socket alone tells the user."""
         if isinstance(token, str):
@@ -129,7 +140,7 @@ class SocketFace:
                 found = None
             if found is not None:
                 return found
-            log.warning("a client came with a token that is not valid; it is served as unknown")
+            log.warning("a client came with a token that is not valid; its requests are refused")
         return Principal(user=LOCAL_USER, client=face, role="user")
 
 

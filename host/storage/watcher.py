@@ -84,17 +84,27 @@ def main(argument: str) -> None:
     folder = Path(watch.folder)
     if sys.platform == "win32" and not FileLock(folder / WATCHER_LOCK).try_acquire("exclusive"):
         return
-    while True:
-        wait_until_free(folder / USERS_LOCK)
-        time.sleep(watch.linger)
-        with FileLock(folder / START_LOCK):
-            users = FileLock(folder / USERS_LOCK)
-            if users.try_acquire("exclusive"):
-                stop_server(watch)
-                # Given up before the start lock is, so that the next user starts another.
-                if watch.held is not None:
-                    os.close(watch.held)
-                return
+    try:
+        while not _stop_if_unused(watch, folder):
+            pass
+    except FileNotFoundError:
+        # Somebody deleted the folder of the locks; root's cluster is elsewhere and still runs.
+        _run_pg_ctl(watch, "immediate")
+
+
+def _stop_if_unused(watch: Watch, folder: Path) -> bool:
+    """Wait for the last user to go; stop the server and return True if no other has come."""
+    wait_until_free(folder / USERS_LOCK)
+    time.sleep(watch.linger)
+    with FileLock(folder / START_LOCK):
+        users = FileLock(folder / USERS_LOCK)
+        if not users.try_acquire("exclusive"):
+            return False
+        stop_server(watch)
+        # Given up before the start lock is, so that the next user starts another.
+        if watch.held is not None:
+            os.close(watch.held)
+        return True
 
 
 def stop_server(watch: Watch) -> None:

@@ -21,7 +21,10 @@ def required_text(pattern: str) -> str:
         if char == "|":
             return ""
         if char == "\\":
-            at = _escape(pattern, at, runs)
+            behind = _escape(pattern, at, runs)
+            if "|" in pattern[at + 2 : behind]:
+                return ""
+            at = behind
         elif char == "[":
             at = _behind_class(pattern, at)
             runs.append("")

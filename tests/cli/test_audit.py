@@ -113,7 +113,7 @@ def test_tail_shows_calls_as_they_end_and_those_whose_process_died(empty_store_f
     folder = empty_store_folder
     with Journal(folder / "journal") as journal:
         first = call(journal, "files__read")
-        with start(folder, "audit", "tail", "--json") as tail:
+        with start(folder, "audit", "tail", "--follow", "--json") as tail:
             assert tail.stdout is not None
             assert json.loads(tail.stdout.readline())["call_id"] == first
             second = call(journal, "files__list", "tool_error")

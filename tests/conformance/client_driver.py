@@ -136,10 +136,14 @@ async def drive(url: str, *, direct: bool) -> None:
             )
 
 
+def _stop(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Drive one scenario; ends with a traceback, and so non-zero, when a request failed."""
     # The suite ends a client that is too slow; the host must not outlive it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _stop)
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.client_driver")
     parser.add_argument("--direct", action="store_true", help="without a host between")
     parser.add_argument("url")

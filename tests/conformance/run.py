@@ -135,10 +135,14 @@ def run(suite: Suite, wanted: list[Leg]) -> tuple[int, int]:
     return good, bad
 
 
+def _stop(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
 def main() -> int:
     """Run what the command line asks for; 0 when everything went as expected."""
     # So that `timeout` and CI end what was started, too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _stop)
     parser = argparse.ArgumentParser(prog="python -m tests.conformance.run")
     names = sorted({leg.name for leg in legs()})
     parser.add_argument("--leg", action="append", choices=names, help="only these; all by default")

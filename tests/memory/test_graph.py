@@ -4,10 +4,10 @@ import anyio
 import pytest
 
 from host.domain.errors import MemoryRecordError, NotFoundError
+from host.memory.config import MemoryConfig
 from host.memory.core import Edit
 from host.memory.graph import Entity, Subgraph
 from host.memory.link import Link
-from host.memory.config import MemoryConfig
 from host.memory.record import Filter
 from tests.memory.people import open_memories, texts
 

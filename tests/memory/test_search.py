@@ -125,7 +125,9 @@ async def test_the_index_of_vectors_gives_what_comparing_all_gives(
         exact = [(await memory.search("thing5 sort5", w, most=5)).hits for w in (Filter(), wanted)]
 
         monkeypatch.setattr(vectors, "EXACT_LIMIT", 0)
-        indexed = [(await memory.search("thing5 sort5", w, most=5)).hits for w in (Filter(), wanted)]
+        indexed = [
+            (await memory.search("thing5 sort5", w, most=5)).hits for w in (Filter(), wanted)
+        ]
 
         assert texts(indexed[0])[0] == texts(exact[0])[0] == "thing5 of sort5"
         assert set(texts(indexed[1])) == set(texts(exact[1]))

@@ -22,10 +22,15 @@ class Outgoing:
     """Only for transports over HTTP."""
     stateless: bool = False
     """Whether abandoning it means closing its stream, instead of `notifications/cancelled`."""
+    carrier: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The trace context, for the headers of transports over HTTP."""
 
 
 class Channel(Protocol):
     """A connection to one server, able to carry many requests at once."""
+
+    closed: Exception | None
+    """Why nothing more can be sent; None while that is not so."""
 
     async def send(self, outgoing: Outgoing) -> Json:
         """Send a request and return its result; abandoning the wait cancels it at the server.

@@ -5,7 +5,7 @@ import itertools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from host import __version__
 from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeoutError
@@ -17,6 +17,8 @@ from host.domain.jsonrpc import (
     RequestId,
     RpcError,
     as_object,
+    find_by_id,
+    is_request_id,
 )
 from host.domain.protocol import (
     ENVELOPE_KEYS,
@@ -32,8 +34,13 @@ from host.domain.protocol import (
     object_member,
 )
 from host.gateway.exchange import Exchange, Session
+from host.gateway.serving import LASTING_METHODS
 from host.gateway.upstream.channel import Channel, Outgoing
 from host.gateway.upstream.http import HttpChannel, SessionExpiredError
+from host.gateway.upstream.trace import peer_at, send_traced, with_context
+
+if TYPE_CHECKING:
+    from host.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +57,14 @@ class Call:
     Attributes:
         scope: Its deadline, pushed back by progress and lifted while a person is asked.
         asking: How many questions to the client are open.
+        carrier: The trace context that goes with it.
     """
 
     exchange: Exchange | None
     timeout: float
     scope: asyncio.Timeout | None = None
     asking: int = 0
+    carrier: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def touch(self) -> None:
         """Start the deadline anew."""
@@ -89,15 +98,28 @@ class Connection:
     instructions: str | None = None
     on_question: Callable[[], None] = lambda: None
     """Told when the server asks something of a client: it is one that talks back."""
+    on_renewed: Callable[[], None] = lambda: None
+    """Told when a new session has taken the place of one that the server forgot."""
     calls: dict[RequestId, Call] = field(default_factory=dict[RequestId, Call])
     users: dict[str, Session] = field(default_factory=dict[str, Session])
-    closed: bool = False
+    tracing: "Tracing | None" = None
+    """Begins spans, where spans are exported."""
+    url: str | None = None
+    """Where it is, for spans; None for a child process."""
+    ended: bool = False
+    """Whether it was ended, by the host or with its process."""
+    generation: int = 0
+    """How often the session was opened anew."""
 
     def __post_init__(self) -> None:
         self._ids = itertools.count(1)
         self._questions: dict[RequestId, asyncio.Task[None]] = {}
-        self._generation = 0
         self._renewal = asyncio.Lock()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be sent on it."""
+        return self.ended or self.channel.closed is not None
 
     async def negotiate(self, *, stateless: bool, both: bool) -> None:
         """Agree on an era with the server.
@@ -202,12 +224,25 @@ class Connection:
             UpstreamError: It could not be reached, did not speak MCP, or did not answer in time.
         """
         call = Call(exchange, self.timeout if patience is None else patience)
-        generation = self._generation
-        try:
-            return await self._send(method, self._prepare(params, exchange), call, headers)
-        except SessionExpiredError:
-            await self._renew(generation)
-            return await self._send(method, self._prepare(params, exchange), call, headers)
+
+        async def carry(carrier: Mapping[str, str]) -> Json:
+            call.carrier = carrier
+            if self._renewal.locked():
+                async with self._renewal:  # until there is a session again
+                    pass
+            generation = self.generation
+            try:
+                return await self._send(method, self._prepare(params, exchange), call, headers)
+            except SessionExpiredError:
+                await self._renew(generation)
+                return await self._send(method, self._prepare(params, exchange), call, headers)
+
+        if self.tracing is None or method in LASTING_METHODS:
+            return await carry(exchange.trace.carrier if exchange is not None else {})
+        peer = peer_at(self.url, self.version)
+        return await send_traced(
+            self.tracing, method, params, peer=peer, exchange=exchange, carry=carry
+        )
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification to the server."""
@@ -215,7 +250,7 @@ class Connection:
 
     async def close(self) -> None:
         """End the session."""
-        self.closed = True
+        self.ended = True
         for task in list(self._questions.values()):
             task.cancel()
         await self.channel.close()
@@ -223,10 +258,12 @@ class Connection:
     async def _renew(self, generation: int) -> None:
         """Open a new session after the server forgot the old one; one task does it for all."""
         async with self._renewal:
-            if self._generation == generation:
-                log.info("%s: the session expired; opening a new one", self.name)
+            if self.generation == generation:
+                told = {"server": self.name}
+                log.info("%s: the session expired; opening a new one", self.name, extra=told)
                 await self._initialize()
-                self._generation += 1
+                self.generation += 1
+                self.on_renewed()
 
     async def _send(
         self,
@@ -239,7 +276,8 @@ class Connection:
         if call.exchange is not None and call.exchange.progress_token is not None:
             params = {**(params or {})}
             params["_meta"] = {**params.get("_meta", {}), "progressToken": request_id}
-        outgoing = Outgoing(request_id, method, params, headers or {}, self.stateless)
+        params = with_context(params, call.carrier)
+        outgoing = Outgoing(request_id, method, params, headers or {}, self.stateless, call.carrier)
         self.calls[request_id] = call
         try:
             async with asyncio.timeout(call.timeout or None) as call.scope:
@@ -251,6 +289,7 @@ class Connection:
                 next_step="Raise `timeout` for this server if it is only slow.",
             ) from error
         finally:
+            call.scope = None  # a question may outlive its call, and its deadline
             del self.calls[request_id]
 
     def _prepare(self, params: Json | None, exchange: Exchange | None) -> Json | None:
@@ -276,22 +315,28 @@ class Connection:
         return body
 
     def receive(self, message: Json, origin: RequestId | None) -> None:
-        """Take a notification or a request of the server; never blocks."""
+        """Take a notification or a request of the server; never blocks, whatever it says."""
         method = message["method"]
         params = object_member(message, "params")
         if not isinstance(method, str):
             return
-        if "id" in message:
-            self._take_question(message["id"], method, params, origin)
-            return
+        try:
+            if "id" not in message:
+                self._take_notice(method, params, origin)
+            elif is_request_id(message["id"]):
+                self._take_question(message["id"], method, params, origin)
+        except RpcError as error:
+            log.warning("%s: %s was dropped: %s", self.name, method, error.message)
+
+    def _take_notice(self, method: str, params: Json, origin: RequestId | None) -> None:
         if method == "notifications/progress":
-            call = self.calls.get(params.get("progressToken", ""))
+            call = find_by_id(self.calls, params.get("progressToken"))
             if call is not None:
                 call.touch()
                 if call.exchange is not None:
                     call.exchange.progress(params)
         elif method == "notifications/cancelled":
-            task = self._questions.get(params.get("requestId", ""))
+            task = find_by_id(self._questions, params.get("requestId"))
             if task is not None:
                 task.cancel()
         elif method == "notifications/message":

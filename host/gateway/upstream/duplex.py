@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
-from host.domain.errors import UpstreamProtocolError, UpstreamUnavailableError
+from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
 from host.domain.jsonrpc import (
     Json,
     RequestId,
@@ -98,18 +99,18 @@ class DuplexChannel:
         self._pending.clear()
         self._writer.close()
 
-    async def run(self) -> None:
-        """Read until the server closes its output."""
+    async def run(self, explain: Callable[[], Awaitable[UpstreamError]]) -> None:
+        """Read until the server closes its output.
+
+        Args:
+            explain: Returns what then became of the server.
+        """
         try:
             async for line in read_lines(self._reader, limit=self._limit):
                 self._receive(line)
         except (OSError, asyncio.IncompleteReadError) as error:
             log.debug("%s: reading stopped: %s", self._name, error)
-        self.fail(
-            UpstreamUnavailableError(
-                f"Server {self._name!r} ended before it answered.", upstream=self._name
-            )
-        )
+        self.fail(await explain())
 
     def _check_open(self) -> None:
         if self.closed is not None:
@@ -166,13 +167,14 @@ class DuplexChannel:
         named = decode(line.id_text) if line.id_text else None
         future = self._pending.get(named) if isinstance(named, int | str) else None
         if future is None:
-            log.warning("%s (no request could be named)", error)
+            log.warning("%s (no request could be named)", error, extra={"server": self._name})
         elif not future.done():
             future.set_exception(error)
 
     def _count_garbage(self, line: bytes) -> None:
         self._garbage += 1
-        log.warning("%s wrote a line that is not JSON-RPC: %.200r", self._name, line)
+        told = {"server": self._name}
+        log.warning("%s wrote a line that is not JSON-RPC: %.200r", self._name, line, extra=told)
         if self._garbage >= GARBAGE_LIMIT:
             self.fail(
                 UpstreamProtocolError(

@@ -3,13 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from dataclasses import dataclass
 
-import aiohttp
-from yarl import URL
-
 from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
+from host.domain.header import encode_header_value
 from host.domain.jsonrpc import (
     Json,
     RequestId,
@@ -22,7 +20,10 @@ from host.domain.jsonrpc import (
     request,
     response,
 )
-from host.domain.protocol import META_VERSION, NAME_PARAMETER, meta_of
+from host.domain.protocol import LIST_METHODS, META_VERSION, NAME_PARAMETER, meta_of
+from host.gateway.http1.client import HttpClient
+from host.gateway.http1.reply import BodyTooLongError, HttpReply
+from host.gateway.http1.url import HttpUrl
 from host.gateway.oauth.authorizer import Authorizer, Challenge
 from host.gateway.upstream.channel import OnMessage, Outgoing
 from host.gateway.upstream.event_stream import EventParser, ServerEvent
@@ -40,6 +41,8 @@ RECONNECT_LIMIT = 60.0
 RESUME_ATTEMPTS = 5
 """How often a broken response stream is resumed before its request fails."""
 REDIRECT_LIMIT = 3
+REPEATABLE = frozenset({"initialize", "server/discover", "ping", *LIST_METHODS})
+"""Methods that may reach a server twice without harm, where a kept connection ended unseen."""
 
 
 @dataclass(slots=True)
@@ -64,6 +67,17 @@ class SessionExpiredError(UpstreamUnavailableError):
     """The server no longer knows the session; the request was not carried out."""
 
 
+@contextlib.contextmanager
+def _ended(reply: HttpReply) -> Generator[None]:
+    """Give an answer back at the end of the block: kept where it was served, else abandoned."""
+    try:
+        yield
+    except BaseException:
+        reply.abort()
+        raise
+    reply.release()
+
+
 class HttpChannel:
     """A `Channel` over Streamable HTTP.
 
@@ -81,19 +95,21 @@ class HttpChannel:
         name: str,
         url: str,
         *,
-        client: aiohttp.ClientSession,
+        client: HttpClient,
         authorizer: Authorizer,
         on_message: OnMessage,
         limit: int,
     ) -> None:
         self._name = name
-        self._url = URL(url)
+        self._url = HttpUrl.parse(url)
         self._client = client
         self._authorizer = authorizer
         self._on_message = on_message
         self._limit = limit
         self._standing: asyncio.Task[None] | None = None
         self._courtesy: set[asyncio.Task[None]] = set()
+        self.closed: Exception | None = None
+        """Always None: a connection that broke is opened again."""
         self.session_id: str | None = None
         self.version: str | None = None
         """The negotiated revision, sent with every request of the handshake era."""
@@ -101,16 +117,19 @@ class HttpChannel:
     async def send(self, outgoing: Outgoing) -> Json:
         """Send a request and wait for its result."""
         body = encode(request(outgoing.id, outgoing.method, outgoing.params))
+        repeatable = outgoing.method in REPEATABLE
         try:
-            async with self._post(body, self._headers(outgoing)) as reply:
-                if outgoing.method == "initialize":
-                    self.session_id = reply.headers.get("mcp-session-id")
-                return await self._result(reply, outgoing)
+            headers = self._headers(outgoing)
+            reply = await self._post(body, headers, repeatable=repeatable)
+            if outgoing.method == "initialize":
+                self.session_id = reply.headers.get("mcp-session-id")
+            with _ended(reply):
+                return await self._result(reply, outgoing, headers)
         except asyncio.CancelledError:
             if not outgoing.stateless and outgoing.method != "initialize":
                 self._cancel_at_server(outgoing.id)
             raise
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except OSError as error:
             raise self._unreachable(error) from error
 
     async def notify(self, method: str, params: Json | None) -> None:
@@ -130,28 +149,31 @@ class HttpChannel:
         for task in tasks:
             task.cancel()
         if self.session_id is not None:
-            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, UpstreamError):
+            with contextlib.suppress(OSError, UpstreamError):
                 async with asyncio.timeout(2):
                     headers = {**self._headers(None), **await self._credentials()}
-                    async with self._client.delete(self._url, headers=headers):
-                        pass
+                    reply = await self._client.request("DELETE", self._url, headers=headers)
+                    reply.release()
 
     def listen(self) -> None:
         """Open the standing stream of the handshake era and keep it open."""
-        if self._standing is None or self._standing.done():
-            self._standing = asyncio.create_task(self._stand(), name=f"{self._name} events")
+        if self._standing is not None:  # it listens to a session that is over
+            self._standing.cancel()
+        self._standing = asyncio.create_task(self._stand(), name=f"{self._name} events")
 
     async def _credentials(self) -> Mapping[str, str]:
         return await self._authorizer.headers(str(self._url))
 
     def _headers(self, outgoing: Outgoing | None) -> dict[str, str]:
         headers = dict(BASE_HEADERS)
+        if outgoing is not None:
+            headers.update(outgoing.carrier)
         if outgoing is not None and outgoing.stateless:
             headers["mcp-protocol-version"] = str(meta_of(outgoing.params).get(META_VERSION, ""))
             headers["mcp-method"] = outgoing.method
             key = NAME_PARAMETER.get(outgoing.method)
             if key and outgoing.params:
-                headers["mcp-name"] = encode_header(str(outgoing.params.get(key, "")))
+                headers["mcp-name"] = encode_header_value(str(outgoing.params.get(key, "")))
             headers.update(outgoing.headers)
             return headers
         if self.session_id is not None:
@@ -160,37 +182,53 @@ class HttpChannel:
             headers["mcp-protocol-version"] = self.version
         return headers
 
-    @contextlib.asynccontextmanager
     async def _post(
-        self, body: bytes, headers: Mapping[str, str]
-    ) -> AsyncGenerator[aiohttp.ClientResponse]:
+        self, body: bytes, headers: Mapping[str, str], *, repeatable: bool = False
+    ) -> HttpReply:
         """Post a message, follow redirects within the origin, and answer challenges."""
         redirects = refusals = 0
         while True:
             credentials = await self._credentials()
-            merged = {**headers, **credentials}
-            async with self._client.post(
-                self._url, data=body, headers=merged, allow_redirects=False
-            ) as reply:
-                if reply.status in (307, 308) and redirects < REDIRECT_LIMIT:
-                    redirects += 1
+            reply = await self._client.request(
+                "POST",
+                self._url,
+                headers={**headers, **credentials} if credentials else headers,
+                body=body,
+                repeatable=repeatable,
+            )
+            if reply.status < 300:
+                return reply
+            if reply.status in (307, 308) and redirects < REDIRECT_LIMIT:
+                redirects += 1
+                with _ended(reply):
                     self._url = self._redirected(reply)
+                continue
+            if reply.status in (401, 403):
+                refusals += 1
+                challenge = Challenge(
+                    str(self._url), reply.status, reply.headers, credentials, refusals
+                )
+                if await self._is_answered(challenge, reply):
                     continue
-                if reply.status in (401, 403):
-                    refusals += 1
-                    challenge = Challenge(
-                        str(self._url), reply.status, dict(reply.headers), credentials, refusals
-                    )
-                    if await self._authorizer.challenged(challenge):
-                        continue
-                yield reply
-                return
+            return reply
 
-    def _redirected(self, reply: aiohttp.ClientResponse) -> URL:
-        target = self._url.join(URL(reply.headers.get("location", "")))
-        if target.origin() != self._url.origin():
+    async def _is_answered(self, challenge: Challenge, reply: HttpReply) -> bool:
+        """Whether a refused request is worth sending again; its answer is not needed then."""
+        again = False
+        try:
+            again = await self._authorizer.challenged(challenge)
+        except BaseException:
+            reply.release()
+            raise
+        if again:
+            reply.release()
+        return again
+
+    def _redirected(self, reply: HttpReply) -> HttpUrl:
+        target = self._url.join(reply.headers.get("location", ""))
+        if target.origin != self._url.origin:
             raise UpstreamProtocolError(
-                f"Server {self._name!r} redirects to {target.origin()}, another site.",
+                f"Server {self._name!r} redirects to {target.origin}, another site.",
                 upstream=self._name,
                 next_step="Put that URL into the configuration if it is the one you mean.",
             )
@@ -199,14 +237,17 @@ class HttpChannel:
     async def _deliver(self, message: Json) -> None:
         """Post a message that has no answer."""
         try:
-            async with self._post(encode(message), self._headers(None)) as reply:
-                if reply.status >= 400:
-                    log.debug("%s refused a message: HTTP %d", self._name, reply.status)
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            reply = await self._post(encode(message), self._headers(None))
+            reply.release()
+            if reply.status >= 400:
+                log.debug("%s refused a message: HTTP %d", self._name, reply.status)
+        except OSError as error:
             raise self._unreachable(error) from error
 
-    async def _result(self, reply: aiohttp.ClientResponse, outgoing: Outgoing) -> Json:
-        if reply.status == 404 and self.session_id is not None and not outgoing.stateless:
+    async def _result(
+        self, reply: HttpReply, outgoing: Outgoing, headers: Mapping[str, str]
+    ) -> Json:
+        if reply.status == 404 and "mcp-session-id" in headers:  # maybe another is in use by now
             raise SessionExpiredError(
                 f"Server {self._name!r} ended the session.", upstream=self._name
             )
@@ -227,17 +268,13 @@ class HttpChannel:
             return result
         raise RpcError.from_wire(message.get("error"))
 
-    async def _read(self, reply: aiohttp.ClientResponse) -> bytes:
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in reply.content.iter_any():
-            size += len(chunk)
-            if size > self._limit:
-                raise self._too_large()
-            parts.append(chunk)
-        return b"".join(parts)
+    async def _read(self, reply: HttpReply) -> bytes:
+        try:
+            return await reply.read(self._limit)
+        except BodyTooLongError as error:
+            raise self._too_large() from error
 
-    async def _stream_result(self, reply: aiohttp.ClientResponse, outgoing: Outgoing) -> Json:
+    async def _stream_result(self, reply: HttpReply, outgoing: Outgoing) -> Json:
         """Read a response stream up to its result; resume it where it breaks and can be resumed."""
         place = _Place()
         result = await self._scan(reply, outgoing, place)
@@ -247,7 +284,8 @@ class HttpChannel:
             await asyncio.sleep(place.delay)
             headers = {**self._headers(None), **await self._credentials()}
             headers |= {"last-event-id": place.id, "accept": "text/event-stream"}
-            async with self._client.get(self._url, headers=headers) as resumed:
+            resumed = await self._client.request("GET", self._url, headers=headers, repeatable=True)
+            with _ended(resumed):
                 if resumed.status == 200:
                     result = await self._scan(resumed, outgoing, place)
             attempts = attempts + 1 if place.id == before else 0
@@ -257,9 +295,7 @@ class HttpChannel:
             )
         return result
 
-    async def _scan(
-        self, reply: aiohttp.ClientResponse, outgoing: Outgoing, place: "_Place"
-    ) -> Json | None:
+    async def _scan(self, reply: HttpReply, outgoing: Outgoing, place: "_Place") -> Json | None:
         """Read one stream; return the result, or None where the stream ended before it."""
         try:
             async for event in self._events(reply):
@@ -267,13 +303,13 @@ class HttpChannel:
                 result = self._take(event, outgoing.id)
                 if result is not None:
                     return result
-        except aiohttp.ClientError as error:
+        except OSError as error:
             log.debug("%s: a response stream broke: %s", self._name, error)
         return None
 
-    async def _events(self, reply: aiohttp.ClientResponse) -> AsyncIterator[ServerEvent]:
+    async def _events(self, reply: HttpReply) -> AsyncIterator[ServerEvent]:
         parser = EventParser(self._limit)
-        async for chunk in reply.content.iter_any():
+        while chunk := await reply.chunk():
             try:
                 for event in parser.feed(chunk):
                     yield event
@@ -284,8 +320,12 @@ class HttpChannel:
         """Hand on what the server says; return the result once it is the answer to the request."""
         if not event.data or event.event != "message":
             return None
-        body = as_object(decode(event.data))
+        try:
+            body = as_object(decode(event.data))
+        except RpcError:
+            body = None
         if body is None:
+            log.warning("%s sent an event that is not JSON-RPC: %.200r", self._name, event.data)
             return None
         if "method" in body:
             self._on_message(body, request_id)
@@ -302,16 +342,19 @@ class HttpChannel:
                 headers["accept"] = "text/event-stream"
                 if place.id:
                     headers["last-event-id"] = place.id
-                timeout = aiohttp.ClientTimeout(total=None, sock_read=None)
-                async with self._client.get(self._url, headers=headers, timeout=timeout) as reply:
+                reply = await self._client.request(
+                    "GET", self._url, headers=headers, repeatable=True
+                )
+                with _ended(reply):
                     if reply.status in (400, 404, 405, 501):
                         return
-                    reply.raise_for_status()
+                    if reply.status != 200:
+                        raise self._odd_answer(reply, b"")
                     async for event in self._events(reply):
                         place.pass_by(event)
                         wait = place.delay
                         self._take(event, None)
-            except (aiohttp.ClientError, OSError, TimeoutError, RpcError, UpstreamError) as error:
+            except (OSError, RpcError, UpstreamError) as error:
                 log.debug("%s: the standing stream broke: %s", self._name, error)
                 wait = min(wait * 2, RECONNECT_LIMIT)
             await asyncio.sleep(wait)
@@ -328,7 +371,7 @@ class HttpChannel:
 
     def _unreachable(self, error: Exception) -> UpstreamUnavailableError:
         return UpstreamUnavailableError(
-            f"Server {self._name!r} at {self._url.origin()} cannot be reached: "
+            f"Server {self._name!r} at {self._url.origin} cannot be reached: "
             f"{error or type(error).__name__}.",
             upstream=self._name,
             next_step="Is it running, and is the URL right? `host doctor` tries it.",
@@ -341,7 +384,7 @@ class HttpChannel:
             next_step="Raise max_result_bytes for this server, or ask it for less.",
         )
 
-    def _odd_answer(self, reply: aiohttp.ClientResponse, body: bytes) -> UpstreamError:
+    def _odd_answer(self, reply: HttpReply, body: bytes) -> UpstreamError:
         if reply.status in (401, 403):
             return UpstreamUnavailableError(
                 f"Server {self._name!r} refused the credentials (HTTP {reply.status}).",
@@ -354,10 +397,3 @@ class HttpChannel:
             upstream=self._name,
             next_step="Is the URL the MCP endpoint itself, path included?",
         )
-
-
-def encode_header(value: str) -> str:
-    """Return a header value in the stateless era's encoding: base64 where ASCII will not do."""
-    from mcp.shared.inbound import encode_header_value  # noqa: PLC0415 - the SDK loads slowly
-
-    return encode_header_value(value)

@@ -62,6 +62,9 @@ class Keeper:
         self._starting: dict[int, asyncio.Future[int]] = {}
         self._children: dict[int, asyncio.Future[int]] = {}
         self._early_exits: dict[int, int] = {}
+        self._abandoned: set[int] = set()
+        """Starts that nobody waits for any more; what they started is ended at once."""
+        self._unwanted: set[int] = set()
         self._buffer = b""
 
     async def start(
@@ -91,12 +94,15 @@ class Keeper:
             if sent < len(line):
                 control.sendall(line[sent:])
             pid = await started
-        except OSError as error:
+        except BaseException as error:
             for descriptor in ends.own:
                 os.close(descriptor)
-            raise _cannot_start(name, argv, cwd, error) from error
+            if isinstance(error, OSError):
+                self._starting.pop(request_id, None)
+                raise _cannot_start(name, argv, cwd, error) from error
+            self._abandoned.add(request_id)
+            raise
         finally:
-            self._starting.pop(request_id, None)
             for descriptor in ends.child:
                 os.close(descriptor)
         exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -118,8 +124,12 @@ class Keeper:
 
     def signal(self, child: Child, number: int) -> None:
         """Signal a child and everything that it started."""
-        if self._socket is not None and not child.exited.done():
-            message = {"kill": child.pid, "signal": int(number)}
+        if not child.exited.done():
+            self._send_signal(child.pid, number)
+
+    def _send_signal(self, pid: int, number: int) -> None:
+        if self._socket is not None:
+            message = {"kill": pid, "signal": int(number)}
             with contextlib.suppress(OSError):
                 self._socket.sendall(json.dumps(message).encode() + b"\n")
 
@@ -166,12 +176,20 @@ class Keeper:
     def _handle(self, answer: dict[str, Any]) -> None:
         if "exit" in answer:
             future = self._children.pop(answer["exit"], None)
-            if future is None:
+            if answer["exit"] in self._unwanted:
+                self._unwanted.discard(answer["exit"])
+            elif future is None:
                 self._early_exits[answer["exit"]] = answer["status"]
             elif not future.done():
                 future.set_result(answer["status"])
             return
-        started = self._starting.get(answer["id"])
+        started = self._starting.pop(answer["id"], None)
+        if answer["id"] in self._abandoned:
+            self._abandoned.discard(answer["id"])
+            if "pid" in answer:
+                self._unwanted.add(answer["pid"])
+                self._send_signal(answer["pid"], signal.SIGKILL)
+            return
         if started is None or started.done():
             return
         if "pid" in answer:
@@ -188,7 +206,8 @@ class Keeper:
         if self._process is not None:
             self._process.poll()
             self._process = None
-        for started in self._starting.values():
+        waiting, self._starting = self._starting, {}
+        for started in waiting.values():
             if not started.done():
                 started.set_exception(OSError(0, "the keeper process was killed"))
         for exited in self._children.values():

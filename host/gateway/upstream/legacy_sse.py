@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import logging
-
-import aiohttp
-from yarl import URL
+from collections.abc import Mapping
 
 from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
 from host.domain.jsonrpc import (
@@ -16,10 +14,13 @@ from host.domain.jsonrpc import (
     decode,
     encode,
     failure,
+    find_by_id,
     notification,
     request,
     response,
 )
+from host.gateway.http1.client import HttpClient
+from host.gateway.http1.url import HttpUrl
 from host.gateway.oauth.authorizer import Authorizer, Challenge
 from host.gateway.upstream.channel import OnMessage, Outgoing
 from host.gateway.upstream.event_stream import EventParser, ServerEvent
@@ -35,18 +36,18 @@ class LegacySseChannel:
         name: str,
         url: str,
         *,
-        client: aiohttp.ClientSession,
+        client: HttpClient,
         authorizer: Authorizer,
         on_message: OnMessage,
         limit: int,
     ) -> None:
         self._name = name
-        self._url = URL(url)
+        self._url = HttpUrl.parse(url)
         self._client = client
         self._authorizer = authorizer
         self._on_message = on_message
         self._limit = limit
-        self._endpoint: asyncio.Future[URL] = asyncio.get_running_loop().create_future()
+        self._endpoint: asyncio.Future[HttpUrl] = asyncio.get_running_loop().create_future()
         self._pending: dict[RequestId, asyncio.Future[Json]] = {}
         self._reader: asyncio.Task[None] | None = None
         self.closed: Exception | None = None
@@ -54,14 +55,19 @@ class LegacySseChannel:
     async def open(self) -> None:
         """Open the event stream and wait for the address to post to."""
         self._reader = asyncio.create_task(self._read(), name=f"{self._name} events")
-        await asyncio.shield(self._endpoint)
+        try:
+            await asyncio.shield(self._endpoint)
+        except BaseException:
+            await self.close()
+            raise
 
     async def send(self, outgoing: Outgoing) -> Json:
         """Send a request and wait for its result."""
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._pending[outgoing.id] = future
         try:
-            await self._post(request(outgoing.id, outgoing.method, outgoing.params))
+            message = request(outgoing.id, outgoing.method, outgoing.params)
+            await self._post(message, outgoing.carrier)
             return await future
         except asyncio.CancelledError:
             cancel = {"requestId": outgoing.id, "reason": "The client cancelled the request."}
@@ -88,22 +94,23 @@ class LegacySseChannel:
         if self._reader is not None:
             self._reader.cancel()
 
-    async def _post(self, message: Json) -> None:
+    async def _post(self, message: Json, carrier: Mapping[str, str] | None = None) -> None:
         if self.closed is not None:
             raise self.closed
         target = await asyncio.shield(self._endpoint)
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **(carrier or {})}
         headers |= await self._authorizer.headers(str(target))
         try:
-            async with self._client.post(
-                target, data=encode(message), headers=headers, allow_redirects=False
-            ) as reply:
-                if reply.status >= 400:
-                    raise UpstreamProtocolError(
-                        f"Server {self._name!r} answered HTTP {reply.status}.", upstream=self._name
-                    )
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            reply = await self._client.request(
+                "POST", target, headers=headers, body=encode(message)
+            )
+        except OSError as error:
             raise self._gone(error) from error
+        reply.release()
+        if reply.status >= 400:
+            raise UpstreamProtocolError(
+                f"Server {self._name!r} answered HTTP {reply.status}.", upstream=self._name
+            )
 
     async def _read(self) -> None:
         reason: Exception = self._gone(None)
@@ -111,7 +118,7 @@ class LegacySseChannel:
             await self._read_events()
         except UpstreamError as error:
             reason = error
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RpcError) as error:
+        except (OSError, ValueError, RpcError) as error:
             reason = self._gone(error)
         finally:
             self.closed = reason
@@ -120,42 +127,49 @@ class LegacySseChannel:
                     future.set_exception(reason)
 
     async def _read_events(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=None)
         for attempt in (1, 2, 3):
             sent = await self._authorizer.headers(str(self._url))
             headers = {"accept": "text/event-stream", **sent}
-            async with self._client.get(self._url, headers=headers, timeout=timeout) as reply:
+            reply = await self._client.request("GET", self._url, headers=headers, repeatable=True)
+            try:
                 if reply.status in (401, 403):
                     challenge = Challenge(
-                        str(self._url), reply.status, dict(reply.headers), sent, attempt
+                        str(self._url), reply.status, reply.headers, sent, attempt
                     )
                     if await self._authorizer.challenged(challenge):
                         continue
-                reply.raise_for_status()
+                if reply.status != 200:
+                    raise self._gone(OSError(f"HTTP {reply.status}"))
                 parser = EventParser(self._limit)
-                async for chunk in reply.content.iter_any():
+                while chunk := await reply.chunk():
                     for event in parser.feed(chunk):
                         self._take(event)
                 return
+            finally:
+                reply.abort()
 
     def _take(self, event: ServerEvent) -> None:
         if event.event == "endpoint":
-            target = self._url.join(URL(event.data.decode()))
-            if target.origin() != self._url.origin():
+            target = self._url.join(event.data.decode())
+            if target.origin != self._url.origin:
                 raise UpstreamProtocolError(
-                    f"Server {self._name!r} wants posts at {target.origin()}, another site.",
+                    f"Server {self._name!r} wants posts at {target.origin}, another site.",
                     upstream=self._name,
                 )
             if not self._endpoint.done():
                 self._endpoint.set_result(target)
             return
-        body = as_object(decode(event.data)) if event.data else None
+        try:
+            body = as_object(decode(event.data)) if event.data else None
+        except RpcError:
+            log.warning("%s sent an event that is not JSON-RPC: %.200r", self._name, event.data)
+            return
         if body is None:
             return
         if "method" in body:
             self._on_message(body, None)
             return
-        future = self._pending.get(body.get("id", ""))
+        future = find_by_id(self._pending, body.get("id"))
         if future is None or future.done():
             return
         result = as_object(body.get("result"))
@@ -167,7 +181,7 @@ class LegacySseChannel:
     def _gone(self, error: Exception | None) -> UpstreamUnavailableError:
         because = f": {error}" if error else ""
         return UpstreamUnavailableError(
-            f"The event stream of server {self._name!r} at {self._url.origin()} ended{because}.",
+            f"The event stream of server {self._name!r} at {self._url.origin} ended{because}.",
             upstream=self._name,
             next_step="If the server speaks Streamable HTTP, set `transport: http`.",
         )

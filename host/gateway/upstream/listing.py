@@ -4,18 +4,23 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from host.domain.errors import UpstreamProtocolError
-from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object
+from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object, encode
 from host.domain.protocol import LIST_METHODS, list_member
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.http import HttpChannel
 
 log = logging.getLogger(__name__)
 
+DEEPEST = 200
+"""Levels that a definition may be nested; writing recurses, and clients do too."""
 PAGE_LIMIT = 1000
 """Pages that a listing may have before the server is taken for one that pages in circles."""
+
+DEPTH_TO_SPARE = 100
+"""Levels of nesting that must be left to an entry: it is written and shown inside other things."""
 
 CAPABILITY = {
     "tools/list": "tools",
@@ -145,11 +150,14 @@ class Listings:
         for item in list_member(result, LIST_METHODS[method]):
             entry = as_object(item) or {}
             name = entry.get(key)
-            if isinstance(name, str):
-                if not self._is_refused(method, name, entry):
-                    entries.setdefault(name, entry)
-            else:
+            if not isinstance(name, str):
                 log.warning("%s: %.100r in %s has no %s", self._connection.name, item, method, key)
+            elif (wrong := misshapen(method, entry)) is not None:
+                log.warning("%s: %.100r is left out: %s", self._connection.name, name, wrong)
+            elif not can_be_written(entry):
+                log.warning("%s: %.100r in %s is left out", self._connection.name, name, method)
+            elif not self._is_refused(method, name, entry):
+                entries.setdefault(name, entry)
 
     def _is_refused(self, method: str, name: str, entry: Json) -> bool:
         """Return whether a tool is forbidden: it mirrors arguments in impossible headers."""
@@ -165,3 +173,45 @@ class Listings:
         if reason is not None:
             log.warning("%s: tool %s is left out: %s", self._connection.name, name, reason)
         return reason is not None
+
+
+def can_be_written(entry: Json) -> bool:
+    """Whether an entry can be sent on: JSON has a text for all of it, and it is not too deep."""
+    try:
+        encode(entry)
+    except RpcError:
+        return False
+    level: list[object] = [entry]
+    for _ in range(DEEPEST):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return True
+    return False
+
+
+def _inside(value: object) -> list[object]:
+    """Return what an object or a list holds."""
+    if isinstance(value, dict):
+        return list(cast("Json", value).values())
+    return list(cast("list[object]", value)) if isinstance(value, list) else []
+
+
+def misshapen(method: str, entry: Json) -> str | None:
+    """Return what is wrong with the shape of an entry, None for a good one.
+
+    Clients check a list as a whole, so that one entry of a wrong shape would cost them all.
+    """
+    if not entry[KEY[method]]:
+        return "it has no name"
+    if method == "tools/list" and as_object(entry.get("inputSchema")) is None:
+        return "inputSchema is not an object"
+    for member in ("outputSchema", "annotations", "execution", "_meta"):
+        if entry.get(member) is not None and as_object(entry[member]) is None:
+            return f"{member} is not an object"
+    for member in ("title", "description", "mimeType"):
+        if not isinstance(entry.get(member), str | None):
+            return f"{member} is not a text"
+    for member in ("icons", "arguments"):
+        if not isinstance(entry.get(member), list | None):
+            return f"{member} is not a list"
+    return None

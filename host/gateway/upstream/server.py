@@ -10,9 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
-
-import aiohttp
+from typing import TYPE_CHECKING, Literal
 
 from host.config.defaults import make_default_folder
 from host.config.environment import (
@@ -25,15 +23,20 @@ from host.config.servers import ServerConfig
 from host.domain.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
 from host.domain.jsonrpc import Json, RequestId
 from host.gateway.exchange import Exchange, Session
+from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.upstream.channel import Channel
 from host.gateway.upstream.connection import HOST_INFO, Connection, OnNotice
 from host.gateway.upstream.duplex import DuplexChannel
 from host.gateway.upstream.http import HttpChannel
 from host.gateway.upstream.keeper import Child, Keeper
+from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.legacy_sse import LegacySseChannel
 from host.gateway.upstream.listing import Listings
 from host.gateway.upstream.subscriptions import LinkSubscriptions
+
+if TYPE_CHECKING:
+    from host.telemetry.tracing import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +46,15 @@ Key = tuple[str, ...]
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds before a server that failed is tried again: the first time, and at most."""
+EXIT_WAIT = 1.0
+"""Seconds for which a child that closed its output is expected to end."""
 STDERR_LINES = 50
 """Last lines of a child's standard error that are kept for messages."""
 RELEVANT_CAPABILITIES = ("elicitation", "sampling", "roots", "tasks", "extensions", "experimental")
 """Client capabilities that a server can act on."""
+
+
+_canonical = json.JSONEncoder(sort_keys=True).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +68,18 @@ class Surroundings:
         make_authorizer: Returns the credentials of a server.
         log_folder: Where children's standard error goes; None keeps only the last lines.
         store: Where bundled servers that use the store find it; its user is replaced by theirs.
+        knowledge: What is remembered of servers.
+        tracing: Begins spans; None where none are exported.
     """
 
     keeper: Keeper
-    client: aiohttp.ClientSession
+    client: HttpClient
     on_notice: OnNotice
     make_authorizer: Callable[[str, ServerConfig], Authorizer]
     log_folder: Path | None = None
     store: StorePlace | None = None
+    knowledge: Knowledge = field(default_factory=Knowledge)
+    tracing: "Tracing | None" = None
 
 
 @dataclass(eq=False, slots=True)
@@ -99,10 +111,11 @@ class UpstreamServer:
         self._links: dict[Key, Link] = {}
         self._opening: dict[Key, asyncio.Task[Link]] = {}
         self._eras: dict[bool, bool] = {}
+        self._orphans: dict[Key, LinkSubscriptions] = {}
+        self._burials: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._failed_at = 0.0
-        self.talks_back = False
-        """Whether it was ever seen to ask something of a client."""
+        self.known = surroundings.knowledge.of(name, config)
         self.last_error: UpstreamError | None = None
         self.last_latency: float | None = None
         """Seconds that opening the last connection took."""
@@ -125,6 +138,11 @@ class UpstreamServer:
         return "failed" if self.last_error is not None else "idle"
 
     @property
+    def talks_back(self) -> bool:
+        """Whether it was ever seen to ask something of a client."""
+        return self.known.talks_back
+
+    @property
     def links(self) -> list[Link]:
         """The open connections."""
         return [link for link in self._links.values() if not link.connection.closed]
@@ -140,12 +158,24 @@ class UpstreamServer:
         era = wanted if self._eras.get(wanted, True) else not wanted
         key = self._key(exchange, stateless=era)
         link = self._links.get(key)
-        if link is None or link.connection.closed:
+        if link is not None and link.connection.closed:
+            self._bury(key, link)
+            link = None
+        if link is None:
             link = await self._open_once(key, exchange, stateless=era)
             if link.connection.stateless is not era:
                 return await self.link(exchange)
         link.connection.users[exchange.session.id] = exchange.session
         return link
+
+    def _bury(self, key: Key, link: Link) -> None:
+        """Clear away what a broken connection leaves; who subscribed there is not forgotten."""
+        del self._links[key]
+        if link.subscriptions.wanted:
+            self._orphans[key] = link.subscriptions
+        task = asyncio.create_task(self._end(link), name=f"end {self.name}")
+        self._burials.add(task)
+        task.add_done_callback(self._burials.discard)
 
     async def release(self, session: Session) -> None:
         """Forget a client session and close what was private to it."""
@@ -169,6 +199,8 @@ class UpstreamServer:
         async with asyncio.TaskGroup() as group:
             for key, link in list(self._links.items()):
                 group.create_task(self._close_link(key, link))
+        if self._burials:
+            await asyncio.wait(self._burials)
 
     def _key(self, exchange: Exchange, *, stateless: bool) -> Key:
         """Return what the connection for a request is shared by."""
@@ -183,7 +215,8 @@ class UpstreamServer:
             return ("stateless", "" if config.shared is True and not personal else user)
         if config.shared is True and not personal:
             return ("handshake",)
-        declared = json.dumps(self._declared(exchange), sort_keys=True)
+        capabilities = self._declared(exchange)
+        declared = _canonical(capabilities) if capabilities else ""
         if config.kind in ("stdio", "sse") and self.talks_back:
             return (*private, "handshake", declared)
         if config.kind == "bundled":
@@ -207,7 +240,14 @@ class UpstreamServer:
             )
             self._opening[key] = task
             task.add_done_callback(lambda done: self._settle(key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise UpstreamUnavailableError(
+                    f"Server {self.name!r} was closed while it started.", upstream=self.name
+                ) from None
+            raise
 
     def _settle(self, key: Key, task: asyncio.Task[Link]) -> None:
         if self._opening.get(key) is task:
@@ -247,13 +287,19 @@ class UpstreamServer:
         if key[0] == "session":
             link.session_id = exchange.session.id
         self._links[key] = link
+        connection = link.connection
+        self._learn(capabilities=connection.capabilities, instructions=connection.instructions)
+        orphan = self._orphans.pop(key, None)
+        if orphan is not None:
+            link.subscriptions = orphan
+            self._renewed(link)
         return link
 
     def _failed(self, error: UpstreamError) -> UpstreamError:
         self.last_error = error
         self._failures += 1
         self._failed_at = time.monotonic()
-        log.warning("%s", error)
+        log.warning("%s", error, extra={"server": self.name})
         return error
 
     def _too_slow(self) -> UpstreamTimeoutError:
@@ -279,16 +325,19 @@ class UpstreamServer:
             declared=self._declared(exchange),
             client_info=HOST_INFO,
             on_question=self._note_question,
+            tracing=self._around.tracing,
+            url=str(self.config.url) if self.config.url else None,
         )
         holder.append(connection)
         link = Link(connection, Listings(connection), LinkSubscriptions(connection), child, tasks)
-        if child is not None:
-            child.exited.add_done_callback(lambda done: self._note_exit(connection, done.result()))
+        connection.on_renewed = lambda: self._renewed(link)
         try:
             await connection.negotiate(stateless=stateless, both=self.config.protocol == "auto")
         except BaseException:
             await self._end(link)
             raise
+        if child is not None:  # until now a failed start is reported by whoever waits for it
+            child.exited.add_done_callback(lambda done: self._note_exit(connection, done.result()))
         if connection.stateless:
             link.subscriptions.listen()
         return link
@@ -305,7 +354,9 @@ class UpstreamServer:
                 self.name, child.stdout, child.stdin, on_message=on_message, limit=limit
             )
             tasks = [
-                asyncio.create_task(duplex.run(), name=f"{self.name} output"),
+                asyncio.create_task(
+                    duplex.run(lambda: self._explain_end(child)), name=f"{self.name} output"
+                ),
                 asyncio.create_task(self._read_stderr(child), name=f"{self.name} errors"),
             ]
             return duplex, child, tasks
@@ -351,23 +402,46 @@ class UpstreamServer:
                 if file is not None:
                     file.write(chunk)
 
+    def _learn(self, **changes: object) -> None:
+        """Remember something of the server, beyond this daemon's life."""
+        self.known = self.known.model_copy(update=changes)
+        self._around.knowledge.note(self.name, self.known)
+
     def _note_question(self) -> None:
         if not self.talks_back and self.config.shared == "auto":
-            self.talks_back = True
-            log.info("%s asks its clients questions: each client gets its own session", self.name)
+            self._learn(talks_back=True)
+            told = {"server": self.name}
+            log.info("%s asks its clients: each gets its own session", self.name, extra=told)
 
     def _note_exit(self, connection: Connection, status: int) -> None:
         """A child ended: the next request starts a new one, after a delay if it keeps ending."""
-        if connection.closed:
+        if connection.ended:
             return
-        connection.closed = True
+        connection.ended = True
+        self._failed(self._ended_with(status))
+
+    async def _explain_end(self, child: Child) -> UpstreamError:
+        """Return what became of a child that closed its output."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_WAIT):
+                return self._ended_with(await asyncio.shield(child.exited))
+        return UpstreamUnavailableError(
+            f"Server {self.name!r} ended before it answered: it closed its output.",
+            upstream=self.name,
+        )
+
+    def _ended_with(self, status: int) -> UpstreamUnavailableError:
         how = f"signal {-status}" if status < 0 else f"status {status}"
         said = f" Its last words: {self.stderr[-1]}" if self.stderr else ""
-        self._failed(
-            UpstreamUnavailableError(
-                f"Server {self.name!r} ended with {how}.{said}", upstream=self.name
-            )
+        return UpstreamUnavailableError(
+            f"Server {self.name!r} ended with {how}.{said}", upstream=self.name
         )
+
+    def _renewed(self, link: Link) -> None:
+        """Tell a server's new session what the old one knew."""
+        task = asyncio.create_task(link.subscriptions.adopt(link.connection))
+        link.tasks.append(task)
+        task.add_done_callback(link.tasks.remove)
 
     async def _close_link(self, key: Key, link: Link) -> None:
         if self._links.get(key) is link:
@@ -375,7 +449,7 @@ class UpstreamServer:
         await self._end(link)
 
     async def _end(self, link: Link) -> None:
-        link.connection.closed = True
+        link.connection.ended = True
         link.subscriptions.close()
         with contextlib.suppress(UpstreamError, OSError):
             await link.connection.close()

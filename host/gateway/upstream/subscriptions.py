@@ -52,6 +52,24 @@ class LinkSubscriptions:
                     with contextlib.suppress(UpstreamError):
                         await self._connection.request("resources/unsubscribe", {"uri": uri})
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody wants to hear of a resource."""
+        return bool(self._uris)
+
+    async def adopt(self, connection: Connection) -> None:
+        """Go on with a new session: every resource is subscribed there again."""
+        async with self._lock:
+            self._connection = connection
+            if connection.stateless:
+                self.listen()
+                return
+            for uri in list(self._uris):
+                try:
+                    await connection.request("resources/subscribe", {"uri": uri})
+                except (RpcError, UpstreamError) as error:
+                    log.warning("%s no longer tells of %s: %s", connection.name, uri, error)
+
     def listen(self) -> None:
         """Open the stateless era's stream with the present wishes, in place of the last one."""
         if self._stream is not None:

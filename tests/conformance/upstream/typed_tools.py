@@ -59,6 +59,15 @@ async def echo(call: Call) -> JSON:
 
 
 @tool(
+    "note",
+    "Answers like echo, and does not say that it changes nothing.",
+    properties("text", text="string"),
+)
+async def note(call: Call) -> JSON:
+    return await echo(call)
+
+
+@tool(
     "add",
     "Adds two numbers.",
     properties("a", "b", a="number", b="number"),

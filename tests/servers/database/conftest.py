@@ -42,7 +42,7 @@ def postgres() -> Generator[Callable[[str], dict[str, Any]]]:
         server = EmbeddedServer(Path(folder), linger=0.0)
         server.acquire()
         connect = {**server.conninfo("super", database="postgres")}
-        with psycopg.connect(**connect, autocommit=True) as connection:  # pyright: ignore[reportArgumentType]
+        with psycopg.connect(**connect, autocommit=True) as connection:
             connection.execute("CREATE DATABASE shop")
         shop = {**connect, "dbname": "shop"}
         with psycopg.connect(**shop, autocommit=True) as connection:  # pyright: ignore[reportArgumentType]

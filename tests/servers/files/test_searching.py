@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from servers.files.crew import Crews
@@ -196,6 +196,7 @@ ATOMS = st.sampled_from(
 )
 
 
+@example(pattern="a\\x61|", text="")
 @given(st.lists(ATOMS, min_size=1, max_size=5).map("".join), st.text("ab.1]}", max_size=8))
 def test_every_match_holds_the_required_text(pattern: str, text: str):
     try:

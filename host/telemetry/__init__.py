@@ -1,0 +1,1 @@
+"""What the host tells operators of itself: trace context, spans and logs."""

@@ -1,0 +1,117 @@
+import os
+import signal
+import sys
+
+import pytest
+
+from tests.fakes.gateway_scene import read_journal, stdio
+from tests.faults.daemon import Yard, is_alive, open_yard, processes_of, wait_until
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
+
+
+def test_killed_daemon_orphans_nothing_and_its_bridge_goes_on_with_a_new_one():
+    with open_yard({"bad": stdio()}) as yard:
+        bridge = yard.bridge()
+        pids = [
+            pid
+            for away in (False, True)
+            for pid in bridge.call("bad__spawn", {"away": away})["result"]["structuredContent"][
+                "pids"
+            ]
+        ]
+        wait_until(lambda: yard.host("status")["store"]["ready"])
+        daemon = yard.daemon()
+        lost = bridge.send("tools/call", {"name": "bad__hang", "arguments": {}}, request_id="né\n")
+        assert bridge.call("bad__heard", {"kind": "hanging"})["result"]
+        store = processes_of(yard.folder) - {bridge.process.pid, daemon}
+        finished = bridge.send(
+            "tools/call", {"name": "bad__answer", "arguments": {}}, request_id="où"
+        )
+        assert bridge.wait(finished)["result"]
+        os.kill(daemon, signal.SIGKILL)
+        answer = bridge.wait(lost)
+        assert "whether it took effect is not known" in answer["error"]["message"]
+        assert "host audit" in answer["error"]["message"]
+        wait_until(lambda: not any(map(is_alive, pids)))
+        assert bridge.call("bad__answer")["result"]
+        assert finished not in bridge.answers  # it had its answer, and gets no other
+        assert yard.daemon() != daemon
+        assert store
+
+
+def test_killed_daemon_takes_its_database_along():
+    with open_yard({"bad": stdio()}) as yard:
+        bridge = yard.bridge()
+        bridge.call("bad__answer")
+        wait_until(lambda: yard.host("status")["store"]["ready"])
+        daemon = yard.daemon()
+        bridge.close()  # so that nobody starts another daemon
+        os.kill(daemon, signal.SIGKILL)
+        wait_until(lambda: processes_of(yard.folder) == set())
+
+
+def test_no_record_of_a_finished_call_is_lost_when_the_daemon_is_killed_under_load():
+    with open_yard({"bad": stdio()}) as yard:
+        bridges = [yard.bridge() for _ in range(3)]
+        bridges[0].call("bad__answer")
+        daemon = yard.daemon()
+        waiting = [
+            (
+                bridge,
+                bridge.send("tools/call", {"name": "bad__echo", "arguments": {"n": f"{b}-{n}"}}),
+            )
+            for n in range(300)
+            for b, bridge in enumerate(bridges)
+        ]
+        answered: set[str] = set()
+        unknown = 0
+        for count, (bridge, request_id) in enumerate(waiting):
+            if count == 200:
+                os.kill(daemon, signal.SIGKILL)
+            answer = bridge.wait(request_id)
+            if "result" in answer:
+                answered.add(answer["result"]["structuredContent"]["n"])
+            else:
+                unknown += 1
+        assert len(answered) >= 200
+        assert len(answered) + unknown == len(waiting)
+        assert answered <= finished(yard)
+
+
+def finished(yard: Yard) -> set[str]:
+    """Return the arguments of all calls that are recorded as finished, in journal or store."""
+    entries = list(read_journal(yard.journal()))
+    intents = {
+        entry["call_id"]: entry["arguments"].get("n")
+        for entry in entries
+        if entry["kind"] == "intent" and isinstance(entry.get("arguments"), dict)
+    }
+    ended = {entry["call_id"] for entry in entries if entry["kind"] == "outcome"}
+    found = {value for call_id, value in intents.items() if value and call_id in ended}
+    return found | {call["arguments"]["n"] for call in yard.exported("bad__echo")}
+
+
+def test_killed_bridge_lets_its_servers_call_go_and_leaves_the_daemon():
+    with open_yard({"bad": stdio()}) as yard:
+        first, second = yard.bridge(), yard.bridge()
+        first.send("tools/call", {"name": "bad__hang", "arguments": {}})
+        assert second.call("bad__heard", {"kind": "hanging"})["result"]
+        first.process.send_signal(signal.SIGKILL)
+        assert second.call("bad__heard", {"kind": "cancelled"})["result"]
+        assert second.call("bad__answer")["result"]
+
+
+def test_bridge_whose_client_closes_its_end_leaves_at_once_after_a_cancelled_call():
+    with open_yard({"bad": stdio()}) as yard:
+        bridge, other = yard.bridge(), yard.bridge()
+        request_id = bridge.send("tools/call", {"name": "bad__hang", "arguments": {}})
+        assert other.call("bad__heard", {"kind": "hanging"})["result"]
+        params = {"requestId": request_id}
+        bridge.post({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params})
+        assert other.call("bad__heard", {"kind": "cancelled"})["result"]
+        assert bridge.process.stdin is not None
+        bridge.process.stdin.close()
+        assert (
+            bridge.process.wait(20) == 0
+        )  # and not after the 30 s for which answers are waited for
