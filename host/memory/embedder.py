@@ -66,7 +66,7 @@ class OpenAIEmbedder:
         body: dict[str, Any] = {"model": config.model, "input": list(texts)}
         if config.dimensions is not None:
             body["dimensions"] = config.dimensions
-        headers = {}
+        headers: dict[str, str] = {}
         if config.key is not None:
             headers["Authorization"] = f"Bearer {config.key.get_secret_value()}"
         answer = await _post(f"{config.url.rstrip('/')}/embeddings", body, headers)

@@ -3,7 +3,7 @@
 An entity is a record of the kind `entity`, so that `search` finds it as well.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,7 +191,7 @@ def _entity(record: Record) -> Entity:
     return Entity(record.label, str(data.get("entityType", "")), list(data.get("observations", [])))
 
 
-def _around(whole: Subgraph, chosen: Any) -> Subgraph:  # noqa: ANN401 - a predicate
+def _around(whole: Subgraph, chosen: Callable[[Entity], bool]) -> Subgraph:
     entities = [entity for entity in whole.entities if chosen(entity)]
     names = {entity.name for entity in entities}
     return Subgraph(

@@ -137,17 +137,19 @@ def _add_forget(server: FastMCP[Any], service: Service) -> None:
         return answer(text, MemoriesChanged(ids=found, relations=done.links))
 
 
-def _add_links(server: FastMCP[Any], service: Service) -> None:
-    kind_of = Annotated[str, Field(min_length=1, max_length=200, description="What it means")]
+KindOfLink = Annotated[str, Field(min_length=1, max_length=200, description="What it means")]
+"""What a link says."""
 
+
+def _add_links(server: FastMCP[Any], service: Service) -> None:
     @server.tool(**declare("Link memories", LinkList, "private", changes="adds"))
-    async def link(origin: Id, target: Id, kind: kind_of = "related to") -> ToolResult:
+    async def link(origin: Id, target: Id, kind: KindOfLink = "related to") -> ToolResult:
         """Link one memory to another, such as `because of`, `part of`, `contradicts`."""
         made = await service.run(lambda m: m.link(origin, target, kind))
         return answer(f"{origin} —{kind}→ {target}", LinkList(links=link_items([made])))
 
     @server.tool(**declare("Unlink memories", LinkList, "private", changes="destroys"))
-    async def unlink(origin: Id, target: Id, kind: kind_of = "related to") -> ToolResult:
+    async def unlink(origin: Id, target: Id, kind: KindOfLink = "related to") -> ToolResult:
         """Remove a link; both memories stay."""
         was = await service.run(lambda m: m.unlink(origin, target, kind))
         gone = link_items([Link(origin, target, kind)]) if was else []

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 from host.domain.principal import Principal
 from host.memory.config import MemoryConfig
@@ -75,4 +76,4 @@ class WordEmbedder:
 
 def texts(found: Sequence[object]) -> list[str]:
     """Return the texts of hits or records."""
-    return [getattr(one, "record", one).text for one in found]
+    return [cast("Any", getattr(one, "record", one)).text for one in found]
