@@ -18,7 +18,7 @@ return libc.getenv(b"HOST_TEST_SECRET")
         control=True,
     ),
     "environment block": Attempt(
-        'return ctypes.c_char_p.in_dll(libc, "environ").value and os.environ.get("HOST_TEST_SECRET")',
+        'return str(ctypes.c_char_p.in_dll(libc, "environ").value) and os.environ.get("HOST_TEST_SECRET")',
         control=True,
     ),
     "objects of the interpreter": Attempt(r"""
