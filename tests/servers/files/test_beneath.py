@@ -126,10 +126,12 @@ def test_a_folder_swapped_for_a_link_while_opening_never_leads_out(
     (tmp_path / "link").symlink_to(outside)
     seen: set[str] = set()
     with swapping(top / "swap", tmp_path / "link"):
-        for _ in range(4000):
+        for attempt in range(400_000):
             try:
                 seen.add(read(opener, root, "swap", "file"))
             except OSError as error:
                 seen.add(errno.errorcode[error.errno or 0])
+            if attempt >= 4000 and {"inside", "EXDEV"} <= seen:
+                break  # on a busy machine the swapping thread may get its first turn late
     assert "outside" not in seen
     assert {"inside", "EXDEV"} <= seen <= {"inside", "EXDEV", "ENOTDIR"}
