@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import logging
+from collections import ChainMap, OrderedDict
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
+from host.audit.record import Note
 from host.config.environment import (
     StorePlace,
     database_url,
@@ -22,11 +24,13 @@ from host.config.servers import BearerAuthConfig, ServerConfig
 from host.config.settings import Settings, TelemetryConfig
 from host.domain.errors import ConfigError
 from host.domain.jsonrpc import Json
-from host.domain.principal import LOCAL_USER
+from host.domain.principal import LOCAL_USER, Principal
+from host.gateway.gate import Gate
 from host.gateway.gateway import Gateway
 from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.oauth.build import build_authorizer
+from host.gateway.provider import ToolProvider
 from host.gateway.record import Recorder
 from host.gateway.search import Finder
 from host.gateway.upstream.connection import Connection
@@ -35,6 +39,9 @@ from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.server import Surroundings, UpstreamServer
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
+from host.policy.limit import MemoryCounters
+from host.policy.live import LivePolicy, PolicyChange
+from host.policy.source import Found, find_sources
 from host.secrets.redaction import Redactor, dump_json
 from host.secrets.seal import Sealer
 from host.secrets.tokens import TokenStore as UpstreamTokenStore
@@ -47,6 +54,9 @@ log = logging.getLogger(__name__)
 
 LOAD_INTERVAL = 2.0
 """Seconds between two loads of the journal into the store; `host audit` reads both."""
+
+FOLDER_LIMIT = 128
+"""Working folders whose policies are kept read."""
 
 
 class Host:
@@ -85,9 +95,14 @@ class Host:
             self.tracing,
         )
         self.servers: dict[str, UpstreamServer] = {}
+        self.own: dict[str, ToolProvider] = {}
+        """What the host itself offers, by the first part of its names."""
         self._settle_servers(loaded.settings)
+        self._policies: OrderedDict[Path | None, LivePolicy] = OrderedDict()
+        self.gate = Gate(self.policy, MemoryCounters(), on_change=self._note_policy)
         self.gateway = Gateway(
-            self.servers,
+            ChainMap[str, ToolProvider](self.own, cast("dict[str, ToolProvider]", self.servers)),
+            gate=self.gate,
             sealer=Sealer.load(paths.data / "seal.json"),
             recorder=Recorder(self.journal),
             finder=Finder(loaded.settings.clients),
@@ -132,6 +147,8 @@ class Host:
         before, self.loaded = self.settings, loaded
         self.config_error = None
         replaced = self._settle_servers(loaded.settings)
+        if before.policy != loaded.settings.policy:
+            self._policies.clear()
         self.gateway.finder = Finder(loaded.settings.clients)
         self.redactor.add_secrets(loaded.settings.secret_values())
         async with asyncio.TaskGroup() as group:
@@ -146,6 +163,36 @@ class Host:
         for sentence in later:
             log.warning("%s", sentence)
         return later
+
+    def policy(self, folder: Path | None = None) -> LivePolicy:
+        """Return the policy that holds for clients working in a folder.
+
+        Args:
+            folder: Whose own policy takes part if it is trusted; None: where the host was started.
+        """
+        place = folder or self.loaded.folder
+        live = self._policies.get(place)
+        if live is None:
+            live = self._policies[place] = LivePolicy(lambda: self._find_policy(place))
+            if len(self._policies) > FOLDER_LIMIT:
+                self._policies.popitem(last=False)
+        return live
+
+    def _find_policy(self, folder: Path | None) -> Found:
+        return find_sources(self.paths, folder=folder, base=self.settings.policy.base)
+
+    def _note_policy(self, change: PolicyChange) -> None:
+        """Record that another policy holds, or that none can be read."""
+        if change.error is not None:
+            log.error("%s", change.error)
+        else:
+            log.info("another policy holds: %.12s", change.after)
+        for warning in change.warnings:
+            log.warning("%s", warning)
+        principal = Principal(LOCAL_USER, "host", role="admin")
+        self.journal.append(
+            Note(principal=principal, name="policy.changed", detail=change.detail())
+        )
 
     def _settle_servers(self, settings: Settings) -> list[UpstreamServer]:
         """Make the servers those of the settings; return the ones to close."""

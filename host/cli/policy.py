@@ -26,9 +26,7 @@ MOST_SHOWN = 50
 
 def register(root: typer.Typer) -> None:
     """Add `host policy`."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Which calls may be made. Not enforced by the gateway yet."
-    )
+    group = typer.Typer(no_args_is_help=True, help="Which calls may be made.")
     for command in (check, explain, simulate):
         group.command()(command)
     group.command("test")(try_cases)
@@ -224,6 +222,7 @@ def _print_simulation(differing: list[tuple["Replayed", str]], *, total: int) ->
 
 def _policy(files: list[Path] | None, *, quiet: bool = False) -> "PolicySet":
     """Return the policy of some files, or the one in force; warnings go to standard error."""
+    from host.config.load import load_settings
     from host.config.paths import user_paths
     from host.policy.policy_set import PolicySet
     from host.policy.source import find_sources, read_source
@@ -231,7 +230,8 @@ def _policy(files: list[Path] | None, *, quiet: bool = False) -> "PolicySet":
     if files:
         policy = PolicySet.load(read_source(file, level="user") for file in files)
     else:
-        found = find_sources(user_paths(), folder=Path.cwd())
+        base = load_settings(folder=Path.cwd()).settings.policy.base
+        found = find_sources(user_paths(), folder=Path.cwd(), base=base)
         policy = PolicySet.load(found.sources, warnings=found.warnings)
     for warning in () if quiet else policy.warnings:
         print(f"host: warning: {warning}", file=sys.stderr)

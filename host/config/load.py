@@ -48,6 +48,7 @@ class LoadedSettings:
         places: Dotted field → `file:line` that set it; a field that is absent is a default.
         watched: Files whose change can change the outcome, whether they exist or not, with their
             stamps from before they were read.
+        folder: The working folder whose files may take part; None if none may.
     """
 
     settings: Settings
@@ -55,6 +56,7 @@ class LoadedSettings:
     warnings: tuple[str, ...] = ()
     places: Mapping[str, str] = field(default_factory=dict[str, str])
     watched: Mapping[Path, Stamp | None] = field(default_factory=dict[Path, Stamp | None])
+    folder: Path | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +112,7 @@ def load_settings(
         warnings=tuple(reading.warnings),
         places=reading.places,
         watched=reading.watched,
+        folder=folder,
     )
 
 

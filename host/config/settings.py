@@ -74,6 +74,13 @@ class ClientConfig(StrictModel):
     """Patterns of tool names that are listed besides with `expose: search`."""
 
 
+class PolicyBaseConfig(StrictModel):
+    """The rules that hold; more are in `policies/*.yaml` beside this file."""
+
+    base: Literal["default", "strict", "readonly", "unattended", "permissive"] = "default"
+    """The shipped policy that holds where you have none of your own; `permissive` allows all."""
+
+
 class DaemonConfig(StrictModel):
     """The background process."""
 
@@ -120,6 +127,8 @@ class Settings(StrictModel):
     """The database."""
     clients: dict[str, ClientConfig] = Field(default_factory=dict)
     """What single clients are shown, by the name of their token."""
+    policy: PolicyBaseConfig = PolicyBaseConfig()
+    """Which calls may be made."""
     daemon: DaemonConfig = DaemonConfig()
     """The background process."""
     log: LogConfig = LogConfig()

@@ -1,4 +1,4 @@
-"""The call pipeline: resolve → call → record, the same for tools, prompts and resources."""
+"""The call pipeline: resolve → decide → approve → call → record, for tools, prompts, resources."""
 
 import logging
 from collections import OrderedDict
@@ -7,17 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from host.domain.errors import UpstreamError
+from host.domain.errors import ApprovalPendingError, DeniedError, PolicyError, UpstreamError
 from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, Json, RpcError
 from host.domain.names import nearest_names
 from host.domain.protocol import INTERACTIVE_METHODS, META_LOG_LEVEL, list_member, object_member
 from host.gateway.catalog import Catalog
 from host.gateway.exchange import Exchange, lowest_level
+from host.gateway.gate import Gate
+from host.gateway.provider import ToolProvider
 from host.gateway.record import Recorder
 from host.gateway.rounds import ParkingLot, answer_rounds, unwrap_state, wrap_state
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.http import HttpChannel
-from host.gateway.upstream.server import Link, UpstreamServer
+from host.gateway.upstream.link import Link
 from host.secrets.seal import Sealer
 from host.telemetry.activity import note_call
 
@@ -40,7 +42,7 @@ class Target:
         params: The parameters as the server is to get them.
     """
 
-    server: UpstreamServer
+    server: ToolProvider
     link: Link
     name: str
     original: str
@@ -65,9 +67,16 @@ class Caller:
     """Sends requests of clients to the server that serves them."""
 
     def __init__(
-        self, catalog: Catalog, parking: ParkingLot, sealer: Sealer, recorder: Recorder
+        self,
+        catalog: Catalog,
+        parking: ParkingLot,
+        sealer: Sealer,
+        *,
+        recorder: Recorder,
+        gate: Gate,
     ) -> None:
         self._catalog = catalog
+        self._gate = gate
         self._parking = parking
         self._sealer = sealer
         self._recorder = recorder
@@ -82,7 +91,11 @@ class Caller:
         if arguments is not None and not isinstance(arguments, dict):
             raise RpcError(INVALID_PARAMS, f"arguments of {name} have to be an object.")
         target = await self._named(exchange, "tools/list", "tool", name, params)
-        return await self._run(exchange, "tools/call", target)
+        try:
+            return await self._run(exchange, "tools/call", target)
+        except (DeniedError, PolicyError, ApprovalPendingError) as error:
+            # A result and not a protocol error, since it is the model that has to read it.
+            return {"content": [{"type": "text", "text": str(error)}], "isError": True}
 
     async def get_prompt(self, exchange: Exchange, params: Json) -> Json:
         """Serve `prompts/get`."""
@@ -137,8 +150,9 @@ class Caller:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         return await self._run(exchange, method, Target(server, link, method, method, params))
 
-    def _owner(self, params: Json) -> UpstreamServer | None:
-        enabled = [server for server in self._catalog.servers.values() if server.config.enabled]
+    def _owner(self, params: Json) -> ToolProvider | None:
+        servers = self._catalog.servers.values()
+        enabled = [one for one in servers if one.config.enabled and not one.own]
         owner = self._tasks.get(str(params.get("taskId")))
         if owner is not None:
             return self._catalog.servers.get(owner)
@@ -185,10 +199,17 @@ class Caller:
         return RpcError(INVALID_PARAMS, f"Unknown {kind}: {name}.{hint}")
 
     async def _run(self, exchange: Exchange, method: str, target: Target) -> Json:
-        """Call the server and record what happened."""
+        """Decide, ask if need be, call the server, and record what happened."""
         if exchange.span is not None:
             exchange.span.resolve(method, target.name, target.params)
-        record = self._recorder.open(exchange, method, target)
+        said = self._gate.judge(exchange, method, target)
+        try:
+            judged = await self._gate.admit(exchange, method, target, said)
+        except (DeniedError, PolicyError, ApprovalPendingError) as error:
+            self._recorder.open(exchange, method, target, said.judged).refuse(error)
+            raise
+        record = self._recorder.open(exchange, method, target, judged)
+        exchange.call_id = record.call_id
         note_call(record.call_id, target.upstream)
         await record.begin()
         try:

@@ -12,9 +12,10 @@ from host.domain.jsonrpc import Json, RpcError
 from host.domain.protocol import LIST_METHODS
 from host.gateway.exchange import Exchange
 from host.gateway.names import catalog_names, qualified_uri
+from host.gateway.provider import ToolProvider
 from host.gateway.record import digest_definition
+from host.gateway.upstream.link import Link
 from host.gateway.upstream.listing import KEY, Listing
-from host.gateway.upstream.server import Link, UpstreamServer
 from host.gateway.uri_template import UriTemplate
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Entry:
     """
 
     name: str
-    server: UpstreamServer
+    server: ToolProvider
     original: str
     definition: Json
     mirrors: bool = False
@@ -73,7 +74,7 @@ class Catalog:
     """
 
     def __init__(
-        self, servers: Mapping[str, UpstreamServer], on_late: Callable[[UpstreamServer], None]
+        self, servers: Mapping[str, ToolProvider], on_late: Callable[[ToolProvider], None]
     ) -> None:
         self.servers = servers
         self._on_late = on_late
@@ -122,12 +123,12 @@ class Catalog:
         if starting:
             await asyncio.wait(starting, timeout=FIRST_WAIT - REMOTE_WAIT)
 
-    async def listed(self, server: UpstreamServer, exchange: Exchange, method: str) -> Listing:
+    async def listed(self, server: ToolProvider, exchange: Exchange, method: str) -> Listing:
         """Return one server's listing, read again if its time to live is over."""
         link = await server.link(exchange)
         return await link.listings.get(method, fresh=True)
 
-    def _outcome(self, server: UpstreamServer, task: asyncio.Task[Listing]) -> Listing | str:
+    def _outcome(self, server: ToolProvider, task: asyncio.Task[Listing]) -> Listing | str:
         if not task.done():
             self._slow.add(server.name)
             task.add_done_callback(lambda done: self._late(server, done))
@@ -140,7 +141,7 @@ class Catalog:
             raise error
         return str(error)
 
-    def _late(self, server: UpstreamServer, task: asyncio.Task[Listing]) -> None:
+    def _late(self, server: ToolProvider, task: asyncio.Task[Listing]) -> None:
         """Count a server among the prompt ones again, once it has answered at last."""
         if not task.cancelled() and task.exception() is None:
             self._slow.discard(server.name)
@@ -160,14 +161,14 @@ class Catalog:
                 "%s of %s is hidden: %s has that name too", entry.name, entry.server.name, owner
             )
 
-    def entries(self, server: UpstreamServer, method: str, listing: Listing) -> dict[str, Entry]:
+    def entries(self, server: ToolProvider, method: str, listing: Listing) -> dict[str, Entry]:
         """Return a listing's entries by catalog name, as the server's configuration shows them."""
         memo = listing.memo.get("entries")
         if memo is None:
             memo = listing.memo["entries"] = self._expose(server, method, listing)
         return memo
 
-    def _expose(self, server: UpstreamServer, method: str, listing: Listing) -> dict[str, Entry]:
+    def _expose(self, server: ToolProvider, method: str, listing: Listing) -> dict[str, Entry]:
         if method not in NAMED:
             return {
                 uri: Entry(uri, server, uri, definition)
@@ -214,19 +215,19 @@ class Catalog:
             raise failure
         return None
 
-    def _owners(self, method: str, name: str) -> list[UpstreamServer]:
+    def _owners(self, method: str, name: str) -> list[ToolProvider]:
         """Return the servers that may own a name, in the order of the list."""
         enabled = [server for server in self.servers.values() if server.config.enabled]
         if method not in NAMED:
             return enabled
-        owners: list[UpstreamServer] = []
+        owners: list[ToolProvider] = []
         for server in enabled:
             prefix = server.name if server.config.prefix is None else server.config.prefix
             if not prefix or name.startswith(f"{prefix}__"):
                 owners.append(server)
         return owners
 
-    async def find_resource(self, exchange: Exchange, uri: str) -> tuple[UpstreamServer, Link, str]:
+    async def find_resource(self, exchange: Exchange, uri: str) -> tuple[ToolProvider, Link, str]:
         """Return who serves a URI: who lists it, else who has a template for it.
 
         Returns:

@@ -2,7 +2,7 @@
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,10 @@ class Exchange(ABC):
         trace_id: The trace in which it is recorded.
         span_id: The host's span in it, or the caller's where the host exports none.
         span: The host's span, where spans are exported.
+        agent: The agent on whose behalf it is made.
+        call_id: The call that it became, in the record; None before that.
+        parent: The call or run that made it.
+        depth: How many calls of what the host itself runs are around it.
     """
 
     def __init__(
@@ -102,6 +106,23 @@ class Exchange(ABC):
         self.trace = read_context(meta, http_headers or {})
         self.trace_id, self.span_id = self.trace.trace_id, self.trace.span_id
         self.span: CallSpan | None = None
+        self.agent: str | None = None
+        self.call_id: str | None = None
+        self.parent: str | None = None
+        self.depth = 0
+
+    @property
+    def face(self) -> Face:
+        """Where it came in."""
+        return self.session.face
+
+    def follow(self, first: "Exchange") -> None:
+        """Stand for the same request as another exchange."""
+        self.trace, self.span = first.trace, first.span
+        self.trace_id, self.span_id = first.trace_id, first.span_id
+        self.correlation_id = first.correlation_id
+        self.agent, self.parent, self.depth = first.agent, first.parent, first.depth
+        self.call_id = first.call_id
 
     @property
     def stateless(self) -> bool:
@@ -191,3 +212,70 @@ class QuietExchange(Exchange):
     async def ask(self, method: str, params: Json | None) -> Json:
         """Refuse: nobody can answer."""
         return await self.session.ask(method, params)
+
+
+class InnerExchange(Exchange):
+    """A call that an agent or a plugin makes while it serves somebody's request.
+
+    It acts for the same principal in the same session, and takes the same path as the request did.
+
+    Args:
+        outer: The request being served.
+        face: What makes the call.
+        agent: The agent that makes it; None keeps the outer one.
+        parent: The run that makes it; None means the outer call.
+        on_progress: Takes the progress of the call; None drops it.
+    """
+
+    def __init__(
+        self,
+        outer: Exchange,
+        face: Face,
+        *,
+        agent: str | None = None,
+        parent: str | None = None,
+        on_progress: Callable[[Json], None] | None = None,
+    ) -> None:
+        super().__init__(outer.session, None)
+        self.follow(outer)
+        self._outer, self._on_progress = outer, on_progress
+        self._face: Face = face
+        self.agent = agent or outer.agent
+        self.parent = parent or outer.call_id
+        self.call_id = None
+        self.depth = outer.depth + 1
+        if on_progress is not None:
+            self.progress_token = self.correlation_id
+
+    @property
+    @override
+    def face(self) -> Face:
+        return self._face
+
+    @property
+    @override
+    def capabilities(self) -> Json:
+        return self._outer.capabilities
+
+    @property
+    @override
+    def client_info(self) -> Json:
+        return self._outer.client_info
+
+    @property
+    @override
+    def log_level(self) -> str | None:
+        return self._outer.log_level
+
+    @override
+    def notify(self, method: str, params: Json | None) -> None:
+        self._outer.notify(method, params)
+
+    @override
+    async def ask(self, method: str, params: Json | None) -> Json:
+        return await self._outer.ask(method, params)
+
+    @override
+    def progress(self, params: Json) -> None:
+        if self._on_progress is not None:
+            self._on_progress(params)

@@ -29,14 +29,16 @@ from host.domain.protocol import (
 from host.gateway.calls import Caller
 from host.gateway.catalog import Catalog, wire_list
 from host.gateway.exchange import Exchange, Session
+from host.gateway.gate import Gate
 from host.gateway.listen import Listens
 from host.gateway.notices import Listener, Notices, take_notice
+from host.gateway.provider import ToolProvider
 from host.gateway.record import Recorder
 from host.gateway.rounds import ParkingLot
 from host.gateway.search import Finder
 from host.gateway.serving import Serving
 from host.gateway.upstream.connection import HOST_INFO, Connection
-from host.gateway.upstream.server import Link, UpstreamServer
+from host.gateway.upstream.link import Link
 from host.secrets.seal import Sealer
 
 if TYPE_CHECKING:
@@ -64,16 +66,18 @@ class Gateway:
             gateway runs; `changed` then tells the clients.
         sealer: Seals request states.
         recorder: Writes what happened.
+        gate: Decides about calls.
         finder: Decides who sees the whole catalog and who searches it.
         tracing: Begins spans; None where none are exported.
     """
 
     def __init__(
         self,
-        servers: Mapping[str, UpstreamServer],
+        servers: Mapping[str, ToolProvider],
         *,
         sealer: Sealer,
         recorder: Recorder,
+        gate: Gate,
         finder: Finder,
         tracing: "Tracing | None" = None,
     ) -> None:
@@ -82,7 +86,7 @@ class Gateway:
         self.notices = Notices()
         self.catalog = Catalog(servers, self._on_late)
         self.parking = ParkingLot(sealer)
-        self.caller = Caller(self.catalog, self.parking, sealer, recorder)
+        self.caller = Caller(self.catalog, self.parking, sealer, recorder=recorder, gate=gate)
         self.finder = finder
         self._listens = Listens(self.catalog, self.notices)
         self._sessions: dict[str, Listener] = {}
@@ -197,13 +201,14 @@ class Gateway:
     def _links_of(self, session: Session) -> list[Link]:
         return [link for link in self._links() if session.id in link.connection.users]
 
-    def _on_late(self, server: UpstreamServer) -> None:
+    def _on_late(self, server: ToolProvider) -> None:
         log.info("%s is ready now", server.name, extra={"server": server.name})
         self.changed()
 
-    def _transparent(self) -> UpstreamServer | None:
+    def _transparent(self) -> ToolProvider | None:
         """Return the only server, where it is offered without a prefix."""
-        enabled = [server for server in self.servers.values() if server.config.enabled]
+        servers = (one for one in self.servers.values() if one.config.enabled and not one.own)
+        enabled = list(servers)
         return enabled[0] if len(enabled) == 1 and enabled[0].config.prefix == "" else None
 
     def _capabilities(self, *, handshake: bool) -> Json:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from host.domain.jsonrpc import Json, RequestId
 from host.domain.protocol import LISTEN_KINDS, META_SUBSCRIPTION, object_member
 from host.gateway.exchange import Session
+from host.gateway.upstream.link import Link
 from host.gateway.upstream.listing import CHANGES
-from host.gateway.upstream.server import Link
 
 UPDATED = "notifications/resources/updated"
 

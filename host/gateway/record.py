@@ -3,11 +3,19 @@
 import asyncio
 import hashlib
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 from host.audit.journal import Journal
-from host.audit.record import Intent, Outcome, OutcomeKind, new_call_id
-from host.domain.errors import DeniedError, HostError, UpstreamTimeoutError
+from host.audit.record import Decision, Intent, Outcome, OutcomeKind, new_call_id
+from host.domain.errors import (
+    ApprovalPendingError,
+    DeniedError,
+    HostError,
+    PolicyError,
+    UpstreamTimeoutError,
+)
 from host.domain.jsonrpc import Json, RpcError, encode
 from host.domain.protocol import object_member
 from host.gateway.exchange import Exchange
@@ -52,6 +60,23 @@ class Recordable(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the policy said of a call.
+
+    Attributes:
+        action: Allowed, asked about, or denied.
+        rule: The rule that decided; None if none did.
+        labels: The labels that rules went by.
+        approval: The approval or grant that let it pass.
+    """
+
+    action: Decision | None
+    rule: str | None = None
+    labels: Iterable[str] = ()
+    approval: str | None = None
+
+
 class Record:
     """One call being recorded."""
 
@@ -76,6 +101,11 @@ class Record:
         else:
             self._journal.append(self._intent)
 
+    def refuse(self, error: BaseException) -> None:
+        """Write that the call was not made."""
+        self._journal.append(self._intent)
+        self.fail(error)
+
     def succeed(self, result: Json) -> None:
         """Record a result, before the reply is sent."""
         self._finish("tool_error" if result.get("isError") is True else "ok", result=result)
@@ -86,8 +116,10 @@ class Record:
             self._finish("cancelled")
         elif isinstance(error, UpstreamTimeoutError):
             self._finish("timeout", message=str(error))
-        elif isinstance(error, DeniedError):
+        elif isinstance(error, DeniedError | PolicyError):
             self._finish("denied", message=str(error))
+        elif isinstance(error, ApprovalPendingError):
+            self._finish("pending", message=str(error))
         elif isinstance(error, RpcError):
             self._finish("error", code=error.code, message=error.message)
         else:
@@ -121,31 +153,55 @@ class Recorder:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
-    def open(self, exchange: Exchange, method: str, target: Recordable) -> Record:
-        """Return the record of a call that is about to be made."""
+    def open(
+        self, exchange: Exchange, method: str, target: Recordable, judged: Judged | None = None
+    ) -> Record:
+        """Return the record of a call that is about to be made, or refused.
+
+        Args:
+            exchange: The request.
+            method: Its method.
+            target: Where it goes.
+            judged: What the policy said of it; None where none was asked.
+        """
         annotations = object_member(target.definition, "annotations")
         arguments = target.params.get("arguments") if method == "tools/call" else target.params
+        labels = target.labels if judged is None else judged.labels
         session = exchange.session
         intent = Intent(
             call_id=new_call_id(),
             principal=session.principal,
-            face=session.face,
+            face=exchange.face,
             method=method,
             name=target.name,
             upstream=target.upstream,
             original=target.original,
             definition=target.digest,
             arguments=arguments,
-            changes=method == "tools/call" and annotations.get("readOnlyHint") is not True,
-            labels=target.labels,
+            decision=None if judged is None else judged.action,
+            rule=None if judged is None else judged.rule,
+            approval=None if judged is None else judged.approval,
+            changes=method == "tools/call" and _may_change(annotations, judged),
+            labels=tuple(sorted(labels)),
             annotations=annotations or None,
             session=session.id,
             era=exchange.version,
             correlation=exchange.correlation_id,
+            parent=exchange.parent,
             trace_id=exchange.trace_id,
             span_id=exchange.span_id,
         )
         return Record(self._journal, intent)
+
+
+def _may_change(annotations: Json, judged: Judged | None) -> bool:
+    """Whether the intent has to be on disk first: unless the tool is known to read only.
+
+    A server's own word is enough where no policy was asked, since it costs only the waiting.
+    """
+    if judged is not None and "reads" in judged.labels:
+        return False
+    return annotations.get("readOnlyHint") is not True
 
 
 def digest_definition(definition: Json) -> str:

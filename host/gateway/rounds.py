@@ -179,8 +179,7 @@ class ParkedExchange(Exchange):
     def __init__(self, parked: ParkedCall, first: Exchange) -> None:
         super().__init__(first.session, first.id, {"_meta": first.meta})
         self._parked = parked
-        self.trace, self.span = first.trace, first.span
-        self.trace_id, self.span_id = first.trace_id, first.span_id
+        self.follow(first)
 
     @override
     def notify(self, method: str, params: Json | None) -> None:

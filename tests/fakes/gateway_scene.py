@@ -99,6 +99,7 @@ async def open_scene(
     *,
     web: dict[str, dict[str, Any]] | None = None,
     clients: Json | None = None,
+    policy: str = "permissive",
     **http: Any,
 ) -> AsyncGenerator[Scene]:
     """Open a host on free addresses.
@@ -108,6 +109,7 @@ async def open_scene(
         web: Options of HTTP servers to run, by name; `config` is merged into their entries,
             `path` is where they are reached.
         clients: As in host.yaml.
+        policy: Name of the shipped policy that holds.
         http: Fields of `HttpConfig`; by default nobody needs a token.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -121,7 +123,8 @@ async def open_scene(
             servers = {**servers, name: {"url": url + path, **config}}
         paths = Paths(folder / "config", folder / "data", folder / "run")
         file = folder / "host.yaml"
-        file.write_text(json.dumps({"servers": servers, "clients": clients or {}}))
+        settings = {"servers": servers, "clients": clients or {}, "policy": {"base": policy}}
+        file.write_text(json.dumps(settings))
         loaded = load_settings(file, paths=paths, environ={})
         host = await stack.enter_async_context(Host.open(loaded, paths))
         door = Door(HttpConfig.model_validate({"auth": "none", **http}), host.tokens, None)

@@ -98,7 +98,7 @@ class Yard:
         for sub in ("home", "data", "run"):
             (folder / sub).mkdir(mode=0o700)
         self.config = folder / "host.yaml"
-        self.config.write_text(json.dumps({"servers": servers}))
+        self.config.write_text(json.dumps({"servers": servers, "policy": {"base": "permissive"}}))
         self.bridges: list[Bridge] = []
 
     def bridge(self) -> Bridge:

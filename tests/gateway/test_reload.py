@@ -18,7 +18,7 @@ CHANGED = "notifications/tools/list_changed"
 async def reload(scene: Scene, servers: dict[str, object]) -> None:
     folder = scene.host.paths.data.parent
     file = folder / "host.yaml"
-    file.write_text(json.dumps({"servers": servers}))
+    file.write_text(json.dumps({"servers": servers, "policy": {"base": "permissive"}}))
     await scene.host.apply(load_settings(file, paths=scene.host.paths, environ={}))
 
 

@@ -18,8 +18,8 @@ READS: dict[str, Any] = {
 }
 
 
-def test_four_policies_come_with_the_host():
-    assert shipped_names() == ["default", "readonly", "strict", "unattended"]
+def test_five_policies_come_with_the_host():
+    assert shipped_names() == ["default", "permissive", "readonly", "strict", "unattended"]
 
 
 @pytest.mark.parametrize("name", shipped_names())

@@ -32,6 +32,7 @@ from host.gateway.upstream.http import HttpChannel
 from host.gateway.upstream.keeper import Child, Keeper
 from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.legacy_sse import LegacySseChannel
+from host.gateway.upstream.link import Link
 from host.gateway.upstream.listing import Listings
 from host.gateway.upstream.subscriptions import LinkSubscriptions
 
@@ -82,19 +83,6 @@ class Surroundings:
     tracing: "Tracing | None" = None
 
 
-@dataclass(eq=False, slots=True)
-class Link:
-    """A connection with what belongs to it."""
-
-    connection: Connection
-    listings: Listings
-    subscriptions: LinkSubscriptions
-    child: Child | None = None
-    tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
-    session_id: str | None = None
-    """The client session it is private to."""
-
-
 class UpstreamServer:
     """One entry of `servers:`.
 
@@ -136,6 +124,11 @@ class UpstreamServer:
         if self._opening:
             return "starting"
         return "failed" if self.last_error is not None else "idle"
+
+    @property
+    def own(self) -> bool:
+        """Whether the host itself offers it: no."""
+        return False
 
     @property
     def talks_back(self) -> bool:
