@@ -93,6 +93,7 @@ class Host:
             StorePlace(database_url(loaded.settings.store), paths.data, LOCAL_USER),
             Knowledge(paths.data / "servers.json"),
             self.tracing,
+            paths.data / "lists",
         )
         self.servers: dict[str, UpstreamServer] = {}
         self.own: dict[str, ToolProvider] = {}

@@ -9,7 +9,7 @@ from host.cli.client import call, show_json
 from host.cli.config import JSON_OPTION
 from host.domain.errors import ConfigError, NotFoundError
 from host.domain.jsonrpc import Json, as_object
-from host.domain.protocol import list_member, object_member
+from host.domain.protocol import META_MISSING, list_member, object_member
 
 
 def register(root: typer.Typer) -> None:
@@ -93,8 +93,10 @@ def call_tool(
 
 
 def _tools() -> list[Json]:
-    found = call("tools/list").get("tools", [])
-    return [tool for tool in found if as_object(tool) is not None]
+    listed = call("tools/list")
+    for server, why in object_member(object_member(listed, "_meta"), META_MISSING).items():
+        print(f"host: without {server}: {printable(str(why))}", file=sys.stderr)
+    return [tool for tool in list_member(listed, "tools") if as_object(tool) is not None]
 
 
 def _kind(tool: Json) -> str:

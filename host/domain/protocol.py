@@ -19,6 +19,8 @@ META_CLIENT_INFO = "io.modelcontextprotocol/clientInfo"
 META_CLIENT_CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 META_LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 META_SERVER_INFO = "io.modelcontextprotocol/serverInfo"
+META_MISSING = "host/missing"
+"""Of a merged list: server → why its entries are not in it."""
 META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 ENVELOPE_KEYS = (META_VERSION, META_CLIENT_INFO, META_CLIENT_CAPABILITIES, META_LOG_LEVEL)
 

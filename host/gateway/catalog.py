@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from host.domain.errors import UpstreamError
 from host.domain.jsonrpc import Json, RpcError
-from host.domain.protocol import LIST_METHODS
+from host.domain.protocol import LIST_METHODS, META_MISSING, object_member
 from host.gateway.exchange import Exchange
 from host.gateway.names import catalog_names, qualified_uri
 from host.gateway.provider import ToolProvider
@@ -21,10 +21,13 @@ from host.gateway.uri_template import UriTemplate
 log = logging.getLogger(__name__)
 
 FIRST_WAIT = 10.0
-"""Seconds that a first list waits for servers that are still starting."""
+"""Seconds that a first list waits for children that are starting for the first time."""
 
 REMOTE_WAIT = 2.0
 """Seconds of it that it waits for servers that are not the host's children."""
+
+KNOWN_WAIT = 0.5
+"""Seconds of it that it waits for servers whose last list is remembered."""
 
 NAMED = ("tools/list", "prompts/list")
 """Lists whose entries are renamed; resources keep their URIs."""
@@ -92,12 +95,13 @@ class Catalog:
             server.name: asyncio.create_task(self.listed(server, exchange, method))
             for server in enabled
         }
-        await self._wait_promptly(tasks)
+        known = {server.name: server.recall(exchange, method) for server in enabled}
+        await self._wait_promptly(tasks, {name for name, last in known.items() if last})
         entries: dict[str, Entry] = {}
         listings: list[Listing] = []
         missing: dict[str, str] = {}
         for server in enabled:
-            outcome = self._outcome(server, tasks[server.name])
+            outcome = self._outcome(server, tasks[server.name], known[server.name])
             if isinstance(outcome, str):
                 missing[server.name] = outcome
                 continue
@@ -106,32 +110,42 @@ class Catalog:
                 self._place(entries, entry, method)
         return Offer(list(entries.values()), merge_extra(listings), missing)
 
-    async def _wait_promptly(self, tasks: Mapping[str, asyncio.Task[Listing]]) -> None:
+    async def _wait_promptly(
+        self, tasks: Mapping[str, asyncio.Task[Listing]], known: Collection[str]
+    ) -> None:
         """Wait for listings; for a server that was slow before not at all, for a remote one less.
 
         A child may be starting; a remote server that is silent is down, and the others' tools are
-        not to wait for it. What comes later is announced by `list_changed`.
+        not to wait for it. Where the last list is remembered it will do for now. What comes later
+        is announced by `list_changed`.
         """
         prompt = {task: name for name, task in tasks.items() if name not in self._slow}
         if not prompt:
             await asyncio.sleep(0)
             return
         # Now, since the configuration may be another one after the wait.
-        children = [t for t, name in prompt.items() if self.servers[name].config.url is None]
-        await asyncio.wait(prompt, timeout=REMOTE_WAIT)
-        starting = [task for task in children if not task.done()]
-        if starting:
-            await asyncio.wait(starting, timeout=FIRST_WAIT - REMOTE_WAIT)
+        unknown = {task: name for task, name in prompt.items() if name not in known}
+        children = [t for t, name in unknown.items() if self.servers[name].config.url is None]
+        first = min(KNOWN_WAIT, REMOTE_WAIT)
+        await asyncio.wait(prompt, timeout=first)
+        for waited, most in ((unknown, REMOTE_WAIT - first), (children, FIRST_WAIT - REMOTE_WAIT)):
+            missing = [task for task in waited if not task.done()]
+            if missing and most > 0:
+                await asyncio.wait(missing, timeout=most)
 
     async def listed(self, server: ToolProvider, exchange: Exchange, method: str) -> Listing:
         """Return one server's listing, read again if its time to live is over."""
         link = await server.link(exchange)
         return await link.listings.get(method, fresh=True)
 
-    def _outcome(self, server: ToolProvider, task: asyncio.Task[Listing]) -> Listing | str:
+    def _outcome(
+        self, server: ToolProvider, task: asyncio.Task[Listing], last: Listing | None
+    ) -> Listing | str:
         if not task.done():
             self._slow.add(server.name)
-            task.add_done_callback(lambda done: self._late(server, done))
+            task.add_done_callback(lambda done: self._late(server, done, last))
+            if last is not None:
+                return last
             return f"Server {server.name!r} is still starting."
         error = task.exception()
         if error is None:
@@ -141,10 +155,19 @@ class Catalog:
             raise error
         return str(error)
 
-    def _late(self, server: ToolProvider, task: asyncio.Task[Listing]) -> None:
+    def _late(
+        self, server: ToolProvider, task: asyncio.Task[Listing], shown: Listing | None
+    ) -> None:
         """Count a server among the prompt ones again, once it has answered at last."""
-        if not task.cancelled() and task.exception() is None:
+        if task.cancelled():
+            return
+        if task.exception() is None:
             self._slow.discard(server.name)
+        if shown is None:
+            news = task.exception() is None
+        else:
+            news = task.exception() is not None or task.result().entries != shown.entries
+        if news:
             self._on_late(server)
 
     def _place(self, entries: dict[str, Entry], entry: Entry, method: str) -> None:
@@ -298,5 +321,8 @@ def merge_extra(listings: list[Listing]) -> Json:
 
 
 def wire_list(method: str, offer: Offer) -> Json:
-    """Return the result of a list method."""
-    return {**offer.extra, LIST_METHODS[method]: [entry.definition for entry in offer.entries]}
+    """Return the result of a list method; its `_meta` names the servers that are missing."""
+    result = {**offer.extra, LIST_METHODS[method]: [entry.definition for entry in offer.entries]}
+    if offer.missing:
+        result["_meta"] = {**object_member(offer.extra, "_meta"), META_MISSING: offer.missing}
+    return result

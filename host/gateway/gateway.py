@@ -159,7 +159,7 @@ class Gateway:
             raise RpcError(INVALID_REQUEST, "This credential may look only; its role is viewer.")
         try:
             if method in LIST_METHODS:
-                result = await self._list(exchange, method)
+                result = await self._list(exchange, method, params)
             elif method in self._handlers:
                 result = await self._handlers[method](exchange, params)
             else:
@@ -254,7 +254,9 @@ class Gateway:
             "cacheScope": "private",
         }
 
-    async def _list(self, exchange: Exchange, method: str) -> Json:
+    async def _list(self, exchange: Exchange, method: str, params: Json) -> Json:
+        if params.get("cursor") is not None:
+            raise RpcError(INVALID_PARAMS, "Invalid cursor: lists come whole here, on one page.")
         if method == "tools/list" and self.finder.searches(exchange):
             return await self.finder.listed(self.catalog, exchange)
         offer = await self.catalog.offer(exchange, method)

@@ -21,7 +21,7 @@ from host.gateway.upstream.channel import Outgoing
 from host.gateway.upstream.connection import Connection, OnNotice
 from host.gateway.upstream.knowledge import KnownServer
 from host.gateway.upstream.link import Link
-from host.gateway.upstream.listing import Listings
+from host.gateway.upstream.listing import Listing, Listings
 from host.gateway.upstream.subscriptions import LinkSubscriptions
 
 _CAPABILITIES: Json = {
@@ -72,6 +72,10 @@ class LocalProvider(ABC):
     def links(self) -> list[Link]:
         """The one connection."""
         return [self._link]
+
+    def recall(self, exchange: Exchange, method: str) -> Listing | None:
+        """Return nothing: its lists need no waiting."""
+        return None
 
     async def link(self, exchange: Exchange) -> Link:
         """Return the connection that serves a request."""

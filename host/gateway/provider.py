@@ -7,6 +7,7 @@ from host.config.servers import ServerConfig
 from host.gateway.exchange import Exchange, Session
 from host.gateway.upstream.knowledge import KnownServer
 from host.gateway.upstream.link import Link
+from host.gateway.upstream.listing import Listing
 
 
 class ToolProvider(Protocol):
@@ -30,6 +31,10 @@ class ToolProvider(Protocol):
     @property
     def links(self) -> Sequence[Link]:
         """The open connections."""
+        ...
+
+    def recall(self, exchange: Exchange, method: str) -> Listing | None:
+        """Return what it listed the last time; None if that is not known."""
         ...
 
     async def link(self, exchange: Exchange) -> Link:

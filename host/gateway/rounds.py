@@ -32,6 +32,10 @@ ROUND_LIMIT = 32
 """How often one call may be answered by `input_required` before it is given up."""
 GATHERING = 0.02
 """Seconds after a first question in which further ones join the same answer to the client."""
+OVER = (
+    "The call that waited for this answer is over: it expired, was answered before, or the host "
+    "was restarted. Call again without requestState."
+)
 PARKED_LIFE = 600.0
 """Seconds that a parked call waits for its client."""
 PARKED_LIMIT = 1000
@@ -95,7 +99,9 @@ def unwrap_state(sealer: Sealer, exchange: Exchange, method: str, params: Json) 
     if "requestState" not in params:
         return params
     state = open_state(sealer, exchange, method, params)
-    return {**params, "requestState": state["state"]} if "state" in state else params
+    if "state" not in state:
+        raise RpcError(INVALID_PARAMS, OVER)
+    return {**params, "requestState": state["state"]}
 
 
 def open_state(sealer: Sealer, exchange: Exchange, method: str, params: Json) -> Json:
@@ -243,11 +249,7 @@ class ParkingLot:
         state = open_state(self._sealer, exchange, method, params)
         parked = self._parked.get(state.get("parked", ""))
         if parked is None:
-            raise RpcError(
-                INVALID_PARAMS,
-                "The call that waited for this answer is over: it expired, was answered before, or "
-                "the host was restarted. Call again without requestState.",
-            )
+            raise RpcError(INVALID_PARAMS, OVER)
         return parked
 
     def _park(self, exchange: Exchange, method: str, params: Json) -> ParkedCall:

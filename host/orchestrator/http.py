@@ -76,7 +76,6 @@ class HttpFace:
         self._limit = RateLimit(door.config.requests_per_minute)
         self._expected: dict[tuple[str, str | None], bool] = {}
         self._busy: set[asyncio.Task[None]] = set()
-        self.last_request = time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI event."""
@@ -86,7 +85,6 @@ class HttpFace:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - ASGI servers run applications in tasks
         self._busy.add(task)
-        self.last_request = time.monotonic()
         try:
             await self._route(http)
         except RpcError as error:

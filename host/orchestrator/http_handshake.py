@@ -22,7 +22,6 @@ from host.domain.jsonrpc import (
     response,
 )
 from host.domain.principal import Principal
-from host.domain.protocol import HANDSHAKE_VERSIONS
 from host.gateway.gateway import Gateway
 from host.orchestrator.envelope import ONLY_STATELESS
 from host.orchestrator.http_message import PING, PING_INTERVAL, HttpMessage
@@ -279,8 +278,3 @@ def check_method(method: str) -> None:
     """
     if method in ONLY_STATELESS:
         raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
-
-
-def is_handshake_version(version: str | None) -> bool:
-    """Whether a header names a revision of the handshake era; an absent header does."""
-    return version is None or version in HANDSHAKE_VERSIONS

@@ -17,6 +17,8 @@ EVENT_STREAM_HEADERS = [
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 ]
+BODY_WAIT = 60.0
+"""Seconds without a byte after which a body is given up."""
 PING = b": ping\n\n"
 PING_INTERVAL = 15.0
 """Seconds of silence after which a stream says that it is still there."""
@@ -66,7 +68,7 @@ class HttpMessage:
 
         Raises:
             BodyTooLargeError: It has more than `limit` bytes.
-            ConnectionError: The client left.
+            ConnectionError: The client left, or sends nothing more for too long.
         """
         length = self.headers.get("content-length", "0")
         if length.isdecimal() and int(length) > limit:
@@ -74,7 +76,11 @@ class HttpMessage:
         parts: list[bytes] = []
         size = 0
         while True:
-            event = await self.receive()
+            try:
+                async with asyncio.timeout(BODY_WAIT):
+                    event = await self.receive()
+            except TimeoutError:
+                raise ConnectionError from None
             if event["type"] == "http.disconnect":
                 raise ConnectionError
             parts.append(event.get("body", b""))

@@ -17,7 +17,11 @@ ECHO = {
     "protocol": "handshake",
 }
 BROKEN = {"command": sys.executable, "args": ["-c", "print('not JSON-RPC')"]}
-CONFIG = {"servers": {"echo": ECHO, "broken": BROKEN}, "log": {"level": "debug", "format": "json"}}
+CONFIG = {
+    "servers": {"echo": ECHO, "broken": BROKEN},
+    "log": {"level": "debug", "format": "json"},
+    "policy": {"base": "permissive"},
+}
 
 
 @pytest.fixture

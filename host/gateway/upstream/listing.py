@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -68,10 +69,20 @@ class Listing:
 
 
 class Listings:
-    """The listings of one connection, each read at most once at a time."""
+    """The listings of one connection, each read at most once at a time.
 
-    def __init__(self, connection: Connection) -> None:
+    Args:
+        connection: Whose they are.
+        on_read: Told of each list that was read.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        on_read: Callable[[str, Listing], None] = lambda method, listing: None,
+    ) -> None:
         self._connection = connection
+        self._on_read = on_read
         self._known: dict[str, Listing] = {}
         self._reading: dict[str, asyncio.Task[Listing]] = {}
 
@@ -110,6 +121,7 @@ class Listings:
             del self._reading[method]
             if not task.cancelled() and task.exception() is None:
                 self._known[method] = task.result()
+                self._on_read(method, task.result())
         elif not task.cancelled():
             task.exception()
 

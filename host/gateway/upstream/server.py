@@ -33,7 +33,8 @@ from host.gateway.upstream.keeper import Child, Keeper
 from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.legacy_sse import LegacySseChannel
 from host.gateway.upstream.link import Link
-from host.gateway.upstream.listing import Listings
+from host.gateway.upstream.listing import Listing, Listings
+from host.gateway.upstream.remembered import RememberedLists
 from host.gateway.upstream.subscriptions import LinkSubscriptions
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Surroundings:
         store: Where bundled servers that use the store find it; its user is replaced by theirs.
         knowledge: What is remembered of servers.
         tracing: Begins spans; None where none are exported.
+        lists: Folder in which what servers list is remembered; None remembers nothing.
     """
 
     keeper: Keeper
@@ -81,6 +83,7 @@ class Surroundings:
     store: StorePlace | None = None
     knowledge: Knowledge = field(default_factory=Knowledge)
     tracing: "Tracing | None" = None
+    lists: Path | None = None
 
 
 class UpstreamServer:
@@ -104,6 +107,7 @@ class UpstreamServer:
         self._failures = 0
         self._failed_at = 0.0
         self.known = surroundings.knowledge.of(name, config)
+        self._lists = RememberedLists(surroundings.lists, name, config=self.known.config)
         self.last_error: UpstreamError | None = None
         self.last_latency: float | None = None
         """Seconds that opening the last connection took."""
@@ -139,6 +143,10 @@ class UpstreamServer:
     def links(self) -> list[Link]:
         """The open connections."""
         return [link for link in self._links.values() if not link.connection.closed]
+
+    def recall(self, exchange: Exchange, method: str) -> Listing | None:
+        """Return what it listed to the same user the last time; None if that is not known."""
+        return self._lists.get(exchange.session.principal.user, method)
 
     async def link(self, exchange: Exchange) -> Link:
         """Return the connection that serves a request, opening it if need be.
@@ -322,7 +330,9 @@ class UpstreamServer:
             url=str(self.config.url) if self.config.url else None,
         )
         holder.append(connection)
-        link = Link(connection, Listings(connection), LinkSubscriptions(connection), child, tasks)
+        user = exchange.session.principal.user
+        listings = Listings(connection, lambda method, read: self._lists.keep(user, method, read))
+        link = Link(connection, listings, LinkSubscriptions(connection), child, tasks)
         connection.on_renewed = lambda: self._renewed(link)
         try:
             await connection.negotiate(stateless=stateless, both=self.config.protocol == "auto")
