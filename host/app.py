@@ -17,7 +17,7 @@ from host.config.environment import (
     telemetry_variables,
     wants_telemetry,
 )
-from host.config.load import LoadedSettings
+from host.config.load import LoadedSettings, load_settings
 from host.config.paths import Paths
 from host.config.proxy import find_proxy
 from host.config.servers import BearerAuthConfig, ServerConfig
@@ -25,6 +25,7 @@ from host.config.settings import Settings, TelemetryConfig
 from host.domain.errors import ConfigError
 from host.domain.jsonrpc import Json
 from host.domain.principal import LOCAL_USER, Principal
+from host.gateway.folders import Folders
 from host.gateway.gate import Gate
 from host.gateway.gateway import Gateway
 from host.gateway.http1.client import HttpClient
@@ -109,6 +110,8 @@ class Host:
             finder=Finder(loaded.settings.clients),
             tracing=self.tracing,
         )
+        self.folders = Folders(self.servers, self._load_in, self._make_server)
+        self.gateway.folders = self.folders
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -152,6 +155,7 @@ class Host:
             self._policies.clear()
         self.gateway.finder = Finder(loaded.settings.clients)
         self.redactor.add_secrets(loaded.settings.secret_values())
+        self.folders.refresh()
         async with asyncio.TaskGroup() as group:
             for server in replaced:
                 group.create_task(server.close())
@@ -195,6 +199,14 @@ class Host:
             Note(principal=principal, name="policy.changed", detail=change.detail())
         )
 
+    def _load_in(self, folder: Path) -> LoadedSettings:
+        """Return the settings that hold in a folder that a client works in."""
+        option = next((one.file for one in self.loaded.sources if one.kind == "option"), None)
+        return load_settings(option, folder=folder, paths=self.paths)
+
+    def _make_server(self, name: str, config: ServerConfig) -> UpstreamServer:
+        return UpstreamServer(name, config, self._around)
+
     def _settle_servers(self, settings: Settings) -> list[UpstreamServer]:
         """Make the servers those of the settings; return the ones to close."""
         stale = [
@@ -205,7 +217,7 @@ class Host:
         kept = {name: server for name, server in self.servers.items() if server not in stale}
         self.servers.clear()
         for name, config in settings.servers.items():
-            self.servers[name] = kept.get(name) or UpstreamServer(name, config, self._around)
+            self.servers[name] = kept.get(name) or self._make_server(name, config)
         return stale
 
     def _on_notice(self, connection: Connection, method: str, params: Json) -> None:

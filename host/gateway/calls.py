@@ -142,7 +142,7 @@ class Caller:
         Raises:
             RpcError: The method is unknown and several servers, or none, could be meant.
         """
-        server = self._owner(params)
+        server = self._owner(exchange, params)
         if server is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         link = await server.link(exchange)
@@ -150,12 +150,12 @@ class Caller:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         return await self._run(exchange, method, Target(server, link, method, method, params))
 
-    def _owner(self, params: Json) -> ToolProvider | None:
-        servers = self._catalog.servers.values()
-        enabled = [one for one in servers if one.config.enabled and not one.own]
+    def _owner(self, exchange: Exchange, params: Json) -> ToolProvider | None:
+        servers = self._catalog.visible(exchange.session)
+        enabled = [one for one in self._catalog.enabled(exchange.session) if not one.own]
         owner = self._tasks.get(str(params.get("taskId")))
         if owner is not None:
-            return self._catalog.servers.get(owner)
+            return servers.get(owner)
         return enabled[0] if len(enabled) == 1 else None
 
     async def share_log_level(self, link: Link) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
+from weakref import WeakSet
 
 from host.domain.errors import UpstreamError
 from host.domain.jsonrpc import Json, RpcError
 from host.domain.protocol import LIST_METHODS, META_MISSING, object_member
-from host.gateway.exchange import Exchange
+from host.gateway.exchange import Exchange, Session
 from host.gateway.names import catalog_names, qualified_uri
 from host.gateway.provider import ToolProvider
 from host.gateway.record import digest_definition
@@ -74,14 +75,27 @@ class Catalog:
     Args:
         servers: By name, in the order of the configuration.
         on_late: Told when a server whose entries were missing from a list has become ready.
+        view: Returns the servers that a session sees; None lets all see the same.
     """
 
     def __init__(
-        self, servers: Mapping[str, ToolProvider], on_late: Callable[[ToolProvider], None]
+        self,
+        servers: Mapping[str, ToolProvider],
+        on_late: Callable[[ToolProvider], None],
+        view: Callable[[Session], Mapping[str, ToolProvider]] | None = None,
     ) -> None:
-        self.servers = servers
+        self._servers = servers
+        self._view = view
         self._on_late = on_late
-        self._slow: set[str] = set()
+        self._slow: WeakSet[ToolProvider] = WeakSet()
+
+    def visible(self, session: Session) -> Mapping[str, ToolProvider]:
+        """Return the servers that a session sees, by name."""
+        return self._servers if self._view is None else self._view(session)
+
+    def enabled(self, session: Session) -> list[ToolProvider]:
+        """Return the servers that a session sees and that are not switched off."""
+        return [server for server in self.visible(session).values() if server.config.enabled]
 
     async def offer(self, exchange: Exchange, method: str) -> Offer:
         """Return what all servers list; one that is dead or slow delays nobody for long.
@@ -90,18 +104,17 @@ class Catalog:
             exchange: Whose view it is.
             method: A list method.
         """
-        enabled = [server for server in self.servers.values() if server.config.enabled]
+        enabled = self.enabled(exchange.session)
         tasks = {
-            server.name: asyncio.create_task(self.listed(server, exchange, method))
-            for server in enabled
+            server: asyncio.create_task(self.listed(server, exchange, method)) for server in enabled
         }
-        known = {server.name: server.recall(exchange, method) for server in enabled}
-        await self._wait_promptly(tasks, {name for name, last in known.items() if last})
+        known = {server: server.recall(exchange, method) for server in enabled}
+        await self._wait_promptly(tasks, {server for server, last in known.items() if last})
         entries: dict[str, Entry] = {}
         listings: list[Listing] = []
         missing: dict[str, str] = {}
         for server in enabled:
-            outcome = self._outcome(server, tasks[server.name], known[server.name])
+            outcome = self._outcome(server, tasks[server], known[server])
             if isinstance(outcome, str):
                 missing[server.name] = outcome
                 continue
@@ -111,7 +124,7 @@ class Catalog:
         return Offer(list(entries.values()), merge_extra(listings), missing)
 
     async def _wait_promptly(
-        self, tasks: Mapping[str, asyncio.Task[Listing]], known: Collection[str]
+        self, tasks: Mapping[ToolProvider, asyncio.Task[Listing]], known: Collection[ToolProvider]
     ) -> None:
         """Wait for listings; for a server that was slow before not at all, for a remote one less.
 
@@ -119,13 +132,12 @@ class Catalog:
         not to wait for it. Where the last list is remembered it will do for now. What comes later
         is announced by `list_changed`.
         """
-        prompt = {task: name for name, task in tasks.items() if name not in self._slow}
+        prompt = {task: one for one, task in tasks.items() if one not in self._slow}
         if not prompt:
             await asyncio.sleep(0)
             return
-        # Now, since the configuration may be another one after the wait.
-        unknown = {task: name for task, name in prompt.items() if name not in known}
-        children = [t for t, name in unknown.items() if self.servers[name].config.url is None]
+        unknown = {task: one for task, one in prompt.items() if one not in known}
+        children = [task for task, one in unknown.items() if one.config.url is None]
         first = min(KNOWN_WAIT, REMOTE_WAIT)
         await asyncio.wait(prompt, timeout=first)
         for waited, most in ((unknown, REMOTE_WAIT - first), (children, FIRST_WAIT - REMOTE_WAIT)):
@@ -142,14 +154,14 @@ class Catalog:
         self, server: ToolProvider, task: asyncio.Task[Listing], last: Listing | None
     ) -> Listing | str:
         if not task.done():
-            self._slow.add(server.name)
+            self._slow.add(server)
             task.add_done_callback(lambda done: self._late(server, done, last))
             if last is not None:
                 return last
             return f"Server {server.name!r} is still starting."
         error = task.exception()
         if error is None:
-            self._slow.discard(server.name)
+            self._slow.discard(server)
             return task.result()
         if not isinstance(error, UpstreamError | RpcError):
             raise error
@@ -162,7 +174,7 @@ class Catalog:
         if task.cancelled():
             return
         if task.exception() is None:
-            self._slow.discard(server.name)
+            self._slow.discard(server)
         if shown is None:
             news = task.exception() is None
         else:
@@ -224,7 +236,7 @@ class Catalog:
             RpcError: It refused to list.
         """
         failure: UpstreamError | RpcError | None = None
-        for server in self._owners(method, name):
+        for server in self._owners(exchange, method, name):
             try:
                 link = await server.link(exchange)
                 listing = await link.listings.get(method)
@@ -238,9 +250,9 @@ class Catalog:
             raise failure
         return None
 
-    def _owners(self, method: str, name: str) -> list[ToolProvider]:
+    def _owners(self, exchange: Exchange, method: str, name: str) -> list[ToolProvider]:
         """Return the servers that may own a name, in the order of the list."""
-        enabled = [server for server in self.servers.values() if server.config.enabled]
+        enabled = self.enabled(exchange.session)
         if method not in NAMED:
             return enabled
         owners: list[ToolProvider] = []
@@ -259,9 +271,9 @@ class Catalog:
         Raises:
             LookupError: Nobody does.
         """
-        for server in self.servers.values():
+        for server in self.enabled(exchange.session):
             own = uri.removeprefix(qualified_uri(server.name, ""))
-            if own != uri and server.config.enabled:
+            if own != uri:
                 return server, await server.link(exchange), own
         found = await self._search(exchange, "resources/list", lambda entry: entry.name == uri)
         if found is None:
@@ -283,8 +295,8 @@ class Catalog:
     async def _search(
         self, exchange: Exchange, method: str, wanted: Callable[[Entry], bool]
     ) -> tuple[Entry, Link] | None:
-        for server in self.servers.values():
-            if not server.config.enabled or server.name in self._slow:
+        for server in self.enabled(exchange.session):
+            if server in self._slow:
                 continue
             try:
                 link = await server.link(exchange)

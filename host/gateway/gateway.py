@@ -29,6 +29,7 @@ from host.domain.protocol import (
 from host.gateway.calls import Caller
 from host.gateway.catalog import Catalog, wire_list
 from host.gateway.exchange import Exchange, Session
+from host.gateway.folders import Folders
 from host.gateway.gate import Gate
 from host.gateway.listen import Listens
 from host.gateway.notices import Listener, Notices, take_notice
@@ -82,9 +83,11 @@ class Gateway:
         tracing: "Tracing | None" = None,
     ) -> None:
         self._tracing = tracing
+        self.folders: Folders | None = None
+        """Knows servers that only clients in some folder see."""
         self.servers = servers
         self.notices = Notices()
-        self.catalog = Catalog(servers, self._on_late)
+        self.catalog = Catalog(servers, self._on_late, self._visible)
         self.parking = ParkingLot(sealer)
         self.caller = Caller(self.catalog, self.parking, sealer, recorder=recorder, gate=gate)
         self.finder = finder
@@ -118,9 +121,9 @@ class Gateway:
         session.client_info = object_member(params, "clientInfo")
         return {
             "protocolVersion": session.version,
-            "capabilities": self._capabilities(handshake=True),
+            "capabilities": self._capabilities(session, handshake=True),
             "serverInfo": HOST_INFO,
-            "instructions": self._instructions(),
+            "instructions": self._instructions(session),
         }
 
     def open(self, session: Session) -> None:
@@ -141,7 +144,7 @@ class Gateway:
         if listener is not None:
             self.notices.remove(listener)
             await self._listens.leave(listener)
-        for server in list(self.servers.values()):
+        for server in self._every():
             await server.release(session)
 
     async def handle(self, exchange: Exchange, method: str, params: Json) -> Json:
@@ -192,11 +195,24 @@ class Gateway:
     async def close(self) -> None:
         """Give up parked calls and close every server."""
         self.parking.close()
+        if self.folders is not None:
+            await self.folders.close()
         for server in list(self.servers.values()):
             await server.close()
 
     def _links(self) -> list[Link]:
-        return [link for server in self.servers.values() for link in server.links]
+        return [link for server in self._every() for link in server.links]
+
+    def _every(self) -> list[ToolProvider]:
+        further = () if self.folders is None else self.folders.own()
+        return [*self.servers.values(), *further]
+
+    def _visible(self, session: Session) -> Mapping[str, ToolProvider]:
+        """Return what a session sees: what everybody does, or what its folder makes of it."""
+        if self.folders is None or session.folder is None:
+            return self.servers
+        own = {name: server for name, server in self.servers.items() if server.own}
+        return {**self.folders.servers(session.folder), **own}
 
     def _links_of(self, session: Session) -> list[Link]:
         return [link for link in self._links() if session.id in link.connection.users]
@@ -205,13 +221,12 @@ class Gateway:
         log.info("%s is ready now", server.name, extra={"server": server.name})
         self.changed()
 
-    def _transparent(self) -> ToolProvider | None:
+    def _transparent(self, session: Session) -> ToolProvider | None:
         """Return the only server, where it is offered without a prefix."""
-        servers = (one for one in self.servers.values() if one.config.enabled and not one.own)
-        enabled = list(servers)
+        enabled = [one for one in self.catalog.enabled(session) if not one.own]
         return enabled[0] if len(enabled) == 1 and enabled[0].config.prefix == "" else None
 
-    def _capabilities(self, *, handshake: bool) -> Json:
+    def _capabilities(self, session: Session, *, handshake: bool) -> Json:
         capabilities: Json = {
             "tools": {"listChanged": True},
             "resources": {"subscribe": True, "listChanged": True},
@@ -219,9 +234,7 @@ class Gateway:
             "completions": {},
             "logging": {},
         }
-        for server in self.servers.values():
-            if not server.config.enabled:
-                continue
+        for server in self.catalog.enabled(session):
             declared = server.known.capabilities
             for member in ("extensions", "experimental"):
                 merged = {**capabilities.get(member, {}), **object_member(declared, member)}
@@ -231,14 +244,14 @@ class Gateway:
                 capabilities["tasks"] = declared["tasks"]
         return capabilities
 
-    def _instructions(self) -> str:
-        only = self._transparent()
+    def _instructions(self, session: Session) -> str:
+        only = self._transparent(session)
         if only is not None and only.known.instructions:
             return only.known.instructions
         told = [
             f"## {server.name}\n{server.known.instructions}"
-            for server in self.servers.values()
-            if server.config.enabled and server.known.instructions
+            for server in self.catalog.enabled(session)
+            if server.known.instructions
         ]
         return "\n\n".join([INSTRUCTIONS, *told])
 
@@ -248,8 +261,8 @@ class Gateway:
     async def _discover(self, exchange: Exchange, params: Json) -> Json:
         return {
             "supportedVersions": [*STATELESS_VERSIONS],
-            "capabilities": self._capabilities(handshake=False),
-            "instructions": self._instructions(),
+            "capabilities": self._capabilities(exchange.session, handshake=False),
+            "instructions": self._instructions(exchange.session),
             "ttlMs": 0,
             "cacheScope": "private",
         }
@@ -260,7 +273,7 @@ class Gateway:
         if method == "tools/list" and self.finder.searches(exchange):
             return await self.finder.listed(self.catalog, exchange)
         offer = await self.catalog.offer(exchange, method)
-        only = self._transparent()
+        only = self._transparent(exchange.session)
         if only is not None and only.name in offer.missing:
             # A single server behind no prefix fails as it would without the host.
             await self.catalog.listed(only, exchange, method)

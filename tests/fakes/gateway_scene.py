@@ -122,10 +122,11 @@ async def open_scene(
             url = await stack.enter_async_context(serve_web(apps[name]))
             servers = {**servers, name: {"url": url + path, **config}}
         paths = Paths(folder / "config", folder / "data", folder / "run")
-        file = folder / "host.yaml"
+        paths.config.mkdir(mode=0o700)
+        file = paths.config / "host.yaml"
         settings = {"servers": servers, "clients": clients or {}, "policy": {"base": policy}}
         file.write_text(json.dumps(settings))
-        loaded = load_settings(file, paths=paths, environ={})
+        loaded = load_settings(paths=paths, environ={})
         host = await stack.enter_async_context(Host.open(loaded, paths))
         door = Door(HttpConfig.model_validate({"auth": "none", **http}), host.tokens, None)
         face = HttpFace(host.gateway, door)
