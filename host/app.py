@@ -32,6 +32,7 @@ from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.oauth.build import build_authorizer
 from host.gateway.provider import ToolProvider
+from host.gateway.questions import Questions
 from host.gateway.record import Recorder
 from host.gateway.search import Finder
 from host.gateway.upstream.connection import Connection
@@ -85,6 +86,9 @@ class Host:
         self.config_error: str | None = None
         """Why the last edit of the configuration is not in force."""
         self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")
+        self._policies: OrderedDict[Path | None, LivePolicy] = OrderedDict()
+        self.gate = Gate(self.policy, MemoryCounters(), on_change=self._note_policy)
+        self._questions = Questions(self.gate, Recorder(self.journal))
         self._around = Surroundings(
             self.keeper,
             client,
@@ -95,13 +99,12 @@ class Host:
             Knowledge(paths.data / "servers.json"),
             self.tracing,
             paths.data / "lists",
+            self._questions.put,
         )
         self.servers: dict[str, UpstreamServer] = {}
         self.own: dict[str, ToolProvider] = {}
         """What the host itself offers, by the first part of its names."""
         self._settle_servers(loaded.settings)
-        self._policies: OrderedDict[Path | None, LivePolicy] = OrderedDict()
-        self.gate = Gate(self.policy, MemoryCounters(), on_change=self._note_policy)
         self.gateway = Gateway(
             ChainMap[str, ToolProvider](self.own, cast("dict[str, ToolProvider]", self.servers)),
             gate=self.gate,

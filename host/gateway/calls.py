@@ -4,6 +4,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,6 +16,7 @@ from host.gateway.catalog import Catalog
 from host.gateway.exchange import Exchange, lowest_level
 from host.gateway.gate import Gate
 from host.gateway.provider import ToolProvider
+from host.gateway.questions import Questions
 from host.gateway.record import Recorder
 from host.gateway.rounds import ParkingLot, answer_rounds, unwrap_state, wrap_state
 from host.gateway.upstream.connection import Connection
@@ -80,6 +82,7 @@ class Caller:
         self._parking = parking
         self._sealer = sealer
         self._recorder = recorder
+        self._questions = Questions(gate, recorder)
         self._log_levels: WeakKeyDictionary[Connection, tuple[int, str]] = WeakKeyDictionary()
         self._tasks: OrderedDict[str, str] = OrderedDict()
 
@@ -245,9 +248,12 @@ class Caller:
             return await send(target.params)
         if connection.stateless:
             if not exchange.stateless:
-                return await answer_rounds(exchange, target.params, send)
+                put = partial(self._questions.put, target.server, exchange)
+                return await answer_rounds(put, target.params, send)
             params = unwrap_state(self._sealer, exchange, method, target.params)
             result = await send(params)
+            if result.get("resultType") == "input_required":
+                await self._questions.check(target.server, exchange, result)
             return wrap_state(self._sealer, exchange, method, target.params, result)
         if exchange.stateless:
             return await self._parking.serve(exchange, method, target.params, send)

@@ -52,13 +52,15 @@ def binding(exchange: Exchange, method: str, params: Json) -> str:
 
 
 async def answer_rounds(
-    exchange: Exchange, params: Json, send: Callable[[Json], Awaitable[Json]]
+    put: Callable[[str, Json], Awaitable[Json]],
+    params: Json,
+    send: Callable[[Json], Awaitable[Json]],
 ) -> Json:
     """Serve a client of the handshake era from a server of the stateless era.
 
     Args:
-        exchange: The client's request.
-        params: Its parameters.
+        put: Puts a question to the client and returns its answer.
+        params: The request's parameters.
         send: Sends the request with some parameters to the server.
 
     Raises:
@@ -74,7 +76,7 @@ async def answer_rounds(
             method = asked.get("method")
             if method not in CLIENT_METHODS:
                 raise RpcError(INTERNAL_ERROR, f"The server asks for {method!r}, which is unknown.")
-            answers[key] = await exchange.ask(method, asked.get("params"))
+            answers[key] = await put(str(method), as_object(asked.get("params")) or {})
         again = {**params, "inputResponses": answers}
         if "requestState" in result:
             again["requestState"] = result["requestState"]

@@ -217,3 +217,22 @@ async def test_a_change_of_the_hosts_own_list_is_announced():
         await client.request("tools/list")
         own.changed()
         await client.wait_note("notifications/tools/list_changed")
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("era", ["handshake", "stateless"])
+async def test_a_server_borrows_a_model_only_where_the_policy_lets_it(kind: str, era: str):
+    async with open_scene({}, web={"bad": {"era": era}}) as scene, scene.client(kind) as client:
+        sampled = await client.call("bad__sample")
+        assert sampled["structuredContent"]["reply"]["content"]["text"] == "sampled"
+        rule = "{name: mine-only, action: deny, because: it costs, match: {method: sampling}}"
+        write_policy(scene, f"default: allow\nrules: [{rule}]\n")
+        refusal = ""
+        try:
+            refusal = str(await client.call("bad__sample"))
+        except RpcError as error:
+            refusal = error.message
+        assert "it costs" in refusal
+        assert "sampled" not in refusal
+        outcomes = [o for name, o in scene.calls() if name == "sampling/createMessage"]
+        assert outcomes == ["ok", "denied"]

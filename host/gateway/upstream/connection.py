@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 HOST_INFO: Json = {"name": "mcp-agent-host", "title": "MCP Agent Host", "version": __version__}
+
+Put = Callable[[Exchange | Session, str, Json], Awaitable[Json]]
+"""Puts a server's question to the client of a request, or of a session where it has none."""
 
 OnNotice = Callable[["Connection", str, Json], None]
 """Receives a notification that belongs to no request in flight."""
@@ -96,6 +99,8 @@ class Connection:
     capabilities: Json = field(default_factory=dict[str, Any])
     info: Json = field(default_factory=dict[str, Any])
     instructions: str | None = None
+    put: Put = lambda whom, method, params: whom.ask(method, params)
+    """Lets questions pass, or refuses them."""
     on_question: Callable[[], None] = lambda: None
     """Told when the server asks something of a client: it is one that talks back."""
     on_renewed: Callable[[], None] = lambda: None
@@ -398,7 +403,7 @@ class Connection:
         self.on_question()
         exchange = self._asker(origin)
         if exchange is not None:
-            return await exchange.ask(method, params)
+            return await self.put(exchange, method, params)
         if self.calls:
             raise RpcError(
                 INTERNAL_ERROR,
@@ -407,7 +412,7 @@ class Connection:
             )
         if not self.users:
             raise RpcError(METHOD_NOT_FOUND, f"No client is there to answer {method}.")
-        return await next(reversed(self.users.values())).ask(method, params)
+        return await self.put(next(reversed(self.users.values())), method, params)
 
 
 def _names_our_version(refusal: RpcError) -> bool:

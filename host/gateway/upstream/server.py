@@ -7,10 +7,11 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from host.config.defaults import make_default_folder
 from host.config.environment import (
@@ -73,6 +74,7 @@ class Surroundings:
         knowledge: What is remembered of servers.
         tracing: Begins spans; None where none are exported.
         lists: Folder in which what servers list is remembered; None remembers nothing.
+        put: Decides whether a server's question reaches its client; None lets all pass.
     """
 
     keeper: Keeper
@@ -84,6 +86,7 @@ class Surroundings:
     knowledge: Knowledge = field(default_factory=Knowledge)
     tracing: "Tracing | None" = None
     lists: Path | None = None
+    put: Callable[[Any, Exchange | Session, str, Json], Awaitable[Json]] | None = None
 
 
 class UpstreamServer:
@@ -330,6 +333,8 @@ class UpstreamServer:
             url=str(self.config.url) if self.config.url else None,
         )
         holder.append(connection)
+        if self._around.put is not None:
+            connection.put = partial(self._around.put, self)
         user = exchange.session.principal.user
         listings = Listings(connection, lambda method, read: self._lists.keep(user, method, read))
         link = Link(connection, listings, LinkSubscriptions(connection), child, tasks)
