@@ -13,6 +13,7 @@ from host.policy.facts import Facts, Need
 from host.policy.fold import fold
 from host.policy.json_schema import parse_schema
 from host.policy.path import is_absolute
+from host.policy.origin import match_origins, shown_origins
 from host.policy.pattern import parse_names
 from host.policy.pointer import DEEP, EACH, Json, Located, Pointer, parse_pointer
 from host.policy.regex import parse_regex
@@ -63,7 +64,7 @@ def compile_argument(
         return max(answer, Answer.UNKNOWN) if lean is Lean.TIGHTEN else min(answer, Answer.UNKNOWN)
 
     def shown(facts: Facts) -> str:
-        return _shown(facts, pointer)
+        return _shown(facts, config, pointer)
 
     return ArgumentMatch(
         Condition(f"arguments {text}: {_said(config)}", check, shown), need, folders
@@ -113,6 +114,8 @@ def _matchers(config: ArgumentConfig, folders: tuple[str, ...], lean: Lean) -> l
     if config.json_schema is not None:
         schema = parse_schema(config.json_schema)
         found.append(lambda _facts, one: schema.match(one.value))
+    if config.provenance is not None:
+        found.append(match_origins(config.provenance))
     if config.url is not None:
         found.append(_url(config.url))
     if config.path is not None:
@@ -263,16 +266,18 @@ def _said(config: ArgumentConfig) -> str:
     return json.dumps(config.model_dump(exclude_unset=True, by_alias=True), default=str)
 
 
-def _shown(facts: Facts, pointer: Pointer) -> str:
+def _shown(facts: Facts, config: ArgumentConfig, pointer: Pointer) -> str:
     found = facts.values[pointer.text]
     if found.lookalike is not None:
         return f"there is {found.lookalike!r}, which looks like a name in it"
     if not found.values:
         return "there is none"
-    return "; ".join(_shown_value(facts, one) for one in found.values[:5])
+    return "; ".join(_shown_value(facts, config, one) for one in found.values[:5])
 
 
-def _shown_value(facts: Facts, one: Located) -> str:
+def _shown_value(facts: Facts, config: ArgumentConfig, one: Located) -> str:
+    if config.provenance is not None:
+        return shown_origins(facts.traced(one))
     text = json.dumps(one.value, ensure_ascii=True)
     shown = f"it is {text if len(text) <= 80 else text[:80] + '…'}"
     path, url = facts.paths.get(one.place), facts.urls.get(one.place)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from host.domain.principal import Principal
 from host.policy.path import Ground
+from host.policy.provenance import Provenance
 
 Kind = Literal[
     "tool",
@@ -62,6 +63,7 @@ class Attempt:
         face: Where it came in.
         session: In which session.
         taint: Labels that the session has met.
+        provenance: What the session heard and read; None where the host does not hear the user.
         ground: Where the server's paths are.
         now: When, with a zone.
     """
@@ -80,6 +82,7 @@ class Attempt:
     face: Face = "stdio"
     session: str | None = None
     taint: frozenset[str] = frozenset()
+    provenance: Provenance | None = None
     ground: Ground = field(default_factory=Ground)
     now: datetime
 

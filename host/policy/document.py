@@ -12,6 +12,7 @@ from host.policy.expression import parse_expression
 from host.policy.json_schema import parse_schema
 from host.policy.limit import Measure, Scope, Span
 from host.policy.pointer import Json, parse_pointer
+from host.policy.provenance import Origin, ValueKind
 from host.policy.regex import parse_regex
 from host.policy.time_window import parse_clock, parse_zone
 from host.policy.url import AddressKind, host_pattern
@@ -125,6 +126,46 @@ class LengthConfig(StrictModel):
     """Most that match."""
 
 
+class OriginConfig(StrictModel):
+    """Where a value was seen; a plain list means `any`."""
+
+    any: tuple[Origin, ...] | None = None
+    """In at least one of these."""
+    all: tuple[Origin, ...] = ()
+    """In all of these."""
+    none: tuple[Origin, ...] = ()
+    """In none of these."""
+    kinds: tuple[ValueKind, ...] | None = None
+    """Only values of these kinds; None means of every kind."""
+
+
+def _as_origins(value: Json) -> Json:
+    if isinstance(value, str) or (
+        isinstance(value, list) and all(isinstance(v, str) for v in value)
+    ):
+        return ({"any": _as_list(value)},)
+    return value if isinstance(value, list) else [value]
+
+
+Origins = Annotated[tuple[OriginConfig, ...], BeforeValidator(_as_origins), Field(min_length=1)]
+"""Origins; a value fits where one of them fits."""
+
+
+class ProvenanceConfig(StrictModel):
+    """Where the decisive values inside an argument came from."""
+
+    some: Origins | None = None
+    """At least one value fits."""
+    every: Origins | None = None
+    """No value is there that does not fit."""
+
+    @model_validator(mode="after")
+    def _any(self) -> "ProvenanceConfig":
+        if self.some is None and self.every is None:
+            raise ValueError("provenance needs some or every")
+        return self
+
+
 class ArgumentConfig(StrictModel):
     """What an argument has to be; all that is given has to hold."""
 
@@ -146,6 +187,8 @@ class ArgumentConfig(StrictModel):
     """The whole text matches this RE2 expression."""
     search: RegexText | None = None
     """Some part of the text matches this RE2 expression."""
+    provenance: ProvenanceConfig | None = None
+    """Its values came from the user, from trusted, private or untrusted results."""
     json_schema: Annotated[dict[str, JsonValue], AfterValidator(_checked_schema)] | None = Field(
         default=None, alias="schema"
     )

@@ -13,6 +13,7 @@ from host.policy.labels import LabelTable, effective_labels, only_read
 from host.policy.limit import CounterKey, Counters, Scope
 from host.policy.path import Ground, RealPath, real_folder, real_path
 from host.policy.pointer import Json, Located, Pointer, Resolved, children
+from host.policy.provenance import TracedValue
 from host.policy.url import Url, UrlError, canonical_url
 
 MOST_VALUES = 20_000
@@ -111,9 +112,25 @@ class Facts:
     problems: tuple[str, ...] = ()
     policy: str = ""
     context: LazyContext = field(init=False, repr=False)
+    _traced: dict[str, tuple[TracedValue, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.context = LazyContext(self)
+        self._traced: dict[str, tuple[TracedValue, ...]] = {}
+
+    def traced(self, one: Located) -> tuple[TracedValue, ...] | None:
+        """Return where the decisive parts of a value were seen; None where nobody can know.
+
+        It is found out when a rule first asks, since most calls need not know.
+        """
+        provenance = self.attempt.provenance
+        if provenance is None:
+            return None
+        found = self._traced.get(one.place)
+        if found is None:
+            name = next((part for part in reversed(one.place.split("/")) if not part.isdigit()), "")
+            found = self._traced[one.place] = tuple(provenance.trace(one.value, name))
+        return found
 
     def moved_paths(self) -> list[str]:
         """Return the places whose paths lead elsewhere by now, as after a swapped link.

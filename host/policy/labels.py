@@ -25,10 +25,13 @@ KNOWN = {
     "sends": "sends or publishes something to others",
     "changes": "changes something",
     "destructive": "may delete or overwrite what cannot be brought back",
+    "unknown": "nothing is known of the tool, so that it counts as the other labels say",
 }
 """Labels that the shipped policies go by; others may be used freely."""
+ABOUT_THE_CALL = EFFECTS | {"reads", "egress", "unknown"}
+"""Labels of what a call does; all others are of what comes back, and taint who gets it."""
 
-_UNKNOWN_TOOL = frozenset({"changes", "sends", "untrusted", "private"})
+_UNKNOWN_TOOL = frozenset({"changes", "sends", "untrusted", "private", "unknown"})
 _DESTROYS = re.compile(
     r"(^|_)(delete|remove|drop|destroy|purge|erase|wipe|truncate|unlink|rm|rmdir|kill|terminate"
     r"|revoke|reset|overwrite|uninstall|force)(_|$)"

@@ -10,7 +10,7 @@ from host.domain.principal import Principal
 from host.policy.answer import Action
 from host.policy.attempt import Attempt
 from host.policy.decision import Decision
-from host.policy.labels import ground_of, is_trusted, package_of
+from host.policy.labels import ABOUT_THE_CALL, ground_of, is_trusted, package_of
 from host.policy.limit import MemoryCounters
 from host.policy.path import Ground
 from host.policy.policy_set import PolicySet
@@ -71,7 +71,7 @@ class Replay:
         if decision.action != "deny":
             for key in decision.counters:
                 self._counters.add(key)
-            met |= facts.labels & {"untrusted", "private"}
+            met |= facts.labels - ABOUT_THE_CALL
             met |= set((outcome or {}).get("labels", ()))
         return Replayed(intent, intent.get("decision"), decision, notes)
 

@@ -1,0 +1,57 @@
+"""Texts brought to one form, in which the same value is found however it was written."""
+
+import posixpath
+import re
+import unicodedata
+from urllib.parse import unquote
+
+import idna
+
+_WORD_BREAK = re.compile(r"[\W_]+")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
+def visible(text: str) -> str:
+    """Return a text in compatibility form, without characters that nobody sees."""
+    if text.isascii():
+        return text
+    normal = unicodedata.normalize("NFKC", text)
+    return "".join(char for char in normal if unicodedata.category(char) != "Cf")
+
+
+def as_words(text: str) -> str:
+    """Return the words of a text, each with a space on both sides: case and marks do not count."""
+    return f" {_WORD_BREAK.sub(' ', visible(text).casefold()).strip()} "
+
+
+def squash(text: str) -> str:
+    """Return the letters and digits of a text and nothing between them."""
+    return _WORD_BREAK.sub("", visible(text).casefold())
+
+
+def canonical_address(text: str) -> str:
+    """Return an e-mail address or a host with what follows it, as it is compared.
+
+    The scheme is left out, the host is in lower case and in ASCII; a user name in front of a host
+    stays, so that it never equals the host alone.
+    """
+    plain = _SCHEME.sub("", visible(text), count=1)
+    authority, mark, rest = plain.partition("/")
+    name, at, host = authority.rpartition("@")
+    host = _ascii_host(host.casefold().rstrip(".").removesuffix(":443").removesuffix(":80"))
+    path = unquote(rest).rstrip("/") if mark else ""
+    return f"{name.casefold()}{at}{host}" + (f"/{path}" if path else "")
+
+
+def _ascii_host(host: str) -> str:
+    if host.isascii():
+        return host
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return host
+
+
+def canonical_path(text: str) -> str:
+    """Return a path without detours, with one kind of separator."""
+    return posixpath.normpath(visible(text).replace("\\", "/"))

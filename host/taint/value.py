@@ -1,0 +1,227 @@
+"""The decisive parts of an argument: addresses, accounts, paths, identifiers, dates, names, texts."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal, cast
+
+from host.taint.text import as_words, canonical_address, canonical_path, squash, visible
+
+Kind = Literal["address", "account", "path", "identifier", "date", "number", "name", "text"]
+"""Kinds of values."""
+
+HARD: frozenset[Kind] = frozenset({"address", "account", "path", "identifier"})
+"""Kinds that nobody makes up: one that was never seen is suspicious."""
+
+RUN = 8
+"""Words in a row that show that a text was copied."""
+
+FEW = 4
+"""Words in a row below which prose, which people word alike, shows nothing."""
+
+PROSE = frozenset(
+    "body comment content description message note notes reason subject summary text title".split()
+)
+"""Names of arguments that hold what people read, not where it goes."""
+
+MONTHS = (
+    "january february march april may june july august september october november december"
+).split()
+
+_MONTH = "|".join(f"{name}|{name[:3]}" for name in MONTHS)
+_ISO = r"(?<!\d)(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})(?!\d)"
+_US = rf"\b(?P<um>{_MONTH})\.?\s+(?P<ud>\d{{1,2}})(?:st|nd|rd|th)?\b(?:,?\s+(?P<uy>\d{{4}})\b)?"
+_EU = (
+    rf"\b(?P<ed>\d{{1,2}})(?:st|nd|rd|th|\.)?\s+(?:of\s+)?(?P<em>{_MONTH})\b"
+    r"(?:,?\s+(?P<ey>\d{4})\b)?"
+)
+_END = r"[^\s<>\"'`]"
+_DOTTED = r"(?:[^\W_][\w-]*\.)+[^\W\d_]{2,}"
+_SCAN = re.compile(
+    "|".join(
+        (
+            rf"(?P<url>\b[a-z][a-z0-9+.-]*://{_END}+)",
+            r"(?P<mail>[^\s@<>\"'`,;:()\[\]{}]+@[^\s@<>\"'`,;:()\[\]{}]+)",
+            rf"(?P<host>\b{_DOTTED}(?::\d+)?(?:/{_END}*)?)",
+            rf"(?P<path>(?<!\w)(?:~|\.{{1,2}}|[a-z]:)?[/\\]{_END}+|\w+(?:[/\\][\w.-]+){{2,}})",
+            f"(?P<date>{_ISO}|{_US}|{_EU})",
+            r"(?P<iban>\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{4}){2,7}(?:[ -]?[a-z0-9]{1,3})?\b)",
+            r"(?P<digits>(?<![\w.])\+?\d(?:[ ().-]{0,2}\d){6,}(?!\w))",
+            r"(?P<clock>\b\d{1,2}:\d{2}(?::\d{2})?\b)",
+            r"(?P<number>(?<![\w.])\d+(?:[.,]\d+)*(?!\w))",
+            r"(?P<ident>\b(?=[\w-]*[^\W\d_])(?=[\w-]*\d[\w-]*\d)[\w-]{6,}\b)",
+        )
+    ),
+    re.IGNORECASE,
+)
+_KINDS: dict[str, Kind] = {
+    "url": "address",
+    "mail": "address",
+    "host": "address",
+    "path": "path",
+    "iban": "account",
+    "digits": "account",
+    "ident": "identifier",
+}
+_TRAILING = ".,;:!?)]}'\""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A decisive part of an argument.
+
+    Attributes:
+        kind: What it is.
+        text: As it stands in the argument.
+        exact: The form in which it is compared with what the user said, if it is a hard one.
+        forms: Words under which it may stand in a text, one form for each way of writing it.
+    """
+
+    kind: Kind
+    text: str
+    exact: str = ""
+    forms: tuple[str, ...] = ()
+
+
+def pieces(text: str, *, prose: bool = False) -> list[Piece]:
+    """Return the decisive parts of a text; one that has none is decisive as a whole.
+
+    Args:
+        text: The text.
+        prose: Whether it is there to be read, so that a few words of it decide nothing.
+    """
+    plain = visible(text)
+    found: list[Piece] = []
+    rest: list[str] = []
+    end = 0
+    for match in _SCAN.finditer(plain):
+        rest.append(plain[end : match.start()])
+        end = match.end()
+        piece = _piece(match)
+        if piece is not None:
+            found.append(piece)
+    rest.append(plain[end:])
+    found += _prose(rest, FEW if prose else 1)
+    return found
+
+
+def hard_values(text: str) -> Iterator[str]:
+    """Yield the addresses, accounts, paths and identifiers of a text, as they are compared."""
+    for piece in pieces(text):
+        if piece.kind in HARD:
+            yield piece.exact
+            if piece.kind == "account":  # what follows an account number may look like its end
+                yield from (squash(part) for part in piece.text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A text or number of an argument; `prose` where its name says that people read it."""
+
+    value: str | int | float
+    prose: bool
+
+
+def leaves(value: object, name: str = "") -> Iterator[Leaf]:
+    """Yield the texts and numbers of some JSON; of members' names only what could be an address."""
+    waiting: list[tuple[str, Any]] = [(name, value)]
+    while waiting:
+        name, one = waiting.pop()
+        if isinstance(one, dict):
+            members = cast("dict[str, Any]", one)
+            for member in members:
+                yield from (Leaf(part.text, False) for part in pieces(member) if part.exact)
+            waiting.extend(members.items())
+        elif isinstance(one, list):
+            waiting.extend((name, item) for item in cast("list[Any]", one))
+        elif isinstance(one, str) or (isinstance(one, int | float) and not isinstance(one, bool)):
+            yield Leaf(one, as_words(name).strip() in PROSE)
+
+
+def number_piece(text: str) -> Piece | None:
+    """Return a number as a part, with the ways in which people write it; None for a small one.
+
+    Numbers of one or two digits are everywhere, so that where one was seen says nothing.
+    """
+    plain = text.replace(",", "")
+    if len(re.sub(r"\D", "", plain).strip("0")) < 3 and len(re.sub(r"\.0*$", "", plain)) < 3:
+        return None
+    forms = {text, plain}
+    if re.fullmatch(r"\d+(\.\d+)?", plain):
+        value = float(plain)
+        forms |= {f"{value:.2f}", f"{value:,.2f}", f"{value:.10g}"}
+        if value.is_integer() and len(plain) < 16:
+            forms |= {f"{int(value)}", f"{int(value):,}"}
+    return Piece("number", text, forms=tuple(sorted({as_words(form) for form in forms})))
+
+
+def _piece(match: re.Match[str]) -> Piece | None:
+    group = next(name for name in _GROUPS if match[name] is not None)
+    text = match[group]
+    if group == "clock":  # the hour of a day is everywhere; the day decides
+        return None
+    if group == "date":
+        return _date(match)
+    if group == "number":
+        return number_piece(text)
+    kind = _KINDS[group]
+    if group in ("url", "host", "path"):
+        text = text.rstrip(_TRAILING)
+    if kind == "address":
+        exact = canonical_address(text.rstrip("."))
+    elif kind == "path":
+        exact = canonical_path(text)
+    else:
+        exact = squash(text) if kind == "account" else text.casefold()
+    return Piece(kind, text, exact, (as_words(text),))
+
+
+_GROUPS = ("url", "mail", "host", "path", "date", "iban", "digits", "clock", "number", "ident")
+
+
+def _date(match: re.Match[str]) -> Piece:
+    name = match["um"] or match["em"]
+    day = int(match["d"] or match["ud"] or match["ed"])
+    if name is None:
+        month = int(match["m"])
+    else:
+        month = 1 + next(i for i, full in enumerate(MONTHS) if full.startswith(name[:3].lower()))
+    year = match["y"] or match["uy"] or match["ey"]
+    if not 1 <= month <= 12:
+        return Piece("date", match[0], forms=(as_words(match[0]),))
+    return Piece("date", match[0], forms=tuple(as_words(form) for form in _dates(month, day, year)))
+
+
+def _dates(month: int, day: int, year: str | None) -> Iterator[str]:
+    if year is not None:
+        yield f"{year}-{month:02}-{day:02}"
+        yield f"{month:02}/{day:02}/{year}"
+        yield f"{day:02}/{month:02}/{year}"
+    ending = "th" if 10 < day < 14 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+    for name in (MONTHS[month - 1], MONTHS[month - 1][:3]):
+        for number in (f"{day}", f"{day:02}", f"{day}{ending}"):
+            yield f"{name} {number}"
+            yield f"{number} {name}"
+            yield f"{number} of {name}"
+
+
+def _prose(parts: list[str], fewest: int) -> list[Piece]:
+    """Return what is left of a text beside its values: a name, or runs of words."""
+    found = [as_words(part).split() for part in parts]
+    words = list(chain.from_iterable(found))
+    if len("".join(words)) < 3:
+        return []
+    if len(words) <= RUN:
+        forms = {f" {' '.join(part)} " for part in found if len(part) >= fewest}
+        kind = "name" if fewest == 1 else "text"
+        return [Piece(kind, " ".join(words), forms=tuple(sorted(forms)))]
+    runs: dict[str, None] = {}
+    for part in found:
+        if len(part) >= RUN:
+            runs |= dict.fromkeys(
+                f" {' '.join(part[i : i + RUN])} " for i in range(len(part) - RUN + 1)
+            )
+        elif len(part) >= FEW:
+            runs[f" {' '.join(part)} "] = None
+    return [Piece("text", " ".join(words)[:80], forms=tuple(runs))]
