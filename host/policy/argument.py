@@ -12,8 +12,8 @@ from host.policy.document import ArgumentConfig, LengthConfig, PathConfig, Range
 from host.policy.facts import Facts, Need
 from host.policy.fold import fold
 from host.policy.json_schema import parse_schema
-from host.policy.path import is_absolute
 from host.policy.origin import match_origins, shown_origins
+from host.policy.path import is_absolute
 from host.policy.pattern import parse_names
 from host.policy.pointer import DEEP, EACH, Json, Located, Pointer, parse_pointer
 from host.policy.regex import parse_regex
@@ -114,6 +114,11 @@ def _matchers(config: ArgumentConfig, folders: tuple[str, ...], lean: Lean) -> l
     if config.json_schema is not None:
         schema = parse_schema(config.json_schema)
         found.append(lambda _facts, one: schema.match(one.value))
+    return found + _of_facts(config, folders, lean)
+
+
+def _of_facts(config: ArgumentConfig, folders: tuple[str, ...], lean: Lean) -> list[Matcher]:
+    found: list[Matcher] = []
     if config.provenance is not None:
         found.append(match_origins(config.provenance))
     if config.url is not None:

@@ -1,7 +1,7 @@
 """What a policy file can say, field by field; everything that it cannot say is an error."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
@@ -140,11 +140,10 @@ class OriginConfig(StrictModel):
 
 
 def _as_origins(value: Json) -> Json:
-    if isinstance(value, str) or (
-        isinstance(value, list) and all(isinstance(v, str) for v in value)
-    ):
-        return ({"any": _as_list(value)},)
-    return value if isinstance(value, list) else [value]
+    listed = cast("list[Json]", value if isinstance(value, list) else [value])
+    if all(isinstance(one, str) for one in listed):
+        return [{"any": listed}]
+    return listed
 
 
 Origins = Annotated[tuple[OriginConfig, ...], BeforeValidator(_as_origins), Field(min_length=1)]

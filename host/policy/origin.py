@@ -38,7 +38,7 @@ def shown_origins(traced: Sequence[TracedValue] | None) -> str:
     if not traced:
         return "nothing in it decides anything"
     order = sorted(traced, key=lambda value: "user" in value.origins)
-    said = [f"{ascii(one.text)} from {' and '.join(sorted(one.origins))}" for one in order[:5]]
+    said = [f"{one.text!a} from {' and '.join(sorted(one.origins))}" for one in order[:5]]
     return ", ".join(said) + (", …" if len(order) > 5 else "")
 
 

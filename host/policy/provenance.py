@@ -1,4 +1,4 @@
-"""Where the values of arguments came from, as rules ask about it; who keeps that is not known here."""
+"""Where the values of arguments came from, as rules ask about it; a session's memory answers."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol

@@ -3,11 +3,11 @@
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from ahocorasick_rs import AhoCorasick
 
-from host.taint.text import as_words, squash
+from host.taint.text import as_words, squash, unescape
 from host.taint.value import HARD, Piece, hard_values, leaves, pieces
 
 Origin = Literal["user", "trusted", "private", "untrusted", "unknown", "composed"]
@@ -98,7 +98,7 @@ class Ledger:
             labels: Its labels; without `untrusted` and `private` it is trusted.
         """
         known: list[Origin] = [one for one in ("untrusted", "private") if one in set(labels)]
-        kept = text[-self._most_read :]
+        kept = unescape(text[-self._most_read :])
         self._forgotten = self._forgotten or len(kept) < len(text)
         entry = _Read(frozenset(known or ["trusted"]), as_words(kept), squash(kept))
         self._read.append(entry)

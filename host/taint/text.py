@@ -1,5 +1,6 @@
 """Texts brought to one form, in which the same value is found however it was written."""
 
+import html
 import posixpath
 import re
 import unicodedata
@@ -8,6 +9,8 @@ from urllib.parse import unquote
 import idna
 
 _WORD_BREAK = re.compile(r"[\W_]+")
+_ESCAPED = re.compile(r"\\|&[#a-zA-Z]")
+_ESCAPE = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|([nrtbf])|(["\\/]))""")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -17,6 +20,19 @@ def visible(text: str) -> str:
         return text
     normal = unicodedata.normalize("NFKC", text)
     return "".join(char for char in normal if unicodedata.category(char) != "Cf")
+
+
+def unescape(text: str) -> str:
+    """Return a text with the escapes of JSON and HTML resolved, and beside it the text as it is.
+
+    Results are often JSON or HTML in a text, which a model reads as what it means.
+    """
+    plain = html.unescape(_ESCAPE.sub(_resolve, text)) if _ESCAPED.search(text) else text
+    return text if plain == text else f"{text}\n{plain}"
+
+
+def _resolve(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16)) if match[1] else " " if match[2] else match[3]
 
 
 def as_words(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The decisive parts of an argument: addresses, accounts, paths, identifiers, dates, names, texts."""
+"""The decisive parts of an argument: addresses, accounts, paths, dates, names, copied texts."""
 
 import re
 from collections.abc import Iterator
@@ -21,13 +21,17 @@ FEW = 4
 """Words in a row below which prose, which people word alike, shows nothing."""
 
 PROSE = frozenset(
-    "body comment content description message note notes reason subject summary text title".split()
+    {
+        *("body", "comment", "content", "description", "message", "note", "notes", "reason"),
+        *("subject", "summary", "text", "title"),
+    }
 )
 """Names of arguments that hold what people read, not where it goes."""
 
 MONTHS = (
-    "january february march april may june july august september october november december"
-).split()
+    *("january", "february", "march", "april", "may", "june", "july", "august"),
+    *("september", "october", "november", "december"),
+)
 
 _MONTH = "|".join(f"{name}|{name[:3]}" for name in MONTHS)
 _ISO = r"(?<!\d)(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})(?!\d)"
