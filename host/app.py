@@ -22,7 +22,7 @@ from host.config.paths import Paths
 from host.config.proxy import find_proxy
 from host.config.servers import BearerAuthConfig, ServerConfig
 from host.config.settings import Settings, TelemetryConfig
-from host.domain.errors import ConfigError
+from host.domain.errors import ConfigError, NotFoundError
 from host.domain.jsonrpc import Json
 from host.domain.principal import LOCAL_USER, Principal
 from host.gateway.folders import Folders
@@ -48,6 +48,7 @@ from host.secrets.redaction import Redactor, dump_json
 from host.secrets.seal import Sealer
 from host.secrets.tokens import TokenStore as UpstreamTokenStore
 from host.storage.store import Store, open_store
+from host.taint.store import TAINT_FILE, TaintStore, start_over
 
 if TYPE_CHECKING:
     from host.telemetry.tracing import Tracing
@@ -59,6 +60,10 @@ LOAD_INTERVAL = 2.0
 
 FOLDER_LIMIT = 128
 """Working folders whose policies are kept read."""
+
+
+TERMINAL = Principal(LOCAL_USER, "terminal", role="admin", attended=True)
+"""The person at this machine."""
 
 
 class Host:
@@ -87,7 +92,10 @@ class Host:
         """Why the last edit of the configuration is not in force."""
         self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")
         self._policies: OrderedDict[Path | None, LivePolicy] = OrderedDict()
-        self.gate = Gate(self.policy, MemoryCounters(), on_change=self._note_policy)
+        self.taint = TaintStore(paths.data / TAINT_FILE)
+        self.gate = Gate(
+            self.policy, MemoryCounters(), taint=self.taint, on_change=self._note_policy
+        )
         self._questions = Questions(self.gate, Recorder(self.journal))
         self._around = Surroundings(
             self.keeper,
@@ -188,6 +196,29 @@ class Host:
 
     def _find_policy(self, folder: Path | None) -> Found:
         return find_sources(self.paths, folder=folder, base=self.settings.policy.base)
+
+    def clear_taint(self, who: str | None) -> dict[str, list[str]]:
+        """Let somebody begin anew because a person at the terminal says so.
+
+        Args:
+            who: A principal's id; None means everybody.
+
+        Returns:
+            What each had met.
+
+        Raises:
+            NotFoundError: They have met nothing.
+            TaintError: It cannot be written.
+        """
+        if who is None:
+            cleared = start_over(self.taint.file)
+        else:
+            known = self.taint.principals()
+            cleared = {who: sorted(self.taint.clear(who, by=TERMINAL.id))}
+            if not cleared[who]:
+                raise NotFoundError("principal that has met anything", who, known)
+        self.journal.append(Note(principal=TERMINAL, name="taint.cleared", detail=cleared))
+        return cleared
 
     def _note_policy(self, change: PolicyChange) -> None:
         """Record that another policy holds, or that none can be read."""

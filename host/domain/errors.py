@@ -20,7 +20,7 @@
     │   └── UpstreamAuthError         it does not let the host in, or its login service misbehaves
     │       └── LoginRequiredError    a person has to log in first
     ├── PolicyError               a policy could not be read or evaluated
-    ├── TaintError                what sessions have met could not be read or kept
+    │   └── TaintError                what sessions have met could not be read or kept
     ├── DeniedError               a rule or a person said no
     ├── ApprovalPendingError      somebody has to say yes first
     └── SandboxError              a plugin could not be compiled, confined or run
@@ -241,7 +241,7 @@ class PolicyError(HostError):
         self.problems = tuple(problems)
 
 
-class TaintError(HostError):
+class TaintError(PolicyError):
     """What sessions have met could not be read or kept; nothing runs until it can."""
 
 

@@ -208,6 +208,7 @@ class Caller:
         said = self._gate.judge(exchange, method, target)
         try:
             judged = await self._gate.admit(exchange, method, target, said)
+            self._gate.meet(exchange, target, judged)
         except (DeniedError, PolicyError, ApprovalPendingError) as error:
             self._recorder.open(exchange, method, target, said.judged).refuse(error)
             raise
@@ -220,6 +221,7 @@ class Caller:
         except BaseException as error:
             record.fail(error)
             raise
+        self._gate.reached(exchange, method, target, judged, result)
         record.succeed(result)
         self._note_task(target, result)
         return result

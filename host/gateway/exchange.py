@@ -21,6 +21,7 @@ from host.domain.protocol import (
     META_VERSION,
     meta_of,
 )
+from host.taint.session import SessionTaint
 from host.telemetry.context import read_context
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Exchange(ABC):
         call_id: The call that it became, in the record; None before that.
         parent: The call or run that made it.
         depth: How many calls of what the host itself runs are around it.
+        taint: What the run that makes it has met; None means its principal.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Exchange(ABC):
         self.call_id: str | None = None
         self.parent: str | None = None
         self.depth = 0
+        self.taint: SessionTaint | None = None
 
     @property
     def face(self) -> Face:
@@ -123,6 +126,7 @@ class Exchange(ABC):
         self.correlation_id = first.correlation_id
         self.agent, self.parent, self.depth = first.agent, first.parent, first.depth
         self.call_id = first.call_id
+        self.taint = first.taint
 
     @property
     def stateless(self) -> bool:

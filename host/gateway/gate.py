@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from host.domain.errors import DeniedError, PolicyError
+from host.domain.errors import DeniedError, PolicyError, TaintError
 from host.domain.jsonrpc import Json
 from host.domain.protocol import object_member
 from host.gateway.exchange import Exchange
@@ -19,6 +19,8 @@ from host.policy.facts import Facts
 from host.policy.labels import ground_of, is_trusted, package_of
 from host.policy.limit import Counters
 from host.policy.live import LivePolicy, PolicyChange
+from host.taint.session import SessionTaint
+from host.taint.store import TaintStore
 
 _OURS = ("_meta", "requestState", "inputResponses")
 """Members of a request that are not its arguments."""
@@ -87,7 +89,7 @@ class Gate:
         policy: Returns the policy in force for clients that work in a folder.
         counters: What limits are held against.
         on_change: Told when another policy holds.
-        taint: Labels that a request's session has met.
+        taint: Keeps what sessions have met.
         now: The time, with a zone.
     """
 
@@ -97,7 +99,7 @@ class Gate:
         counters: Counters,
         *,
         on_change: Callable[[PolicyChange], None] = lambda change: None,
-        taint: Callable[[Exchange], frozenset[str]] = lambda exchange: frozenset(),
+        taint: TaintStore,
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
     ) -> None:
         self._policy = policy
@@ -117,7 +119,11 @@ class Gate:
             policy = live.current
         except PolicyError as error:
             return Judgement(None, error=error)
-        facts = policy.gather(self._attempt(exchange, method, goal), self._counters)
+        try:
+            attempt = self._attempt(exchange, method, goal)
+        except TaintError as error:
+            return Judgement(None, error=error)
+        facts = policy.gather(attempt, self._counters)
         return Judgement(decide(facts, policy), facts)
 
     async def admit(self, exchange: Exchange, method: str, goal: Goal, said: Judgement) -> Judged:
@@ -150,14 +156,32 @@ class Gate:
         for key in decision.counters:
             self._counters.add(key)
 
+    def met(self, exchange: Exchange) -> SessionTaint:
+        """Return what the caller has met: the run's, where one calls, else the principal's."""
+        return exchange.taint or SessionTaint(self._taint, exchange.session.principal.id)
+
+    def meet(self, exchange: Exchange, goal: Goal, judged: Judged) -> None:
+        """Keep that a call is being made, whose output may be a stranger's or private.
+
+        Raises:
+            TaintError: It cannot be kept, so the call must not be made.
+        """
+        self.met(exchange).meet(judged.labels, source=goal.name)
+
+    def reached(
+        self, exchange: Exchange, method: str, goal: Goal, judged: Judged, result: Json
+    ) -> None:
+        """Keep what a result says, before the caller gets it."""
+        self.met(exchange).reached(
+            result,
+            judged.labels,
+            server=goal.server.name,
+            arguments=_arguments(method, goal.params),
+        )
+
     def _attempt(self, exchange: Exchange, method: str, goal: Goal) -> Attempt:
         session = exchange.session
-        params = goal.params
-        arguments: Any = (
-            params.get("arguments") or {}
-            if method == "tools/call"
-            else {key: value for key, value in params.items() if key not in _OURS}
-        )
+        met = self.met(exchange)
         return Attempt(
             method=method,
             name=goal.name,
@@ -166,11 +190,12 @@ class Gate:
             tool=goal.original,
             annotations=object_member(goal.definition, "annotations"),
             labels=frozenset(goal.labels),
-            arguments=arguments,
+            arguments=_arguments(method, goal.params),
             agent=exchange.agent,
             face=exchange.face,
             session=session.id,
-            taint=self._taint(exchange),
+            taint=met.labels,
+            provenance=met.ledger,
             now=self._now(),
             **self._about(goal.server),
         )
@@ -186,3 +211,9 @@ class Gate:
                 "ground": ground_of(config),
             }
         return about
+
+
+def _arguments(method: str, params: Json) -> Any:  # noqa: ANN401 - any JSON
+    if method == "tools/call":
+        return params.get("arguments") or {}
+    return {key: value for key, value in params.items() if key not in _OURS}

@@ -247,7 +247,9 @@ class Daemon:
             await server.restart()
             self.host.gateway.changed()
             return {"name": name}
-        raise NotFoundError("command", method, ["status", "stop", "restart"])
+        if method == "taint.clear":
+            return self.host.clear_taint(params.get("who"))
+        raise NotFoundError("command", method, ["status", "stop", "restart", "taint.clear"])
 
     def _status(self) -> Json:
         servers = [

@@ -141,7 +141,7 @@ class OriginConfig(StrictModel):
 
 def _as_origins(value: Json) -> Json:
     listed = cast("list[Json]", value if isinstance(value, list) else [value])
-    if all(isinstance(one, str) for one in listed):
+    if listed and all(isinstance(one, str) for one in listed):
         return [{"any": listed}]
     return listed
 

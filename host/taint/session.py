@@ -71,8 +71,8 @@ class SessionTaint:
         """Keep the values of a result that reaches the caller.
 
         A result may repeat the call's arguments, and a server may return later what it was given.
-        So what is in the arguments rubs off on the result, and on what the server says from then
-        on if the call may have left something there.
+        So a result is not trusted where something in the arguments was not the user's or trusted,
+        and neither is what the server says from then on if the call may have left that there.
 
         Args:
             result: The result.
@@ -83,11 +83,13 @@ class SessionTaint:
         if self.ledger is None:
             return
         given = frozenset(labels)
-        rubbed = self._labels_of(arguments)
-        if given & EFFECTS and rubbed:
-            self._carriers[server] = self._carriers.get(server, frozenset()) | rubbed
+        rubbed = self._doubts(self.ledger, arguments)
         carried = self._carriers.get(server, frozenset())
-        self.ledger.read("\n".join(texts(result)), given | rubbed | carried)
+        if given & EFFECTS and rubbed:
+            self._carriers[server] = carried = carried | rubbed
+        if not given & {"untrusted", "private"}:
+            carried |= rubbed
+        self.ledger.read("\n".join(texts(result)), given | carried)
 
     def child(self, key: str) -> "SessionTaint":
         """Return the session of a run that this one starts, which begins with what this has met.
@@ -119,15 +121,18 @@ class SessionTaint:
         """
         self._store.clear(self.key, by="the run is over")
 
-    def _labels_of(self, arguments: Any) -> frozenset[str]:  # noqa: ANN401 - any JSON
-        if self.ledger is None or arguments is None:
-            return frozenset()
+    def _doubts(self, ledger: Ledger, arguments: Any) -> frozenset[str]:  # noqa: ANN401 - any JSON
+        """Return the labels of what in some arguments is neither the user's nor trusted.
+
+        An address that was seen nowhere may be a stranger's in disguise, and counts so from now on.
+        """
         found: set[str] = set()
-        for traced in self.ledger.trace(arguments):
-            if not traced.origins & {"user", "trusted", "composed"}:
-                found |= traced.origins - {"unknown"}
-                if "unknown" in traced.origins:
-                    found.add("untrusted")
+        for traced in ledger.trace(arguments):
+            if "unknown" in traced.origins:
+                found.add("untrusted")
+                ledger.read(traced.text, ["untrusted"])
+            elif not traced.origins & {"user", "trusted", "composed"}:
+                found |= traced.origins
         return frozenset(found)
 
 

@@ -1,5 +1,6 @@
 """Which labels each principal has met: an append-only file that any process can read at once."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -11,6 +12,9 @@ import orjson
 
 from host.domain.errors import TaintError
 from host.storage.lock import FileLock
+
+TAINT_FILE = "taint.jsonl"
+"""Its name in the data folder."""
 
 LARGEST = 1 << 18
 """Bytes of the file beyond which it is written anew when it is opened, without what was cleared."""
@@ -82,6 +86,15 @@ class TaintStore:
         found = [met for labels in self._met.values() for met in labels.values()]
         return sorted(found, key=lambda met: (met.at, met.who, met.label))
 
+    def principals(self) -> list[str]:
+        """Return everybody who has met anything.
+
+        Raises:
+            TaintError: The file cannot be read.
+        """
+        self._refresh()
+        return sorted(self._met)
+
     def add(self, who: str, labels: Iterable[str], *, source: str) -> None:
         """Keep that somebody met labels; nothing is written for those known already.
 
@@ -110,22 +123,6 @@ class TaintStore:
         if known:
             self._append({"at": self._clock() // 1000, "who": who, "cleared": by})
         return known
-
-    def start_over(self) -> None:
-        """Begin with an empty file, whatever is in the old one, which is kept beside it.
-
-        Raises:
-            TaintError: It cannot be put aside.
-        """
-        try:
-            with self._lock():
-                self.file.replace(self.file.with_suffix(".old"))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise self._error("put aside", error) from error
-        self._met.clear()
-        self._seen, self._read_to = (0, 0), 0
 
     def _lock(self) -> FileLock:
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -229,3 +226,27 @@ class TaintStore:
             f"{self.file}, which keeps what sessions have met, cannot be {what}: {error.strerror}.",
             next_step=_NEXT_STEP,
         )
+
+
+def start_over(file: Path) -> dict[str, list[str]]:
+    """Begin with an empty file, whatever is in the old one, which is kept beside it.
+
+    Returns:
+        What each principal had met, as far as that can be read.
+
+    Raises:
+        TaintError: It cannot be put aside.
+    """
+    known: dict[str, list[str]] = {}
+    with contextlib.suppress(TaintError):
+        for met in TaintStore(file).listed():
+            known.setdefault(met.who, []).append(met.label)
+    try:
+        if file.exists():
+            with FileLock(file.with_suffix(".lock")):
+                file.replace(file.with_suffix(".old"))
+    except OSError as error:
+        raise TaintError(
+            f"{file} cannot be put aside: {error.strerror}.", next_step="Remove it by hand."
+        ) from error
+    return known

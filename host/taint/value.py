@@ -170,10 +170,10 @@ def _piece(match: re.Match[str]) -> Piece | None:
     if group == "number":
         return number_piece(text)
     kind = _KINDS[group]
-    if group in ("url", "host", "path"):
+    if group in ("url", "mail", "host", "path"):
         text = text.rstrip(_TRAILING)
     if kind == "address":
-        exact = canonical_address(text.rstrip("."))
+        exact = canonical_address(text)
     elif kind == "path":
         exact = canonical_path(text)
     else:
