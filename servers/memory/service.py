@@ -110,12 +110,16 @@ async def _await_store(store: Store, context: Context) -> None:
     """Wait for the store, telling the client what is being waited for."""
     if store.state.ready:
         return
+    failure: StoreError | None = None  # raised behind the group, which would wrap it
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_report, store, context)
         try:
             await store.ready(deadline=READY_LIMIT)
-        finally:
-            tasks.cancel_scope.cancel()
+        except StoreError as error:
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 async def _report(store: Store, context: Context) -> None:
