@@ -33,11 +33,12 @@ async def test_scores_are_those_of_bm25(store_folder: Path):
 
         found = {hit.record.text: hit.lexical for hit in (await memory.search("fox den")).hits}
 
-        about = {"records": 4, "average": 14 / 4}
         assert found == {
-            "fox fox den": pytest.approx(bm25(2, 2, 3, **about) + bm25(1, 2, 3, **about)),
-            "fox tree": pytest.approx(bm25(1, 2, 2, **about)),
-            "night night den bird nest": pytest.approx(bm25(1, 2, 5, **about)),
+            "fox fox den": pytest.approx(
+                bm25(2, 2, 3, records=4, average=14 / 4) + bm25(1, 2, 3, records=4, average=14 / 4)
+            ),
+            "fox tree": pytest.approx(bm25(1, 2, 2, records=4, average=14 / 4)),
+            "night night den bird nest": pytest.approx(bm25(1, 2, 5, records=4, average=14 / 4)),
         }
 
 

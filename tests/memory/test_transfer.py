@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ async def test_an_import_may_be_repeated(store_folder: Path):
 
 
 async def test_the_reference_servers_file_is_imported(store_folder: Path):
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"type": "entity", "name": "Ann", "entityType": "person", "observations": ["a", "b"]},
         {"type": "entity", "name": "Acme", "entityType": "company", "observations": []},
         {"type": "entity", "name": "Ann", "entityType": "person", "observations": ["c"]},
