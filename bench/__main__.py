@@ -10,7 +10,11 @@ import signal
 import sys
 from pathlib import Path
 
-BENCHMARKS = {"relay": "bench.relay.run", "telemetry": "bench.telemetry"}
+BENCHMARKS = {
+    "relay": "bench.relay.run",
+    "telemetry": "bench.telemetry",
+    "memory": "bench.memory.run",
+}
 """Name → module."""
 
 RESULTS = Path(__file__).resolve().parents[1] / ".cache" / "bench"
