@@ -151,7 +151,11 @@ async def test_hostile_documents_are_problems_and_the_others_are_indexed(
     (folder / "broken.docx").write_bytes(b"PK\x03\x04 nothing")
     (folder / "binary.txt").write_bytes(b"\0\1\2")
     (folder / "large.txt").write_text("x" * 2_000_000)
-    limits: dict[str, Any] = {"parse_seconds": 20, "parse_bytes": 400_000_000, "document_bytes": 1_000_000}
+    limits: dict[str, Any] = {
+        "parse_seconds": 20,
+        "parse_bytes": 400_000_000,
+        "document_bytes": 1_000_000,
+    }
     async with open_server(store_folder, folder, **limits) as client:
         done = await ask(client, "index_documents")
         again = await ask(client, "index_documents")
