@@ -55,10 +55,10 @@ def render_reference(name: str) -> str:
 
 
 def _example_settings(model: type[ServerSettings], folder: str) -> ServerSettings:
-    """Settings with which the server can be built: fields without a default get an example."""
-    examples = {"roots": [folder]}
-    needed = {k: examples[k] for k, f in model.model_fields.items() if f.is_required()}
-    return model.model_validate(needed)
+    """Settings with which the server can be built, and offers every tool it has."""
+    examples: dict[str, object] = {"roots": [folder], "documents": [folder]}
+    given = {name: examples[name] for name in model.model_fields if name in examples}
+    return model.model_validate(given)
 
 
 async def _list_tools(server: Any) -> list[Tool]:  # noqa: ANN401 - FastMCP is imported late

@@ -74,8 +74,14 @@ def database_url(store: StoreConfig, environ: Mapping[str, str] = os.environ) ->
     return environ.get("DATABASE_URL") or None
 
 
-STORE_SERVERS = ("memory",)
-"""Bundled servers that use the store; each runs once for every user, and sees that user's rows."""
+def uses_store(bundled: str | None, settings: Mapping[str, object]) -> bool:
+    """Whether a bundled server uses the store: it runs once for every user, and sees their rows.
+
+    Args:
+        bundled: Its name; None is a server that is not bundled.
+        settings: How it is set.
+    """
+    return bundled == "memory" or (bundled == "search" and bool(settings.get("documents")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,20 +59,32 @@ async def catch_up(access: Access, progress: Progress | None = None) -> Caught:
     number = await _number(access)
     async with access.transaction() as database:
         total = (await read_coverage(database, user=access.user, embedder=number)).missing
-    while True:
-        async with access.transaction() as database:
-            batch = await missing_records(database, user=access.user, embedder=number, most=BATCH)
-        if not batch:
-            break
-        vectors = await access.embedder.embed([text for _, text in batch], "record")
-        async with access.transaction() as database:
-            await insert_vectors(database, [entry for entry, _ in batch], vectors, embedder=number)
-        done += len(batch)
-        if progress is not None:
-            await progress(done, max(total, done))
+    while made := await _walk(access, number, (done, total), progress):
+        done += made  # another walk finds what was written during this one
     async with access.transaction() as database:
         dropped = await drop_other_vectors(database, user=access.user, embedder=number)
     return Caught(done, dropped)
+
+
+async def _walk(
+    access: Access, number: int, so_far: tuple[int, int], progress: Progress | None
+) -> int:
+    """Embed what has no vector, from the newest record to the oldest; return how many."""
+    done, total = so_far
+    made, before = 0, None
+    while True:
+        async with access.transaction() as database:
+            batch = await missing_records(
+                database, user=access.user, embedder=number, most=BATCH, before=before
+            )
+        if not batch or access.embedder is None:
+            return made
+        vectors = await access.embedder.embed([text for _, text in batch], "record")
+        async with access.transaction() as database:
+            await insert_vectors(database, [entry for entry, _ in batch], vectors, embedder=number)
+        made, before = made + len(batch), batch[-1][0]
+        if progress is not None:
+            await progress(done + made, max(total, done + made))
 
 
 async def current_embedder(database: Database, access: Access) -> int | None:

@@ -145,6 +145,7 @@ class Filter:
         agent: Whose agent-scoped records are included; empty includes none.
         session: Whose session-scoped records are included; empty includes none.
         everything: All agents' and sessions' records, whatever `agent` and `session` say.
+        agents: Only records of these agents.
         scopes: Only these; empty is all that the three above let through.
         tags: Only records that have all of these.
         since: Only records written at or after this.
@@ -157,6 +158,7 @@ class Filter:
     agent: str = ""
     session: str = ""
     everything: bool = False
+    agents: tuple[str, ...] = ()
     scopes: tuple[Scope, ...] = ()
     kinds: tuple[Kind, ...] = ()
     tiers: tuple[Tier, ...] = ()

@@ -114,6 +114,7 @@ def where_of(wanted: Filter, *, user: str) -> tuple[str, dict[str, Any]]:
         )
         values |= {"agent": wanted.agent, "session": wanted.session}
     for column, given in (
+        ("agent", wanted.agents),
         ("scope", wanted.scopes),
         ("kind", wanted.kinds),
         ("tier", wanted.tiers),

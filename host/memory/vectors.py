@@ -81,11 +81,21 @@ async def insert_vectors(
 
 
 async def missing_records(
-    database: Database, *, user: str, embedder: int, most: int
+    database: Database, *, user: str, embedder: int, most: int, before: int | None = None
 ) -> list[tuple[int, str]]:
-    """Return the newest of a user's records without a vector, as row number and text."""
+    """Return the newest of a user's records without a vector, as row number and text.
+
+    Args:
+        database: A transaction of the user.
+        user: Whose records.
+        embedder: Of which embedder a vector is missing.
+        most: How many.
+        before: Only records of rows before this one: a walk need not pass again what it has done.
+    """
     statement = f"select r.entry, concat_ws(': ', nullif(r.label, ''), r.text) as text {_MISSING}"
-    values = {"user": user, "embedder": embedder, "most": most}
+    values = {"user": user, "embedder": embedder, "most": most, "before": before}
+    if before is not None:
+        statement += " and r.entry < %(before)s"
     rows = await (
         await database.execute(f"{statement} order by r.entry desc limit %(most)s".encode(), values)
     ).fetchall()

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import anyio
-from fastmcp import Context
 from fastmcp.server.dependencies import get_context
 
 from host.config.environment import child_place
@@ -16,14 +15,13 @@ from host.domain.errors import EmbedderError, HostError, StoreError
 from host.domain.principal import Principal
 from host.memory.config import MemoryConfig
 from host.memory.memory import Memory
-from host.storage.store import READY_LIMIT, Store, open_store
+from host.storage.store import Store, open_store
+from servers.store import await_store
 from servers.tool import RefusalError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-_TELL_EVERY = 1.0
-"""Seconds between two words on how far the store is."""
 _RETRY_EVERY = 60.0
 """Seconds after which an embedder that failed is asked again."""
 
@@ -71,7 +69,7 @@ class Service:
         if self._memory is None or self._store is None:
             raise RefusalError("The memory server has ended.")
         try:
-            await _await_store(self._store, get_context())
+            await await_store(self._store, get_context())
             self._wake.set()
             return await work(self._memory)
         except HostError as error:
@@ -104,23 +102,3 @@ class Service:
     async def _tell(self, done: int, total: int) -> None:
         self.progress = (done, total)
         log.info("%d of %d memories have vectors", done, total)
-
-
-async def _await_store(store: Store, context: Context) -> None:
-    """Wait for the store, telling the client what is being waited for."""
-    if store.state.ready:
-        return
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_report, store, context)
-        try:
-            await store.ready(deadline=READY_LIMIT)
-        finally:
-            tasks.cancel_scope.cancel()
-
-
-async def _report(store: Store, context: Context) -> None:
-    waited = 0.0
-    while True:
-        await anyio.sleep(_TELL_EVERY)
-        waited += _TELL_EVERY
-        await context.report_progress(waited, message=f"The store: {store.state.detail}")

@@ -1,18 +1,22 @@
 """Turns one document into text; run as a program of its own, which the search server limits.
 
 It imports nothing of this package, so that it can be run by its path in isolated mode. Standard
-input is one line of JSON ({"kind", "url", "charset", "max_chars", "memory", "seconds"}) and then
-the document; standard output is one JSON object: {"title", "text", "pages"} or {"error"}.
+input is one line of JSON ({"kind", "url", "charset", "max_chars", "memory", "seconds", "passages"})
+and then the document; standard output is one JSON object: {"title", "text", "pages"}, or
+{"title", "passages"} when these are asked for, or {"error"}.
 """
 
+import importlib.util
 import io
 import json
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 _FORBIDDEN = ("socket.", "subprocess.", "os.exec", "os.fork", "os.posix_spawn", "os.system")
 _WRITE_FLAGS = 0o3  # os.O_WRONLY | os.O_RDWR
+_HERE = Path(__file__).resolve()
 
 
 def limit_process(memory: int, seconds: int) -> None:
@@ -40,9 +44,21 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
         raise PermissionError(f"a document's parser may not do this: {event}")
 
 
+def load_beside(path: Path) -> Any:  # noqa: ANN401 - a module
+    """Load a module by its path: isolated, this program does not see the package it is in."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(str(path))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def extract_document(body: bytes, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `title`, `text` and `pages` of a document of `options["kind"]`."""
+    """Return `title`, `text` and `pages` of a document of `options["kind"]`, or its passages."""
     kind = options["kind"]
+    if options.get("passages"):
+        return _PASSAGES.extract_passages(body, kind, int(options["max_chars"]))
     if kind == "pdf":
         return _extract_pdf(body, int(options["max_chars"]))
     if kind == "html":
@@ -103,6 +119,7 @@ def main() -> None:
     """Read one document from standard input and write its text to standard output."""
     header = json.loads(sys.stdin.buffer.readline())
     limit_process(int(header["memory"]), int(header["seconds"]))
+    _CONFINE.confine(read=_CONFINE.program_paths(), network=False)
     body = sys.stdin.buffer.read()
     try:
         found = extract_document(body, header)
@@ -115,6 +132,9 @@ def main() -> None:
         found["text"] = found["text"][: header["max_chars"]]
     sys.stdout.buffer.write(json.dumps(found).encode("ascii"))
 
+
+_CONFINE = load_beside(_HERE.parents[1] / "confine.py")
+_PASSAGES = load_beside(_HERE.with_name("passages.py"))
 
 if __name__ == "__main__":
     main()

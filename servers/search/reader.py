@@ -14,6 +14,8 @@ import anyio.abc
 from servers.tool import RefusalError
 
 Kind = Literal["html", "pdf", "text"]
+FileKind = Literal["html", "pdf", "docx"]
+"""Files that are parsed in the process; plain text needs no parser."""
 _PROGRAM = Path(__file__).with_name("extract.py")
 
 
@@ -32,6 +34,19 @@ class Document:
     text: str
     pages: int | None
     cut: bool
+
+
+@dataclass(frozen=True)
+class Passages:
+    """A document cut into passages.
+
+    Args:
+        title: As the document names itself.
+        rows: Each with `text`, `unit`, `first` and `last`.
+    """
+
+    title: str | None
+    rows: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -55,10 +70,22 @@ class Reader:
         Raises:
             RefusalError: It cannot be parsed, or not within the limits.
         """
+        found = await self._ask(body, url, {"kind": kind, "charset": charset})
+        return Document(found["title"], found["text"], found["pages"], bool(found.get("cut")))
+
+    async def passages(self, body: bytes, kind: FileKind, name: str) -> Passages:
+        """Return the passages of a file.
+
+        Raises:
+            RefusalError: It cannot be parsed, or not within the limits.
+        """
+        found = await self._ask(body, name, {"kind": kind, "passages": True})
+        return Passages(found["title"], found["passages"])
+
+    async def _ask(self, body: bytes, url: str, about: dict[str, Any]) -> dict[str, Any]:
         header = {
-            "kind": kind,
+            **about,
             "url": url,
-            "charset": charset,
             "max_chars": self.max_chars,
             "memory": self.memory,
             "seconds": int(self.seconds) + 1,
@@ -72,7 +99,7 @@ class Reader:
                 f"{url} took longer than {self.seconds:g} s to parse and was given up.",
                 "Try another source; the server's setting parse_seconds is the limit.",
             ) from error
-        return _document(url, status, output)
+        return _parse_answer(url, status, output)
 
     async def _run(self, written: bytes) -> tuple[int, bytes]:
         """Feed the program and collect its output; leaving this call kills it."""
@@ -118,7 +145,7 @@ def _environment() -> dict[str, str]:
     return {n: os.environ[n] for n in ("SYSTEMROOT", "WINDIR") if n in os.environ}
 
 
-def _document(url: str, status: int, output: bytes) -> Document:
+def _parse_answer(url: str, status: int, output: bytes) -> dict[str, Any]:
     found: dict[str, Any]
     try:
         found = json.loads(output)
@@ -126,4 +153,4 @@ def _document(url: str, status: int, output: bytes) -> Document:
         found = {"error": f"its parser ended with status {status}, probably at a limit"}
     if found.get("error"):
         raise RefusalError(f"{url} cannot be parsed: {found['error']}.", "Try another source.")
-    return Document(found["title"], found["text"], found["pages"], bool(found.get("cut")))
+    return found

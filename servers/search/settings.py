@@ -1,10 +1,12 @@
 """The settings of the search server."""
 
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
 
+from host.memory.config import EmbedderConfig
 from servers.launch import ServerSettings
 
 ProviderName = Literal["duckduckgo", "brave", "tavily", "searxng"]
@@ -49,3 +51,17 @@ class Settings(ServerSettings):
     """Least time between two requests to the same site."""
     allow_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     """Private networks that fetch may reach nevertheless, such as 10.1.2.0/24."""
+    documents: tuple[Path, ...] = ()
+    """Folders that `search_documents` searches; without one it is not offered."""
+    document_bytes: int = Field(default=50_000_000, gt=0)
+    """Largest file that is indexed."""
+    document_refresh_seconds: float = Field(default=60, ge=0)
+    """How long a look at the folders counts as fresh; a later search looks again."""
+    document_wait_seconds: float = Field(default=10, ge=0)
+    """Longest that a search waits for that look; it goes on behind the answer, which says so."""
+    embedder: EmbedderConfig | None = None
+    """Who makes vectors of documents: `openai`, `ollama`, `gemini`, `fastembed`; None: words."""
+    embed_seconds: float = Field(default=10, gt=0)
+    """Longest wait for the vector of a query."""
+    language: str = Field(default="english", pattern="^[a-z_]{1,63}$")
+    """PostgreSQL text search configuration of documents: `simple` has no stems or stop words."""

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from servers.cache import Cache
 from servers.remote import Service
-from servers.tool import answer, declare
+from servers.tool import PlainArgumentErrors, answer, declare
 from servers.weather import report
 from servers.weather.alert import NationalWeatherService
 from servers.weather.open_meteo import OpenMeteo
@@ -61,7 +61,13 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         async with client:
             yield {}
 
-    server: FastMCP[Any] = FastMCP("weather", instructions=INSTRUCTIONS, lifespan=lifespan)
+    server: FastMCP[Any] = FastMCP(
+        "weather",
+        instructions=INSTRUCTIONS,
+        version="1.0.0",
+        lifespan=lifespan,
+        middleware=[PlainArgumentErrors()],
+    )
     _add_forecasts(server, weather, settings.units)
     _add_history(server, weather, settings.units)
     _add_places_and_alerts(server, weather, settings.units)

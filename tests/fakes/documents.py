@@ -1,5 +1,7 @@
 """Small documents made for tests."""
 
+import io
+import zipfile
 import zlib
 
 ARTICLE = """<!doctype html><html><head><title>Harvest moon</title></head><body>
@@ -60,3 +62,43 @@ def _assemble(objects: list[bytes]) -> bytes:
         out += f"{offset:010} 00000 n \n".encode()
     out += f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{at}\n%%EOF\n".encode()
     return bytes(out)
+
+
+def make_docx(*paragraphs: str, title: str = "", extra: str = "") -> bytes:
+    """Return a Word document; a paragraph that starts with `# ` is a heading, `\\f` ends a page."""
+    body = "".join(_paragraph(text) for text in paragraphs)
+    document = f'{_XML}<w:document xmlns:w="{_WORD}"><w:body>{body}{extra}</w:body></w:document>'
+    core = f'{_XML}<c:coreProperties xmlns:c="urn:c" xmlns:dc="{_DC}"><dc:title>{title}</dc:title>'
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", document)
+        if title:
+            archive.writestr("docProps/core.xml", f"{core}</c:coreProperties>")
+    return out.getvalue()
+
+
+def make_zip_bomb(megabytes: int, opening: str = "") -> bytes:
+    """Return a small DOCX whose text inflates to many megabytes."""
+    out = io.BytesIO()
+    with (
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("word/document.xml", "w", force_zip64=True) as part,
+    ):
+        part.write(f'{_XML}{opening}<w:document xmlns:w="{_WORD}"><w:body>'.encode())
+        for _ in range(megabytes):
+            part.write(b"<w:p><w:r><w:t>aaaaaaaa</w:t></w:r></w:p>" * 26_000)
+        part.write(b"</w:body></w:document>")
+    return out.getvalue()
+
+
+_XML = '<?xml version="1.0" encoding="UTF-8"?>'
+_WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_DC = "http://purl.org/dc/elements/1.1/"
+
+
+def _paragraph(text: str) -> str:
+    heading = text.startswith("# ")
+    style = '<w:pPr><w:pStyle w:val="Heading1"/></w:pPr>' if heading else ""
+    parts = text.removeprefix("# ").split("\f")
+    runs = '<w:r><w:br w:type="page"/></w:r>'.join(f"<w:r><w:t>{p}</w:t></w:r>" for p in parts)
+    return f"<w:p>{style}{runs}</w:p>"

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from host.config.defaults import make_default_folder
 from host.config.environment import (
-    STORE_SERVERS,
     StorePlace,
     child_environment,
     store_environment,
+    uses_store,
 )
 from host.config.servers import ServerConfig
 from host.domain.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
@@ -214,7 +214,7 @@ class UpstreamServer:
             return (*private, "stateless" if stateless else "handshake")
         user = exchange.session.principal.user
         # A process that works in the store acts as one user there, whatever `shared` says.
-        personal = config.bundled in STORE_SERVERS
+        personal = uses_store(config.bundled, config.settings)
         if stateless:
             return ("stateless", "" if config.shared is True and not personal else user)
         if config.shared is True and not personal:
@@ -391,7 +391,8 @@ class UpstreamServer:
             env["HOST_SERVER_SETTINGS"] = json.dumps(self.config.settings)
             env["PYTHONPATH"] = str(Path(__file__).parents[3])
             make_default_folder(self.config)
-            if self.config.bundled in STORE_SERVERS and self._around.store is not None:
+            stored = uses_store(self.config.bundled, self.config.settings)
+            if stored and self._around.store is not None:
                 env |= store_environment(replace(self._around.store, user=user))
             return [sys.executable, "-P", "-m", f"servers.{self.config.bundled}"], env
         env |= self.config.plain_env()

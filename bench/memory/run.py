@@ -1,0 +1,141 @@
+"""The memory at 10,000 and 100,000 records: `python -m bench memory [--records N ...]`."""
+
+import argparse
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from bench.memory.made import HashEmbedder, Writer
+from host.domain.principal import Principal
+from host.memory.config import MemoryConfig
+from host.memory.memory import Memory
+from host.memory.record import Draft, Filter
+from host.storage.store import open_store
+
+PART = 5000
+"""Records that are handed over at a time."""
+
+
+def run(arguments: Sequence[str]) -> dict[str, Any]:
+    """Measure each size in a store of its own."""
+    parser = argparse.ArgumentParser("python -m bench memory", description=__doc__)
+    parser.add_argument("--records", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--searches", type=int, default=200)
+    options = parser.parse_args(arguments)
+    print(
+        "Vectors come from a deterministic embedder (384 numbers, no meaning): speed, not quality."
+    )
+    found: dict[str, Any] = {}
+    for records in options.records:
+        folder = Path(tempfile.mkdtemp(prefix="mah-bench-", dir="/tmp"))
+        folder.chmod(0o711)
+        try:
+            found[str(records)] = anyio.run(measure, folder, records, options.searches)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    return found
+
+
+async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
+    """Fill a store and search it."""
+    store = await open_store(None, folder, linger=0.0)
+    principal = Principal("bench", "bench")
+    words = Memory(store, principal, MemoryConfig())
+    both = Memory(store, principal, MemoryConfig(), embedder=HashEmbedder())
+    writer = Writer()
+    print(f"\n{records:,} records")
+    result: dict[str, Any] = {}
+    try:
+        await store.ready(deadline=None)
+        result["insert_per_s"] = records / await fill(words, writer, records)
+        start = time.perf_counter()
+        await both.catch_up()
+        result["vectors_per_s"] = records / (time.perf_counter() - start)
+        print(f"  written {result['insert_per_s']:,.0f}/s in bulk, words indexed;", end=" ")
+        print(f"vectors {result['vectors_per_s']:,.0f}/s (embedder included)")
+        queries = [writer.query() for _ in range(searches)]
+        ways: dict[str, Callable[[str], Awaitable[object]]] = {
+            "search, words": words.search,
+            "search, words + vectors": both.search,
+            "search with a tag": lambda q: both.search(q, Filter(tags=("t3",))),
+            "remember one": lambda q: both.remember(Draft(f"{q} {writer.text(10)}")),
+        }
+        for name, action in ways.items():
+            result[name] = await quantiles(name, action, queries)
+        result["searches_per_s_8_at_once"] = await throughput(both, queries)
+        stats = await words.stats()
+        result["disk_mb"] = stats.store_bytes / 1e6
+        result["memory_mb"] = memory(folder)
+        print(
+            f"  8 at once {result['searches_per_s_8_at_once']:,.0f} searches/s; disk"
+            f" {result['disk_mb']:,.0f} MB ({stats.store_bytes / records:,.0f} bytes a record);"
+            f" PostgreSQL's memory {result['memory_mb']:,.0f} MB"
+        )
+    finally:
+        await store.close()
+    return result
+
+
+async def fill(memory: Memory, writer: Writer, records: int) -> float:
+    """Write records in bulk; return the seconds, without those of making the texts up."""
+    spent = 0.0
+    for first in range(0, records, PART):
+        drafts = [
+            Draft(writer.record(), tags=(f"t{n % 100}",))
+            for n in range(first, min(first + PART, records))
+        ]
+        start = time.perf_counter()
+        await memory.remember_many(drafts)
+        spent += time.perf_counter() - start
+    return spent
+
+
+async def quantiles(
+    name: str, action: Callable[[str], Awaitable[object]], queries: Sequence[str]
+) -> dict[str, float]:
+    """Return the median and the 95th percentile, in milliseconds, after a tenth to warm up."""
+    for query in queries[: len(queries) // 10]:
+        await action(query)
+    times: list[float] = []
+    for query in queries:
+        start = time.perf_counter()
+        await action(query)
+        times.append((time.perf_counter() - start) * 1000)
+    p50, p95 = statistics.median(times), statistics.quantiles(times, n=20)[18]
+    print(f"  {name:24} p50 {p50:8.2f} ms   p95 {p95:8.2f} ms")
+    return {"p50_ms": p50, "p95_ms": p95}
+
+
+async def throughput(memory: Memory, queries: Sequence[str]) -> float:
+    """Return searches a second with eight tasks searching."""
+
+    async def work(part: Sequence[str]) -> None:
+        for query in part:
+            await memory.search(query)
+
+    start = time.perf_counter()
+    async with anyio.create_task_group() as tasks:
+        for number in range(8):
+            tasks.start_soon(work, queries[number::8])
+    return len(queries) / (time.perf_counter() - start)
+
+
+def memory(folder: Path) -> float:
+    """Return what the store's PostgreSQL keeps in memory, shared pages counted once, in MB."""
+    total = 0
+    for file in Path("/proc").glob("[0-9]*/smaps_rollup"):
+        try:
+            place = str(file.with_name("cwd").readlink())
+            if not place.startswith(str(folder)):
+                continue
+            rows = file.read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
+    return total / 1024
