@@ -102,9 +102,15 @@ def bridge(host: RunningHost) -> Route:
 
 def _host_routes(stack: ExitStack, url: str) -> tuple[list[Route], RunningHost | None]:
     command, *rest = upstream_command("--stdio")
-    pipe = {"command": command, "args": rest, "env": {"PYTHONPATH": str(REPOSITORY)}}
+    env = {"PYTHONPATH": str(REPOSITORY)}
+    servers = {
+        "web": {"url": url, "trusted": True},
+        "pipe": {"command": command, "args": rest, "env": env, "trusted": True},
+    }
     try:
-        host = stack.enter_context(running_host({"servers": {"web": {"url": url}, "pipe": pipe}}))
+        # The policy that holds by default; a trusted server's reading tool passes it unasked.
+        config = {"servers": servers, "policy": {"base": "default"}}
+        host = stack.enter_context(running_host(config))
     except HostFailedError as error:
         sys.stderr.write(f"The host is left out: {error}\n")
         return [], None
