@@ -12,6 +12,9 @@
     ├── JournalError              a record could not be written
     ├── MemoryRecordError         a memory record cannot be written as asked
     ├── EmbedderError             a service or package that makes vectors failed
+    ├── ModelError                a model or its provider failed; `fault` says how
+    │   └── ModelOutputError          its reply is not what the schema asks for
+    ├── BudgetExceededError       a run, a day or a user may spend no more on models
     ├── DaemonError               the daemon could not be started, reached or stopped
     ├── UpstreamError             a tool server failed
     │   ├── UpstreamUnavailableError  it is not running or not reachable
@@ -37,6 +40,7 @@ A message says what happened, to which named thing, and what to do next.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from typing_extensions import override
 
@@ -178,6 +182,72 @@ class MemoryRecordError(HostError):
 
 class EmbedderError(HostError):
     """A service or package that turns texts into vectors failed."""
+
+
+Fault = Literal[
+    "auth",
+    "not_found",
+    "rate_limit",
+    "quota",
+    "overloaded",
+    "server",
+    "timeout",
+    "connection",
+    "cut",
+    "rejected",
+    "context",
+    "filtered",
+    "malformed",
+]
+"""How a model's provider failed; the same words for all providers."""
+
+TRANSIENT_FAULTS: frozenset[Fault] = frozenset(
+    ("rate_limit", "overloaded", "server", "timeout", "connection", "cut", "malformed")
+)
+"""Faults after which the same request may succeed."""
+
+
+class ModelError(HostError):
+    """A model or its provider failed.
+
+    Args:
+        message: The model and what happened.
+        model: Its name, `provider:name`.
+        fault: The kind of failure.
+        retry_after: Seconds after which the provider wants to be asked again, if it said.
+        next_step: What the reader can do.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        model: str,
+        fault: Fault,
+        retry_after: float | None = None,
+        next_step: str | None = None,
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.model = model
+        self.fault: Fault = fault
+        self.retry_after = retry_after
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same request may succeed later."""
+        return self.fault in TRANSIENT_FAULTS
+
+
+class ModelOutputError(ModelError):
+    """A model's reply is not what the schema asks for; `feedback` tells the model."""
+
+    def __init__(self, message: str, *, model: str, feedback: str) -> None:
+        super().__init__(message, model=model, fault="malformed")
+        self.feedback = feedback
+
+
+class BudgetExceededError(HostError):
+    """A run, a day or a user may spend no more on models."""
 
 
 class DaemonError(HostError):

@@ -1,0 +1,240 @@
+"""The connected client's own model, asked by MCP's `sampling/createMessage`."""
+
+import base64
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from pydantic_ai import RunContext
+from pydantic_ai.messages import (
+    BinaryContent,
+    FinishReason,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ModelResponsePart,
+    SystemPromptPart,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import (
+    CompletedStreamedResponse,
+    Model,
+    ModelRequestParameters,
+    StreamedResponse,
+)
+from pydantic_ai.profiles import ModelProfile
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+from typing_extensions import override
+
+from host.domain.errors import ModelError
+
+Sampler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+"""Sends the parameters of `sampling/createMessage` to the connected client; returns its result."""
+MAX_TOKENS = 4096
+"""Longest reply asked for where nothing is said; the protocol wants a number."""
+_FINISH: dict[str, FinishReason] = {
+    "endTurn": "stop",
+    "stopSequence": "stop",
+    "maxTokens": "length",
+    "toolUse": "tool_call",
+}
+
+
+class ClientModel(Model[None]):
+    """Asks the connected client to sample.
+
+    Args:
+        sampler: How it is asked; None if no client is there or it offers no sampling.
+    """
+
+    def __init__(self, sampler: Sampler | None) -> None:
+        # What the client's model can do is not known: a schema is asked for in words.
+        super().__init__(
+            profile=ModelProfile(
+                supports_json_schema_output=False, default_structured_output_mode="prompted"
+            )
+        )
+        self._sampler = sampler
+
+    @property
+    @override
+    def model_name(self) -> str:
+        return "client"
+
+    @property
+    @override
+    def system(self) -> str:
+        return "client"
+
+    @property
+    @override
+    def provider(self) -> None:
+        return None
+
+    @override
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Return what the client's model says.
+
+        Raises:
+            ModelError: No client can be asked, or it did not answer usefully.
+        """
+        if self._sampler is None:
+            raise ModelError(
+                "The model `client` needs a connected client that offers sampling.",
+                model="client",
+                fault="rejected",
+                next_step="Name another model; `host models list` shows what there is.",
+            )
+        params = render_sampling(messages, model_settings or {}, model_request_parameters)
+        result = await self._sampler(params)
+        return _read_result(result, params)
+
+    @override
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        """Stream the reply in one piece: sampling has no stream."""
+        response = await self.request(messages, model_settings, model_request_parameters)
+        yield CompletedStreamedResponse(
+            response, model_request_parameters=model_request_parameters, replay_events=True
+        )
+
+
+def render_sampling(
+    messages: list[ModelMessage], settings: ModelSettings, parameters: ModelRequestParameters
+) -> dict[str, Any]:
+    """Return the parameters of `sampling/createMessage` for a conversation."""
+    params: dict[str, Any] = {
+        "messages": list(_render(messages)),
+        "maxTokens": settings.get("max_tokens", MAX_TOKENS),
+    }
+    system = "\n\n".join(_instructions(messages, parameters))
+    if system:
+        params["systemPrompt"] = system
+    if "temperature" in settings:
+        params["temperature"] = settings["temperature"]
+    if settings.get("stop_sequences"):
+        params["stopSequences"] = settings.get("stop_sequences")
+    tools = [*parameters.function_tools, *parameters.output_tools]
+    if tools:
+        params["tools"] = [
+            {
+                "name": tool.name,
+                "description": tool.description or "",
+                "inputSchema": tool.parameters_json_schema,
+            }
+            for tool in tools
+        ]
+        params["toolChoice"] = {"mode": "auto" if parameters.allow_text_output else "required"}
+    return params
+
+
+def _instructions(
+    messages: list[ModelMessage], parameters: ModelRequestParameters
+) -> Iterator[str]:
+    if parameters.instruction_parts:
+        yield from (part.content for part in parameters.instruction_parts)
+    elif messages and isinstance(messages[-1], ModelRequest) and messages[-1].instructions:
+        yield messages[-1].instructions
+    for message in messages:
+        if isinstance(message, ModelRequest):
+            yield from (
+                part.content for part in message.parts if isinstance(part, SystemPromptPart)
+            )
+    if parameters.output_mode == "prompted" and parameters.prompted_output_instructions:
+        yield parameters.prompted_output_instructions
+
+
+def _render(messages: list[ModelMessage]) -> Iterator[dict[str, Any]]:
+    for message in messages:
+        if isinstance(message, ModelRequest):
+            blocks = [block for part in message.parts for block in _request_blocks(part)]
+            role = "user"
+        else:
+            blocks = [block for part in message.parts for block in _reply_blocks(part)]
+            role = "assistant"
+        if blocks:
+            yield {"role": role, "content": blocks[0] if len(blocks) == 1 else blocks}
+
+
+def _request_blocks(part: object) -> Iterator[dict[str, Any]]:
+    if isinstance(part, ToolReturnPart):
+        text = part.model_response_str()
+        yield {
+            "type": "tool_result",
+            "toolUseId": part.tool_call_id,
+            "content": [{"type": "text", "text": text}],
+        }
+    elif isinstance(part, UserPromptPart):
+        content = [part.content] if isinstance(part.content, str) else part.content
+        for item in content:
+            yield _content_block(item)
+
+
+def _content_block(item: object) -> dict[str, Any]:
+    if isinstance(item, str):
+        return {"type": "text", "text": item}
+    if isinstance(item, BinaryContent) and item.media_type.startswith(("image/", "audio/")):
+        kind = item.media_type.partition("/")[0]
+        data = base64.b64encode(item.data).decode()
+        return {"type": kind, "data": data, "mimeType": item.media_type}
+    raise ModelError(
+        f"The connected client cannot be given a {type(item).__name__}.",
+        model="client",
+        fault="rejected",
+        next_step="Give it text, images or audio.",
+    )
+
+
+def _reply_blocks(part: ModelResponsePart) -> Iterator[dict[str, Any]]:
+    if isinstance(part, TextPart):
+        yield {"type": "text", "text": part.content}
+    elif isinstance(part, ToolCallPart):
+        yield {
+            "type": "tool_use",
+            "id": part.tool_call_id,
+            "name": part.tool_name,
+            "input": part.args_as_dict(),
+        }
+
+
+def _read_result(result: dict[str, Any], params: dict[str, Any]) -> ModelResponse:
+    content = result.get("content")
+    blocks = cast("list[Any]", content if isinstance(content, list) else [content])
+    try:
+        parts = [_part(block) for block in blocks]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            "The connected client's reply cannot be read.", model="client", fault="malformed"
+        ) from error
+    read, wrote = len(json.dumps(params["messages"])), len(json.dumps(blocks))
+    return ModelResponse(
+        parts=parts,
+        model_name=str(result.get("model", "client")),
+        provider_name="client",
+        usage=RequestUsage(input_tokens=read // 4, output_tokens=wrote // 4),
+        finish_reason=_FINISH.get(str(result.get("stopReason")), "stop"),
+    )
+
+
+def _part(block: dict[str, Any]) -> ModelResponsePart:
+    if block["type"] == "text":
+        return TextPart(block["text"])
+    if block["type"] == "tool_use":
+        return ToolCallPart(block["name"], block["input"], tool_call_id=block["id"])
+    raise ValueError(block["type"])

@@ -1,0 +1,168 @@
+"""One model at one provider, with what is known of its health; many routes may share one."""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.settings import ModelSettings
+
+from host.domain.errors import ModelError
+from host.models.bucket import Buckets, Lease, Observed
+from host.models.config import LimitConfig
+from host.models.fault import map_fault
+from host.models.name import ModelName
+from host.models.settings import Settings
+
+_CHARS_A_TOKEN = 4
+_SMOOTHING = 0.3
+"""Weight of the newest request in the average latency."""
+
+
+@dataclass(slots=True)
+class Health:
+    """How a model has done lately, shared by every route that has it.
+
+    Attributes:
+        failures: Failed requests in a row.
+        rests_until: Clock time until which it is passed over.
+        latency: Average seconds to a reply, newest counting most; None before the first.
+    """
+
+    failures: int = 0
+    rests_until: float = 0
+    latency: float | None = None
+
+    def succeeded(self, seconds: float) -> None:
+        """Note a reply."""
+        self.failures, self.rests_until = 0, 0
+        before = seconds if self.latency is None else self.latency
+        self.latency = before + _SMOOTHING * (seconds - before)
+
+    def failed(self, now: float, *, limit: int, rest: float) -> None:
+        """Note a failure; after `limit` of them in a row the model rests."""
+        self.failures += 1
+        if self.failures >= limit:
+            self.rests_until = now + rest
+
+
+@dataclass(slots=True)
+class Headers:
+    """The newest rate-limit headers that the HTTP client of an endpoint saw."""
+
+    observed: Observed = field(default_factory=Observed)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model that can be asked.
+
+    Attributes:
+        name: Its id.
+        inner: pydantic-ai's model.
+        settings: What is sent with each request.
+        limits: Its rate bucket's limits, and `bucket` the bucket's name.
+        headers: What its HTTP client saw.
+        health: How it does.
+        clock: Seconds, monotonic.
+    """
+
+    name: ModelName
+    inner: Model[Any]
+    settings: Settings
+    limits: LimitConfig = field(default_factory=LimitConfig)
+    bucket: str = ""
+    headers: Headers = field(default_factory=Headers)
+    health: Health = field(default_factory=Health)
+    clock: Callable[[], float] = time.monotonic
+
+    @asynccontextmanager
+    async def asking(self, buckets: Buckets, messages: list[ModelMessage]) -> AsyncGenerator[Lease]:
+        """Hold a place in the rate bucket, and tell it afterwards what the headers said."""
+        estimate = estimate_tokens(messages) if self.limits.tokens_per_minute else 0
+        async with buckets.admit(self.bucket, self.limits, estimate) as lease:
+            try:
+                yield lease
+            finally:
+                lease.observed, self.headers.observed = self.headers.observed, Observed()
+
+    @contextmanager
+    def mapping(self) -> Generator[None]:
+        """Let errors of the vendor leave as the host's.
+
+        Raises:
+            ModelError: Whatever went wrong at the provider.
+        """
+        try:
+            yield
+        except Exception as error:  # the vendors' errors share no base
+            mapped = map_fault(error, str(self.name))
+            if mapped is None or mapped is error:
+                raise
+            raise mapped from _bare(error)
+
+    def merged(self, settings: ModelSettings | None) -> ModelSettings:
+        """Return the settings with those of one request over them."""
+        return {**self.settings.values, **(settings or {})}
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Return a reply; errors are the vendor's."""
+        prepared = self.inner.prepare_messages(messages, parameters)
+        return await self.inner.request(prepared, self.merged(settings), parameters)
+
+    def opened(
+        self,
+        messages: list[ModelMessage],
+        settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+    ) -> Any:  # noqa: ANN401 - pydantic-ai's context manager of a stream
+        """Return the context manager of a streamed reply."""
+        prepared = self.inner.prepare_messages(messages, parameters)
+        return self.inner.request_stream(prepared, self.merged(settings), parameters)
+
+    def cut(self) -> ModelError:
+        """Return the error of a reply that ended before its end."""
+        return ModelError(
+            f"{self.name} closed the connection in the middle of its reply.",
+            model=str(self.name),
+            fault="cut",
+        )
+
+
+def _bare(error: Exception) -> Exception:
+    """Return a cause that holds nobody's local variables: an SDK's have the key."""
+    return error.with_traceback(None)
+
+
+def ended_early(stream: StreamedResponse) -> bool:
+    """Return whether a stream is over although the provider had not said so."""
+    return stream.finish_reason is None and stream.state != "suspended"
+
+
+def estimate_tokens(messages: list[ModelMessage]) -> int:
+    """Return a rough count of the tokens of a conversation."""
+    size = 0
+    for message in messages:
+        for part in message.parts:
+            content: object = getattr(part, "content", None)
+            if isinstance(content, str):
+                size += len(content)
+            elif isinstance(message, ModelRequest) and isinstance(
+                part, (UserPromptPart, ToolReturnPart)
+            ):
+                size += len(str(content))
+    return size // _CHARS_A_TOKEN + 1

@@ -1,0 +1,310 @@
+"""All models: resolves a name of `models.yaml`, a route or a model id into something to ask."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx2
+from pydantic import ValidationError
+from pydantic_ai.models import Model
+
+from host.config.paths import Paths
+from host.config.shipped import shipped_folder
+from host.config.yaml import load_yaml
+from host.domain.errors import ConfigError, InvalidConfigError, NotFoundError
+from host.models.budget import Budget, MemoryLedger, Scope
+from host.models.client import ClientModel, Sampler
+from host.models.config import (
+    LimitConfig,
+    ModelConfig,
+    ModelsConfig,
+    RequirementConfig,
+    RouteConfig,
+)
+from host.models.endpoint import Endpoint, Headers, Health
+from host.models.headers import watch_headers
+from host.models.name import ModelName, parse_model_name
+from host.models.parameters import Parameters
+from host.models.price import PriceTable
+from host.models.provider import Provider, build_model, providers, require_key
+from host.models.route import Desk, RoutedModel
+from host.models.script import Script, load_script, script_names
+from host.models.scripted import ScriptedModel
+from host.models.settings import DEFAULT_TIMEOUT, build_settings
+from host.secrets.keys import Keys
+
+__all__ = ["Models", "Sampler", "Scope"]
+
+CONNECT_SECONDS = 10.0
+"""How long a provider may take to accept a connection."""
+
+
+class KeySource(Protocol):
+    """Finds API keys; `host.secrets.keys.Keys` does."""
+
+    def find(self, name: str, variables: tuple[str, ...]) -> str | None:
+        """Return a key, None if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What `host models list` shows of a model or route.
+
+    Attributes:
+        name: As it is written in an agent.
+        provider: Of the model; `route` for a route.
+        models: The model ids behind it.
+        key: `present`, `absent` or `not needed`.
+        input: US dollars for a million tokens read; None: unknown.
+        output: US dollars for a million tokens written.
+        context: Tokens that fit.
+        vision: Whether it sees images; None: unknown.
+    """
+
+    name: str
+    provider: str
+    models: tuple[str, ...]
+    key: str
+    input: float | None
+    output: float | None
+    context: int | None
+    vision: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What is kept of a model between runs; `key` is a digest."""
+
+    client: httpx2.AsyncClient
+    model: Model[Any]
+    headers: Headers
+    key: str
+
+
+class Models:
+    """The models of one user.
+
+    Args:
+        config: What `models.yaml` says.
+        keys: Where API keys are found.
+        folders: Folders of scripts for `scripted:`.
+        desk: Buckets, budget, prices and clock; None: in-process ones.
+    """
+
+    def __init__(
+        self,
+        config: ModelsConfig,
+        *,
+        keys: KeySource,
+        folders: tuple[Path, ...] = (),
+        desk: Desk | None = None,
+    ) -> None:
+        self.config = config
+        self._keys = keys
+        self._folders = folders
+        self._providers = providers(config.providers)
+        prices = PriceTable(config.prices)
+        self.desk = desk or Desk(budget=Budget(config.budgets, MemoryLedger()), prices=prices)
+        self._made: dict[ModelName, _Made] = {}
+        self._scripts: dict[str, Script] = {}
+        self._health: dict[ModelName, Health] = {}
+
+    @classmethod
+    def load(
+        cls, paths: Paths, environ: Mapping[str, str], *, desk: Desk | None = None
+    ) -> "Models":
+        """Read the user's `models.yaml`, or the shipped one.
+
+        Raises:
+            ConfigError: It says something that is not allowed.
+        """
+        keys = Keys.of_user(paths, environ)
+        folders = (paths.config / "models" / "scripts",)
+        return cls(load_models_config(paths.config), keys=keys, folders=folders, desk=desk)
+
+    def resolve(
+        self,
+        name: str,
+        *,
+        scope: Scope | None = None,
+        parameters: Parameters | None = None,
+        sampler: Sampler | None = None,
+    ) -> RoutedModel:
+        """Return a model to ask; cheap, and to be done once a run.
+
+        Args:
+            name: A name or route of `models.yaml`, or a model id.
+            scope: On whose account it is asked.
+            parameters: They stand before those of `models.yaml`.
+            sampler: For `client`: how the connected client is asked.
+
+        Raises:
+            ConfigError: The name is none, or no model of it has the key it needs.
+            NotFoundError: There is no such provider or script.
+        """
+        route = self.config.routes.get(name) or RouteConfig(models=(name,))
+        wanted = parameters or Parameters()
+        endpoints: list[Endpoint] = []
+        missing: list[ConfigError] = []
+        for entry in route.models:
+            try:
+                endpoints.append(self._endpoint(entry, wanted, sampler))
+            except ConfigError as error:
+                missing.append(error)
+        if not endpoints:
+            raise missing[0]
+        fit = [endpoint for endpoint in endpoints if self._fits(endpoint, route.needs)]
+        if not fit:
+            raise ConfigError(
+                f"No model of the route {name!r} has what the route needs.",
+                field=f"routes.{name}.needs",
+                next_step="Add a model, or ask for less.",
+            )
+        return RoutedModel(name, fit, config=route, desk=self.desk, scope=scope or Scope())
+
+    def describe(self) -> list[ModelCard]:
+        """Return what there is: names, routes, scripts, and each provider's cheap model."""
+        cards = [self._card(name, (entry.model,)) for name, entry in self.config.models.items()]
+        cards += [self._card(name, entry.models) for name, entry in self.config.routes.items()]
+        cards += [self._card(f"scripted:{name}", ()) for name in script_names(self._folders)]
+        for provider in self._providers.values():
+            if provider.probe:
+                cards.append(self._card(f"{provider.name}:{provider.probe}", ()))
+        return cards
+
+    def provider(self, name: str) -> Provider:
+        """Return a provider.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
+        if name not in self._providers:
+            raise NotFoundError("model provider", name, self._providers)
+        return self._providers[name]
+
+    @property
+    def key_names(self) -> dict[str, Provider]:
+        """The names under which keys may be stored, each with a provider that uses it."""
+        return {provider.key: provider for provider in reversed(self._providers.values())}
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        clients = [made.client for made in self._made.values()]
+        self._made.clear()
+        for client in clients:
+            await client.aclose()
+
+    def _endpoint(self, entry: str, wanted: Parameters, sampler: Sampler | None) -> Endpoint:
+        config = self.config.models.get(entry) or ModelConfig(model=entry)
+        name = parse_model_name(config.model, (*self._providers, "client", "scripted"))
+        merged = config.parameters.model_copy(update=wanted.model_dump(exclude_none=True))
+        dialect, bucket, headers = name.provider, str(name), Headers()
+        if name.provider == "scripted":
+            inner: Model[Any] = ScriptedModel(name.name, self._script(name.name))
+        elif name.provider == "client":
+            inner = ClientModel(sampler)
+        else:
+            provider = self._providers[name.provider]
+            made = self._made.get(name) or self._make(provider, name)
+            inner, headers, dialect = made.model, made.headers, provider.dialect
+            bucket = f"{name}#{made.key}"
+        return Endpoint(
+            name,
+            inner,
+            build_settings(merged, provider=name.provider, dialect=dialect),
+            limits=config.limits or self._limits(name.provider),
+            bucket=bucket,
+            headers=headers,
+            health=self._health.setdefault(name, Health()),
+        )
+
+    def _script(self, name: str) -> Script:
+        if name not in self._scripts:
+            self._scripts[name] = load_script(name, self._folders)
+        return self._scripts[name]
+
+    def _make(self, provider: Provider, name: ModelName) -> "_Made":
+        headers = Headers()
+        key = self._keys.find(provider.key, provider.variables)
+        require_key(provider, name, key)
+        client = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(DEFAULT_TIMEOUT, connect=CONNECT_SECONDS),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
+            follow_redirects=False,  # a key is not carried elsewhere
+            event_hooks={"response": [watch_headers(headers)]},
+        )
+        model = build_model(provider, name.name, key=key, client=client)
+        digest = hashlib.sha256((key or "").encode()).hexdigest()[:12]
+        made = self._made[name] = _Made(client=client, model=model, headers=headers, key=digest)
+        return made
+
+    def _limits(self, provider: str) -> LimitConfig:
+        config = self.config.providers.get(provider)
+        return config.limits if config else LimitConfig()
+
+    def _fits(self, endpoint: Endpoint, needs: RequirementConfig) -> bool:
+        config = self._config_of(endpoint.name)
+        facts = self.desk.prices.facts(endpoint.name)
+        context = config.context or facts.context or 0
+        profile = endpoint.inner.profile
+        sees = profile.get("supports_image_input", True) if config.vision is None else config.vision
+        calls = profile.get("supports_tools", True) if config.tools is None else config.tools
+        cheap = needs.max_price is None or (
+            facts.input is not None and facts.input <= needs.max_price
+        )
+        return (
+            (sees or not needs.vision)
+            and (calls or not needs.tools)
+            and context >= needs.context
+            and cheap
+        )
+
+    def _config_of(self, name: ModelName) -> ModelConfig:
+        found = (entry for entry in self.config.models.values() if entry.model == str(name))
+        return next(found, ModelConfig(model=str(name)))
+
+    def _card(self, name: str, models: tuple[str, ...]) -> ModelCard:
+        ids = tuple(
+            self.config.models[entry].model if entry in self.config.models else entry
+            for entry in models
+        )
+        first = parse_model_name((ids or (name,))[0], (*self._providers, "client", "scripted"))
+        config, facts = self._config_of(first), self.desk.prices.facts(first)
+        return ModelCard(
+            name=name,
+            provider="route" if name in self.config.routes else first.provider,
+            models=ids,
+            key=self._key_state(first.provider),
+            input=facts.input,
+            output=facts.output,
+            context=config.context or facts.context,
+            vision=config.vision,
+        )
+
+    def _key_state(self, name: str) -> str:
+        provider = self._providers.get(name)
+        if provider is None:
+            return "not needed"
+        if self._keys.find(provider.key, provider.variables) is not None:
+            return "present"
+        return "absent" if provider.key_required else "not needed"
+
+
+def load_models_config(folder: Path) -> ModelsConfig:
+    """Read `models.yaml` of a folder, or the shipped one if there is none.
+
+    Raises:
+        InvalidConfigError: It has faults; all are named.
+    """
+    own = folder / "models.yaml"
+    file = own if own.exists() else shipped_folder("configs") / "models.yaml"
+    document = load_yaml(file)
+    try:
+        return ModelsConfig.model_validate(document.value or {})
+    except ValidationError as error:
+        raise InvalidConfigError(
+            document.error(fault["msg"], place=tuple(fault["loc"])) for fault in error.errors()
+        ) from None

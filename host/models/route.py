@@ -1,0 +1,281 @@
+"""A route: several models that stand in for each other, asked in one retry loop, as one model."""
+
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+from pydantic_ai import RunContext
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.profiles import ModelProfile
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+from typing_extensions import override
+
+from host.domain.errors import ModelError
+from host.models.bucket import Buckets, Lease, OpenBuckets
+from host.models.budget import Budget, Expense, MemoryLedger, Scope
+from host.models.config import BudgetConfig, RouteConfig
+from host.models.endpoint import Endpoint, ended_early
+from host.models.price import PriceTable
+from host.models.stream import RoutedStream
+
+BACKOFF = 0.5
+"""Seconds before the first retry; each further one waits twice as long, give or take a quarter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all routes share.
+
+    Attributes:
+        buckets: Admits requests.
+        budget: Refuses them.
+        prices: What they cost.
+        sleep: Waits so many seconds.
+        clock: Seconds, monotonic.
+    """
+
+    buckets: Buckets = field(default_factory=OpenBuckets)
+    budget: Budget = field(default_factory=lambda: Budget(BudgetConfig(), MemoryLedger()))
+    prices: PriceTable = field(default_factory=lambda: PriceTable({}))
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+class RoutedModel(Model[None]):
+    """Asks the first model that can answer; a single model is a route of one.
+
+    Args:
+        name: As the caller wrote it.
+        endpoints: The models, preferred one first; at least one.
+        config: How failures are met.
+        desk: What all routes share.
+        scope: On whose account it is asked.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: Sequence[Endpoint],
+        *,
+        config: RouteConfig,
+        desk: Desk,
+        scope: Scope,
+    ) -> None:
+        super().__init__()
+        self._name = name
+        self.endpoints = tuple(endpoints)
+        self._config = config
+        self._desk = desk
+        self._scope = scope
+
+    @property
+    @override
+    def model_name(self) -> str:
+        return self._name
+
+    @property
+    @override
+    def system(self) -> str:
+        return self.endpoints[0].name.provider
+
+    @property
+    @override
+    def provider(self) -> None:
+        return None
+
+    @property
+    @override
+    def profile(self) -> ModelProfile:  # pyright: ignore[reportIncompatibleVariableOverride] - a cached property there
+        return self.endpoints[0].inner.profile
+
+    @override
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """Return a reply.
+
+        Raises:
+            ModelError: No model gave one.
+            BudgetExceededError: None may be asked.
+        """
+        attempts = _Attempts(self._order(), self._config, self._desk)
+        while True:
+            endpoint = await attempts.next()
+            await self._check(endpoint)
+            begun = self._desk.clock()
+            try:
+                async with endpoint.asking(self._desk.buckets, messages) as lease:
+                    with endpoint.mapping():
+                        response = await endpoint.request(
+                            messages, model_settings, model_request_parameters
+                        )
+                    lease.tokens = response.usage.total_tokens
+            except ModelError as error:
+                attempts.failed(error)
+                continue
+            return await self._finish(response, endpoint, attempts, begun)
+
+    @override
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        """Stream a reply; other models are tried until the first event has come.
+
+        Raises:
+            ModelError: No model gave one, or the stream was cut.
+            BudgetExceededError: None may be asked.
+        """
+        attempts = _Attempts(self._order(), self._config, self._desk)
+        while True:
+            endpoint = await attempts.next()
+            await self._check(endpoint)
+            begun = self._desk.clock()
+            async with AsyncExitStack() as stack:
+                try:
+                    lease = await stack.enter_async_context(
+                        endpoint.asking(self._desk.buckets, messages)
+                    )
+                    with endpoint.mapping():
+                        stream = await stack.enter_async_context(
+                            endpoint.opened(messages, model_settings, model_request_parameters)
+                        )
+                        first = await anext(stream.__aiter__(), None)
+                    if first is None and ended_early(stream):
+                        raise endpoint.cut()
+                except ModelError as error:
+                    attempts.failed(error)
+                    continue
+
+                async def finish(
+                    response: ModelResponse,
+                    lease: Lease = lease,
+                    endpoint: Endpoint = endpoint,
+                    begun: float = begun,
+                ) -> ModelResponse:
+                    lease.tokens = response.usage.total_tokens
+                    return await self._finish(response, endpoint, attempts, begun)
+
+                yield RoutedStream(
+                    model_request_parameters,
+                    inner=stream,
+                    first=first,
+                    endpoint=endpoint,
+                    finish=finish,
+                )
+                return
+
+    async def _check(self, endpoint: Endpoint) -> None:
+        priced = self._desk.prices.cost(endpoint.name, _ONE) is not None
+        await self._desk.budget.check(self._scope, endpoint.name, priced=priced)
+
+    async def _finish(
+        self, response: ModelResponse, endpoint: Endpoint, attempts: "_Attempts", begun: float
+    ) -> ModelResponse:
+        seconds = self._desk.clock() - begun
+        endpoint.health.succeeded(seconds)
+        cost = self._desk.prices.cost(endpoint.name, response.usage)
+        usage = response.usage
+        expense = Expense(endpoint.name, usage.input_tokens, usage.output_tokens, cost)
+        await self._desk.budget.book(self._scope, expense)
+        known = {
+            "model": str(endpoint.name),
+            "cost": cost,
+            "seconds": seconds,
+            "attempts": attempts.made,
+            "notes": list(endpoint.settings.notes),
+        }
+        return replace(response, metadata={**(response.metadata or {}), **known})
+
+    def _order(self) -> list[Endpoint]:
+        """Return the models in the order of preference; the resting ones come last."""
+        now = self._desk.clock()
+        prices = self._desk.prices
+
+        def price(endpoint: Endpoint) -> float:
+            facts = prices.facts(endpoint.name)
+            if facts.input is None or facts.output is None:
+                return float("inf")
+            return facts.input + facts.output
+
+        keys: dict[str, Callable[[Endpoint], float]] = {
+            "order": lambda _: 0,
+            "cost": price,
+            "latency": lambda endpoint: endpoint.health.latency or 0,  # untried ones get a chance
+        }
+        preferred = sorted(self.endpoints, key=keys[self._config.prefer])
+        return sorted(preferred, key=lambda endpoint: endpoint.health.rests_until > now)
+
+
+class _Attempts:
+    """The one retry loop: which model is asked next, and after what wait."""
+
+    def __init__(self, order: list[Endpoint], config: RouteConfig, desk: Desk) -> None:
+        self.made: list[dict[str, Any]] = []
+        self._left = order
+        self._config = config
+        self._desk = desk
+        self._tries = 0
+        self._wait = 0.0
+        self._errors: list[ModelError] = []
+
+    async def next(self) -> Endpoint:
+        """Return the model to ask now, when it is time."""
+        if self._wait:
+            await self._desk.sleep(self._wait)
+        return self._left[0]
+
+    def failed(self, error: ModelError) -> None:
+        """Note a failure, and decide what comes next.
+
+        Raises:
+            ModelError: Nothing does.
+        """
+        endpoint, config = self._left[0], self._config
+        endpoint.health.failed(
+            self._desk.clock(), limit=config.cooldown_after, rest=config.cooldown
+        )
+        self._wait = self._pause(error)
+        self._tries += 1
+        again = error.transient and self._tries <= config.retries
+        again = again and self._wait <= config.max_wait
+        if not again:
+            self._wait, self._tries = 0.0, 0
+            self._left = self._left[1:] if error.fault in config.fallback_on else []
+            self._errors.append(error)
+        self.made.append({"model": str(endpoint.name), "fault": error.fault, "waited": self._wait})
+        if not self._left:
+            raise self._verdict(error) from error.__cause__
+
+    def _pause(self, error: ModelError) -> float:
+        jitter = 0.75 + random.random() / 2  # noqa: S311 - spreads retries, keeps no secret
+        backoff = min(self._config.max_wait, BACKOFF * 2**self._tries * jitter)
+        return backoff if error.retry_after is None else max(error.retry_after, 0.0)
+
+    def _verdict(self, error: ModelError) -> ModelError:
+        if len(self._errors) < 2:
+            return error
+        told = " ".join(failure.message for failure in self._errors)
+        return ModelError(
+            f"No model of the route could answer. {told}",
+            model=error.model,
+            fault=error.fault,
+            retry_after=error.retry_after,
+            next_step=error.next_step,
+        )
+
+
+_ONE = RequestUsage(input_tokens=1, output_tokens=1)

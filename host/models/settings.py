@@ -1,0 +1,104 @@
+"""Turns parameters into the settings of one provider, and reports what it does not take."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic_ai.settings import ModelSettings
+
+from host.models.config import Dialect
+from host.models.parameters import Parameters
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds for one request where nothing is said."""
+_NAMES = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "presence_penalty": "presence_penalty",
+    "frequency_penalty": "frequency_penalty",
+    "seed": "seed",
+    "stop": "stop_sequences",
+    "max_tokens": "max_tokens",
+    "reasoning": "thinking",
+    "parallel_tools": "parallel_tool_calls",
+    "service_tier": "service_tier",
+    "cache": "cache",
+    "options": "extra_body",
+}
+"""Our names → pydantic-ai's."""
+_EVERYWHERE = frozenset(("temperature", "top_p", "max_tokens", "reasoning", "timeout"))
+_CHAT = _EVERYWHERE | {
+    "presence_penalty", "frequency_penalty", "seed", "stop", "parallel_tools", "options",
+}  # fmt: skip
+_SAMPLERS = ("top_k", "top_a", "min_p", "repetition_penalty")
+TAKEN: dict[Dialect | str, frozenset[str]] = {
+    "anthropic": _EVERYWHERE
+    | {"top_k", "stop", "parallel_tools", "service_tier", "cache", "options"},
+    "openai-responses": _EVERYWHERE | {"parallel_tools", "service_tier", "cache", "options"},
+    "openai-chat": _CHAT | {"service_tier", "cache"},
+    "azure": _CHAT | {"service_tier", "cache"},
+    "google": _EVERYWHERE
+    | {"top_k", "presence_penalty", "frequency_penalty", "seed", "stop", "service_tier"},
+    "ollama": _CHAT,
+    "compatible": _CHAT,
+    "client": frozenset(("temperature", "max_tokens", "stop")),
+    "scripted": frozenset(),
+}
+"""What each wire format has a field for."""
+_BODY_FIELDS: dict[str, dict[str, str]] = {
+    "openrouter": {name: name for name in _SAMPLERS},
+    "vllm": {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repetition_penalty"},
+    "llamacpp": {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty"},
+    "lmstudio": {"top_k": "top_k", "repetition_penalty": "repeat_penalty"},
+}
+"""Samplers that a provider takes as further fields of the body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is sent with a request.
+
+    Attributes:
+        values: pydantic-ai's settings.
+        notes: One sentence for each parameter that is not sent.
+    """
+
+    values: ModelSettings
+    notes: tuple[str, ...]
+
+
+def build_settings(parameters: Parameters, *, provider: str, dialect: str) -> Settings:
+    """Return the settings for a provider.
+
+    Args:
+        parameters: What is wanted.
+        provider: The provider's name.
+        dialect: Its wire format, `client` or `scripted`.
+    """
+    values: dict[str, Any] = {"max_retries": 0}  # one retry loop, and it is ours
+    body: dict[str, Any] = {}
+    notes: list[str] = []
+    extra = _BODY_FIELDS.get(provider, {})
+    for name, value in parameters.model_dump(exclude_none=True, exclude={"timeout"}).items():
+        if name in extra:
+            body[extra[name]] = value
+        elif name in TAKEN[dialect] and not _refused(name, value, dialect):
+            values[_NAMES[name]] = _value(name, value)
+        else:
+            notes.append(f"{provider} takes no {name}; {name} = {value!r} is not sent.")
+    if dialect not in {"client", "scripted"}:
+        values["timeout"] = parameters.timeout or DEFAULT_TIMEOUT
+    if body:
+        values["extra_body"] = {**body, **values.get("extra_body", {})}
+    return Settings(cast("ModelSettings", values), tuple(notes))
+
+
+def _refused(name: str, value: object, dialect: str) -> bool:
+    # Left out by the adapter rather than refused, so it would be dropped in silence.
+    return name == "service_tier" and dialect == "anthropic" and value in {"flex", "priority"}
+
+
+def _value(name: str, value: Any) -> Any:  # noqa: ANN401 - one of the parameters' types
+    if name == "reasoning" and value == "off":
+        return False
+    return list(value) if name == "stop" else value
