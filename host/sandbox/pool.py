@@ -9,7 +9,13 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from host.domain.errors import ConfinementError, HostError, NotFoundError, SandboxError
+from host.domain.errors import (
+    ConfinementError,
+    HostError,
+    NotFoundError,
+    PluginDiedError,
+    SandboxError,
+)
 from host.sandbox.broker import JSON, Broker
 from host.sandbox.config import MEBIBYTE, Limits, SandboxConfig
 from host.sandbox.process.connection import Connection
@@ -130,7 +136,11 @@ class PluginWorker:
             await self._connection.settled()
             if self._connection.alive:
                 return self._connection
-        connection = await self.begin()
+        try:
+            connection = await self.begin()
+        except PluginDiedError:
+            # A blank worker may have ended unnoticed, with its zygote; a plugin has done nothing yet.
+            connection = await self.begin()
         self._pool.refill()
         return connection
 
