@@ -124,6 +124,12 @@ class PinBook:
             return None
         return digest_pin(pin.accepted.origin, pin.accepted.digest)
 
+    def is_accepted(self, server: str, kind: PinKind, name: str, *, digest: str) -> bool:
+        """Return whether a definition, known by the digest of a verdict, may be used now."""
+        pin = self._shelf.get(server).pins.get(pin_key(kind, name))
+        said = None if pin is None else pin.accepted
+        return said is not None and digest_pin(said.origin, said.digest) == digest
+
     def pins(self) -> list[tuple[str, Pin]]:
         """Return all pins of the configured servers, with their servers."""
         found = self._shelf.all(self._configured)

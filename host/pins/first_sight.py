@@ -85,3 +85,13 @@ def reason_to_wait(
             return suspicion
     found = check_definition(definition)
     return found[0].detail.rstrip(".") if worst(found) == "danger" else None
+
+
+def find_same_names(server: str, pin: Pin, pins: Iterable[tuple[str, Pin]]) -> list[str]:
+    """Return the tools of other servers that are called the same: worth knowing, and common."""
+    mine = words_of(pin.name)
+    return [
+        other.shown
+        for whose, other in pins
+        if whose != server and other.kind == pin.kind == "tool" and words_of(other.name) == mine
+    ]
