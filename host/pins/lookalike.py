@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from host.pins.hidden import strip_hidden
+
 _LETTERS = {
     "a": "\u0430\u03b1\u0251",
     "b": "\u0184\u042c",
@@ -66,9 +68,9 @@ def fold_letters(text: str) -> str:
 def skeleton(name: str) -> str:
     """Return what two names have in common that a person may take for each other.
 
-    Capitals and the characters between words do not count.
+    Capitals, the characters between words and those without a glyph do not count.
     """
-    folded = _JOINTS.sub("", fold_letters(name).casefold())
+    folded = _JOINTS.sub("", fold_letters(strip_hidden(name)).casefold())
     for shape, plain in _SHAPES:
         folded = folded.replace(shape, plain)
     return folded
