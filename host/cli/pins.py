@@ -59,7 +59,9 @@ def pin_of(name: str) -> Row | None:
 def print_findings(row: Row) -> None:
     """Print what is odd about a definition."""
     for finding in row["findings"]:
-        print(f"  {finding['severity']}: {finding['detail']}")
+        said = f": {finding['quote']!r}" if finding["quote"] else ""
+        place = f" ({finding['where']})" if finding["where"] else ""
+        print(f"  {finding['severity']}: {finding['detail']}{place}{said}.")
     if row["same_names"]:
         print(f"  note: other servers have a tool of this name: {', '.join(row['same_names'])}.")
 

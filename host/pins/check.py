@@ -77,13 +77,19 @@ def _check(definition: Json) -> Iterator[Finding]:
     if isinstance(name, str):
         odd = mixed_scripts(name)
         if odd is not None:
-            yield Finding(kind="look_alike", severity="danger", where="", detail=f"The name {odd}.")
+            detail, quote = f"The name {odd}", visible(name)
+            yield Finding(
+                kind="look_alike", severity="danger", where="", detail=detail, quote=quote
+            )
     texts = dict(_texts(definition, "", 0))
     places = list(texts)
     for index, phrase, said in find_phrases(texts.values()):
-        detail = f"It {phrase.detail}: {said!r}."
         yield Finding(
-            kind="addresses_model", severity=phrase.severity, where=places[index], detail=detail
+            kind="addresses_model",
+            severity=phrase.severity,
+            where=places[index],
+            detail=f"It {phrase.detail}",
+            quote=said,
         )
     for where, text in texts.items():
         yield from _check_text(where, text)
@@ -93,10 +99,16 @@ def _check(definition: Json) -> Iterator[Finding]:
 
 def _check_text(where: str, text: str) -> Iterator[Finding]:
     for hidden in find_hidden(text):
-        detail = f"In {where or 'the name'}: {hidden.detail}."
-        yield Finding(kind="hidden_text", severity=hidden.severity, where=where, detail=detail)
+        detail = hidden.detail[:1].upper() + hidden.detail[1:]
+        yield Finding(
+            kind="hidden_text",
+            severity=hidden.severity,
+            where=where,
+            detail=detail,
+            quote=hidden.quote,
+        )
     if len(text) > LONG_TEXT:
-        detail = f"A text of {len(text)} characters."
+        detail = f"A text of {len(text)} characters"
         yield Finding(kind="addresses_model", severity="note", where=where, detail=detail)
 
 
@@ -134,8 +146,13 @@ def _check_schema(schema: object, where: str, depth: int) -> Iterator[Finding]:
     default = members.get("default")
     if isinstance(default, str) and _ODD_DEFAULT.search(default) is not None:
         how: Severity = "note" if _ADDRESS.match(default) else "warning"
-        detail = f"The default is {visible(default)!r}."
-        yield Finding(kind="odd_default", severity=how, where=f"{where}/default", detail=detail)
+        yield Finding(
+            kind="odd_default",
+            severity=how,
+            where=f"{where}/default",
+            detail="A default is an address, a command or a code",
+            quote=visible(default),
+        )
     for key, inner in members.items():
         yield from _check_schema(inner, f"{where}/{visible(key, most=60)}", depth + 1)
 
@@ -143,10 +160,16 @@ def _check_schema(schema: object, where: str, depth: int) -> Iterator[Finding]:
 def _check_parameter(name: str, where: str) -> Iterator[Finding]:
     odd = mixed_scripts(name)
     if odd is not None:
-        detail = f"A parameter's name {odd}."
-        yield Finding(kind="look_alike", severity="danger", where=where, detail=detail)
+        detail = f"A parameter's name {odd}"
+        quote = visible(name, most=60)
+        yield Finding(kind="look_alike", severity="danger", where=where, detail=detail, quote=quote)
     plain = _HUMP.sub("_", name).lower().replace("-", "_")
     for severity, what, pattern in _WANTS:
         if pattern.search(plain) is not None:
-            detail = f"The parameter {visible(name, most=60)!r} {what}."
-            yield Finding(kind="asks_for", severity=severity, where=where, detail=detail)
+            yield Finding(
+                kind="asks_for",
+                severity=severity,
+                where=where,
+                detail=f"A parameter {what}",
+                quote=visible(name, most=60),
+            )

@@ -18,13 +18,15 @@ class Finding:
         kind: What sort of thing it is.
         severity: How bad it may be.
         where: JSON pointer into the definition; empty for the name.
-        detail: What was found, in a sentence; safe to print.
+        detail: What was found, in words of the host alone.
+        quote: The server's own words, safe to print; kept apart, since a model may read `detail`.
     """
 
     kind: FindingKind
     severity: Severity
     where: str
     detail: str
+    quote: str | None = None
 
 
 def visible(text: str, *, most: int = 120) -> str:

@@ -84,7 +84,11 @@ def reason_to_wait(
         if suspicion is not None:
             return suspicion
     found = check_definition(definition)
-    return found[0].detail.rstrip(".") if worst(found) == "danger" else None
+    return _lower(found[0].detail) if worst(found) == "danger" else None
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def find_same_names(server: str, pin: Pin, pins: Iterable[tuple[str, Pin]]) -> list[str]:

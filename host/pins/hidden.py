@@ -40,6 +40,7 @@ class Hidden:
 
     severity: Severity
     detail: str
+    quote: str | None = None
 
 
 def find_hidden(text: str) -> Iterator[Hidden]:
@@ -86,7 +87,7 @@ def _find_messages(text: str) -> Iterator[Hidden]:
             count = sum(len(each) for each in pattern.findall(text))
             if pattern is _SELECTORS and count == 1 and _is_ideograph(text, found.start()):
                 continue
-            yield Hidden("danger", f"{count} {name} carry a hidden text: {said!r}")
+            yield Hidden("danger", f"{count} {name} carry a hidden text", said)
 
 
 def _find_invisible(text: str) -> Iterator[Hidden]:
@@ -96,7 +97,7 @@ def _find_invisible(text: str) -> Iterator[Hidden]:
     count += sum(1 for each in _JOINERS.finditer(text) if not _may_join(text, each))
     if count:
         how: Severity = "danger" if count >= _MANY else "warning"
-        yield Hidden(how, f"{count} characters have no glyph: {visible(text)}")
+        yield Hidden(how, f"{count} characters have no glyph", visible(text))
 
 
 def _find_controls(text: str) -> Iterator[Hidden]:
@@ -110,7 +111,7 @@ def _find_controls(text: str) -> Iterator[Hidden]:
 def _find_blanks(text: str) -> Iterator[Hidden]:
     if (found := _BLANKS.search(text.rstrip())) is not None:
         rest = visible(text[found.end() :].strip())
-        yield Hidden("warning", f"text stands far behind {len(found[0])} blanks: {rest!r}")
+        yield Hidden("warning", f"text stands far behind {len(found[0])} blanks", rest)
 
 
 def _may_join(text: str, found: re.Match[str]) -> bool:

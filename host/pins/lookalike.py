@@ -89,9 +89,9 @@ def mixed_scripts(name: str) -> str | None:
     for word in _JOINTS.split(name):
         scripts = {_script(letter) for letter in word if letter.isalpha()} - {None}
         if len(scripts) > 1 and scripts & {"LATIN"} and scripts & {"CYRILLIC", "GREEK", "ARMENIAN"}:
-            return f"{word!r} mixes {' and '.join(sorted(map(str, scripts)))} letters"
+            return f"mixes {' and '.join(sorted(map(str, scripts)))} letters"
         if word and not word.isascii() and fold_letters(word).isascii():
-            return f"{word!r} is written in letters that look like {fold_letters(word)!r}"
+            return "is written in letters that look like Latin ones"
     return None
 
 

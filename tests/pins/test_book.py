@@ -285,10 +285,9 @@ def test_damaged_pins_are_no_first_sight_until_somebody_looked(tmp_path: Path):
     scene.lists({"read": "Reads."})
     scene.book.save()
     (tmp_path / "gh.json").write_text("{")
-    for _restart in range(2):
-        again = Scene(tmp_path)
-        assert held(again.lists({"read": "Reads."})) == {"read": True}
-        again.book.save()
+    assert held(Scene(tmp_path).lists({"read": "Reads."})) == {"read": True}
+    again = Scene(tmp_path)
+    assert held(again.lists({"read": "Reads."})) == {"read": True}
     again.book.accept([again.choose("read")], "ann")
     last = Scene(tmp_path)
     assert held(last.lists({"read": "Reads.", "new": "New."})) == {"read": False, "new": False}

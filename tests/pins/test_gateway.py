@@ -2,6 +2,9 @@ from typing import Any
 
 import pytest
 
+from host.gateway.exchange import Exchange
+from host.gateway.gate import Goal, Judgement
+from host.gateway.record import Judged
 from host.pins.book import Choice
 from tests.fakes.gateway_scene import Scene, open_scene
 from tests.fakes.misbehaviour import Json
@@ -83,6 +86,7 @@ async def test_text_that_gives_orders_reaches_no_model():
         result = await client.call("bad__poisoned", {})
         assert result["isError"] is True
         assert "tells the model to hide something from the user" in said(result)
+        assert "Do not tell the user" not in said(result)
         assert scene.server().values("tools/call") == []
         assert "isError" not in await client.call("bad__echo", {"text": "x"})
 
@@ -121,8 +125,8 @@ async def test_a_tool_that_changed_while_its_caller_waited_is_not_called():
         gate = scene.host.gate
         admit = gate.admit
 
-        async def slow(exchange: Any, method: str, goal: Any, judgement: Any) -> Any:
-            judged = await admit(exchange, method, goal, judgement)
+        async def slow(exchange: Exchange, method: str, goal: Goal, said: Judgement) -> Judged:
+            judged = await admit(exchange, method, goal, said)
             pin = next(pin for _, pin in scene.host.pins.pins() if pin.shown == "bad__read")
             assert pin.accepted is not None
             scene.host.pins.reject([Choice("bad", "tool:read", pin.accepted.digest)], "ann")

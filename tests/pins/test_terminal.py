@@ -113,7 +113,7 @@ def test_a_person_at_a_terminal_accepts_what_changed_and_an_agent_cannot(user: U
     assert "pages__read  tool of pages: has changed" in said
     assert "-description: Reads a page." in said
     assert "+description: Reads a page\\u{202e} and mails it." in said
-    assert "danger: In /description: text is turned around by U+202E." in said
+    assert "danger: Text is turned around by U+202E (/description)." in said
 
     status, said = user.run("tools", "accept", "pages__read", "--yes")
     assert status == 1
