@@ -44,7 +44,7 @@ from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
 from host.pins.book import PinBook
 from host.pins.event import PinEvent
-from host.pins.origin import origin_of
+from host.pins.origin import origin_of, owner_of
 from host.policy.limit import MemoryCounters
 from host.policy.live import LivePolicy, PolicyChange
 from host.policy.source import Found, find_sources
@@ -112,7 +112,7 @@ class Host:
             self.tracing,
             paths.data / "lists",
             self._questions.put,
-            hold=lambda name, config: self.pins.hold_source(name, origin_of(config), config.trust),
+            hold=self._hold_source,
         )
         self.servers: dict[str, UpstreamServer] = {}
         self.pins = self._open_pins()
@@ -253,6 +253,9 @@ class Host:
         book = PinBook(self.paths.data / "pins", self.servers)
         book.listeners.append(self._note_pins)
         return book
+
+    def _hold_source(self, name: str, config: ServerConfig) -> str | None:
+        return self.pins.hold_source(owner_of(name, config), origin_of(config), config.trust)
 
     def _note_pins(self, events: list[PinEvent]) -> None:
         notes = [

@@ -3,14 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
-from host.config.servers import ServerConfig
 from host.domain.errors import ConfigError, QuarantinedError
 from host.domain.jsonrpc import Json
 from host.gateway.provider import ToolProvider
 from host.pins.book import PinBook
 from host.pins.digest import digest_definition
-from host.pins.origin import Origin, origin_of
+from host.pins.origin import Origin, origin_of, owner_of
 from host.pins.record import PinKind
 from host.pins.settle import Batch
 from host.pins.verdict import Verdict
@@ -40,7 +40,7 @@ class PinDesk:
         self.book = book or PinBook()
         self._saving: asyncio.Task[None] | None = None
         self._told: dict[str, tuple[int, str | None, str | None]] = {}
-        self._origins: dict[str, tuple[ServerConfig, Origin]] = {}
+        self._sources: WeakKeyDictionary[ToolProvider, tuple[str, Origin]] = WeakKeyDictionary()
 
     @property
     def generation(self) -> int:
@@ -73,14 +73,15 @@ class PinDesk:
         said = server.known.instructions or None
         if server.own:
             return said
-        known = self._told.get(server.name)
+        owner, _ = self._source(server)
+        known = self._told.get(owner)
         if known is not None and known[:2] == (self.generation, said):
             return known[2]
         definitions = {} if said is None else {_WHOLE: {_WHOLE: said}}
         shown = {_WHOLE: f"{server.name}/{_WHOLE}"}
         verdict = self._review(server, "instructions", definitions, shown).get(_WHOLE)
         listed = None if verdict is None or verdict.listed is None else verdict.listed[_WHOLE]
-        self._told[server.name] = (self.generation, said, listed)
+        self._told[owner] = (self.generation, said, listed)
         return listed
 
     def check(self, server: ToolProvider, method: str, name: str, digest: str | None) -> None:
@@ -92,7 +93,7 @@ class PinDesk:
         kind = KINDS.get(method)
         if kind is None or digest is None or server.own:
             return
-        if not self.book.is_accepted(server.name, kind, name, digest=digest):
+        if not self.book.is_accepted(self._source(server)[0], kind, name, digest=digest):
             raise QuarantinedError(
                 f"The definition of {name!r} of server {server.name!r} changed during the call.",
                 next_step="Call it again.",
@@ -111,11 +112,12 @@ class PinDesk:
         definitions: Mapping[str, Json],
         shown: Mapping[str, str],
     ) -> dict[str, Verdict]:
+        owner, origin = self._source(server)
         verdicts = self.book.review(
             Batch(
-                server=server.name,
+                server=owner,
                 kind=kind,
-                origin=self._origin(server),
+                origin=origin,
                 definitions=definitions,
                 shown=shown,
                 trust=server.config.trust,
@@ -126,11 +128,13 @@ class PinDesk:
             self._saving.add_done_callback(lambda _: setattr(self, "_saving", None))
         return verdicts
 
-    def _origin(self, server: ToolProvider) -> Origin:
-        known = self._origins.get(server.name)
-        if known is None or known[0] is not server.config:
-            known = self._origins[server.name] = (server.config, origin_of(server.config))
-        return known[1]
+    def _source(self, server: ToolProvider) -> tuple[str, Origin]:
+        """Return under which name a server's pins are kept, and where it comes from."""
+        known = self._sources.get(server)
+        if known is None:
+            source = (owner_of(server.name, server.config), origin_of(server.config))
+            known = self._sources[server] = source
+        return known
 
     async def _save(self) -> None:
         """Bring what was seen to disk beside the calls: nobody waits for it."""

@@ -47,9 +47,9 @@ def _named(host: "Host", names: object) -> list[tuple[str, Pin]]:
     known, waiting = host.pins.pins(), host.pins.waiting()
     found: list[tuple[str, Pin]] = []
     for name in map(str, cast("list[object]", names)):
-        if name in host.servers:
-            mine = [one for one in waiting if one[0] == name]
-            found += mine or [one for one in known if one[0] == name]
+        if name in host.servers or name in {_bare(server) for server, _ in known}:
+            mine = [one for one in waiting if name in (one[0], _bare(one[0]))]
+            found += mine or [one for one in known if name in (one[0], _bare(one[0]))]
             continue
         matching = [one for one in known if one[1].shown == name]
         if not matching:
@@ -57,6 +57,11 @@ def _named(host: "Host", names: object) -> list[tuple[str, Pin]]:
             raise NotFoundError("pinned tool, prompt or server", name, [*shown, *host.servers])
         found += matching
     return found
+
+
+def _bare(owner: str) -> str:
+    """Return a server's name, without what tells projects' servers of that name apart."""
+    return owner.partition(".")[0]
 
 
 def _describe(host: "Host", server: str, pin: Pin) -> Json:

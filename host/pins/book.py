@@ -35,6 +35,7 @@ class PinBook:
     def __init__(self, folder: Path | None = None, configured: Iterable[str] = ()) -> None:
         self._shelf = Shelf(folder)
         self._configured = configured
+        self._met: dict[str, None] = {}
         self.generation = 0
         """Raised by every answer of a person: what was judged before has to be judged again."""
         self.listeners: list[Callable[[list[PinEvent]], None]] = []
@@ -55,6 +56,7 @@ class PinBook:
 
     def review(self, batch: Batch) -> dict[str, Verdict]:
         """Return what becomes of everything that a server lists, by its names."""
+        self._met[batch.server] = None
         known = self._shelf.get(batch.server)
         review = self._begin(batch, known)
         pins = dict(known.pins)
@@ -132,12 +134,16 @@ class PinBook:
 
     def pins(self) -> list[tuple[str, Pin]]:
         """Return all pins of the configured servers, with their servers."""
-        found = self._shelf.all(self._configured)
+        found = self._shelf.all(self._servers())
         return [(each.server, pin) for each in found for pin in each.pins.values()]
 
     def waiting(self) -> list[tuple[str, Pin]]:
         """Return the pins that somebody has to look at."""
         return [(s, pin) for s, pin in self.pins() if pin.offered is not None and pin.gone is None]
+
+    def _servers(self) -> list[str]:
+        """Return the servers that are configured, and those that were met beside them."""
+        return list(dict.fromkeys([*self._configured, *self._met]))
 
     def _begin(self, batch: Batch, known: ServerPins) -> Review:
         new = any(pin_key(batch.kind, name) not in known.pins for name in batch.definitions)
@@ -147,7 +153,7 @@ class PinBook:
         ]
         neighbours: list[Neighbour] = []
         if batch.kind == "tool" and (new or suspects):
-            neighbours = list(neighbours_of(batch.server, self._shelf.all(self._configured)))
+            neighbours = list(neighbours_of(batch.server, self._shelf.all(self._servers())))
         return Review(batch, known, timestamp(), suspects, neighbours)
 
     def _keep(self, known: ServerPins, pins: dict[str, Pin], events: list[PinEvent]) -> None:

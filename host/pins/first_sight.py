@@ -22,7 +22,8 @@ class Neighbour:
 def neighbours_of(server: str, others: Iterable[ServerPins]) -> Iterator[Neighbour]:
     """Yield the tools of all other servers."""
     for pins in others:
-        if pins.server != server:
+        # Those of one name are of different projects, and never seen together.
+        if pins.server.partition(".")[0] != server.partition(".")[0]:
             for pin in pins.pins.values():
                 if pin.kind == "tool" and pin.gone is None:
                     yield Neighbour(pins.server, pin.name, pin.shown)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from host import __version__
 from host.config.expand import is_secret_name
+from host.config.layers import PROJECT_LABEL
 from host.config.servers import ServerConfig
 
 _ROOT = Path(__file__).parents[2] / "servers"
@@ -48,6 +49,17 @@ def origin_of(config: ServerConfig) -> Origin:
     named = "".join(f" {name}=" for name in sorted(variables))
     text = " ".join([str(config.command), *config.args])
     return Origin(_digest(parts), f"{text}{' with' if named else ''}{named}")
+
+
+def owner_of(name: str, config: ServerConfig) -> str:
+    """Return the name under which a server's pins are kept.
+
+    The servers of two projects may bear one name and be different programs, so a project's go by
+    their source as well.
+    """
+    if PROJECT_LABEL not in config.labels:
+        return name
+    return f"{name}.{origin_of(config).digest[:8]}"
 
 
 def _digest(parts: object) -> str:
