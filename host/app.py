@@ -31,6 +31,7 @@ from host.gateway.gateway import Gateway
 from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.oauth.build import build_authorizer
+from host.gateway.pinning import PinDesk
 from host.gateway.provider import ToolProvider
 from host.gateway.questions import Questions
 from host.gateway.record import Recorder
@@ -41,6 +42,9 @@ from host.gateway.upstream.knowledge import Knowledge
 from host.gateway.upstream.server import Surroundings, UpstreamServer
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
+from host.pins.book import PinBook
+from host.pins.event import PinEvent
+from host.pins.origin import origin_of, owner_of
 from host.policy.limit import MemoryCounters
 from host.policy.live import LivePolicy, PolicyChange
 from host.policy.source import Found, find_sources
@@ -108,8 +112,10 @@ class Host:
             self.tracing,
             paths.data / "lists",
             self._questions.put,
+            hold=self._hold_source,
         )
         self.servers: dict[str, UpstreamServer] = {}
+        self.pins = self._open_pins()
         self.own: dict[str, ToolProvider] = {}
         """What the host itself offers, by the first part of its names."""
         self._settle_servers(loaded.settings)
@@ -120,6 +126,7 @@ class Host:
             recorder=Recorder(self.journal),
             finder=Finder(loaded.settings.clients),
             tracing=self.tracing,
+            pins=PinDesk(self.pins),
         )
         self.folders = Folders(self.servers, self._load_in, self._make_server)
         self.gateway.folders = self.folders
@@ -240,6 +247,31 @@ class Host:
 
     def _make_server(self, name: str, config: ServerConfig) -> UpstreamServer:
         return UpstreamServer(name, config, self._around)
+
+    def _open_pins(self) -> PinBook:
+        """Return the book of pins; what happens to them is recorded before it is in force."""
+        book = PinBook(self.paths.data / "pins", self.servers)
+        book.listeners.append(self._note_pins)
+        return book
+
+    def _hold_source(self, name: str, config: ServerConfig) -> str | None:
+        return self.pins.hold_source(owner_of(name, config), origin_of(config), config.trust)
+
+    def _note_pins(self, events: list[PinEvent]) -> None:
+        notes = [
+            Note(
+                principal=Principal(LOCAL_USER, event.by or "host", role="admin"),
+                name=f"pin.{event.what}",
+                detail=event.as_json(),
+            )
+            for event in events
+        ]
+        self.journal.append(*notes)
+        for event in events:
+            if event.what in ("changed", "held", "moved"):
+                why = f": {event.reason}" if event.reason else ""
+                told = {"server": event.server}
+                log.warning("%s of %s %s%s", event.shown, event.server, event.what, why, extra=told)
 
     def _settle_servers(self, settings: Settings) -> list[UpstreamServer]:
         """Make the servers those of the settings; return the ones to close."""

@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from host.cli import pins
 from host.cli.client import call, show_json
 from host.cli.config import JSON_OPTION
 from host.domain.errors import ConfigError, NotFoundError
@@ -17,6 +18,7 @@ def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="List and show the tools of all servers.")
     group.command("list")(list_tools)
     group.command("show")(show)
+    pins.register(group)
     root.add_typer(group, name="tools")
 
 
@@ -65,6 +67,19 @@ def show(
         kind = about.get("type", "any")
         described = printable(str(about.get("description", "")))
         print(f"  {parameter}  {kind}, {mark}  {described}".rstrip())
+    pin = pins.pin_of(name)
+    if pin is not None:
+        _show_pin(pin)
+
+
+def _show_pin(pin: Json) -> None:
+    """Print how a tool's definition stands, and what is odd about it."""
+    if pin["standing"] == "accepted":
+        state = f"accepted {pin['accepted_at']} ({pin['accepted_by']})"
+    else:
+        state = f"{pin['standing']}, held back: see `host tools diff {pin['shown']}`"
+    print(f"\nDefinition {str(pin['digest'])[:12]}: {state}")
+    pins.print_findings(pin)
 
 
 def call_tool(

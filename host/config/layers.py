@@ -129,7 +129,9 @@ def _tighten(server: ServerConfig, change: TighteningConfig) -> ServerConfig:
 def _restrain(server: ServerConfig) -> ServerConfig:
     # Neither believed nor put among the user's names: its tools come under its own name only.
     labels = tuple(dict.fromkeys((*server.labels, PROJECT_LABEL)))
-    return server.model_copy(update={"trusted": False, "prefix": None, "labels": labels})
+    trust = "auto" if server.trust == "follow" else server.trust
+    update = {"trusted": False, "trust": trust, "prefix": None, "labels": labels}
+    return server.model_copy(update=update)
 
 
 def check_tightenings(

@@ -143,6 +143,9 @@ class ServerConfig(StrictModel):
     """Era: `handshake` (up to 2025-11-25), `stateless` (2026-07-28), `auto` asks the server."""
     shared: Literal["auto"] | bool = "auto"
     """One session for all (true), one for each client session (false), or as the kind needs."""
+    trust: Literal["auto", "review", "follow"] = "auto"
+    """What of its definitions is used unseen: `auto` new and clean ones, `review` none, `follow`
+    all, changed ones too (for a server that you work on yourself)."""
     trusted: bool = False
     """Whether policy may believe its annotations (read-only, destructive)."""
     labels: tuple[str, ...] = ()

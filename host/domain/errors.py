@@ -25,6 +25,7 @@
     ├── PolicyError               a policy could not be read or evaluated
     │   └── TaintError                what sessions have met could not be read or kept
     ├── DeniedError               a rule or a person said no
+    │   └── QuarantinedError          a definition waits for somebody to look at it
     ├── ApprovalPendingError      somebody has to say yes first
     └── SandboxError              a plugin could not be compiled, confined or run
         ├── ConfinementError          this machine offers less confinement than is required
@@ -317,6 +318,10 @@ class TaintError(PolicyError):
 
 class DeniedError(HostError):
     """A rule or a person refused the call."""
+
+
+class QuarantinedError(DeniedError):
+    """A definition is new, changed or rejected, so that it cannot be used."""
 
 
 class ApprovalPendingError(HostError):

@@ -8,7 +8,13 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from host.domain.errors import ApprovalPendingError, DeniedError, PolicyError, UpstreamError
+from host.domain.errors import (
+    ApprovalPendingError,
+    DeniedError,
+    PolicyError,
+    QuarantinedError,
+    UpstreamError,
+)
 from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, Json, RpcError
 from host.domain.names import nearest_names
 from host.domain.protocol import INTERACTIVE_METHODS, META_LOG_LEVEL, list_member, object_member
@@ -41,6 +47,7 @@ class Target:
         definition: How it is listed; empty where it is not (a resource of a template).
         mirrors: Whether it declares headers that mirror its arguments.
         digest: By which its definition is known.
+        held: Why it cannot be used, and what to do; None if it can.
         params: The parameters as the server is to get them.
     """
 
@@ -52,6 +59,7 @@ class Target:
     definition: Json = field(default_factory=dict[str, Any])
     mirrors: bool = False
     digest: str | None = None
+    held: str | None = None
 
     @property
     def upstream(self) -> str:
@@ -136,7 +144,7 @@ class Caller:
             raise RpcError(INVALID_PARAMS, f"Nobody offers {ref[member]!r}.")
         entry, link = found
         body = {**params, "ref": {**ref, member: entry.original}}
-        target = Target(entry.server, link, entry.name, entry.original, body)
+        target = Target(entry.server, link, entry.name, entry.original, body, held=entry.held)
         return await self._run(exchange, "completion/complete", target)
 
     async def forward(self, exchange: Exchange, method: str, params: Json) -> Json:
@@ -193,6 +201,7 @@ class Caller:
             entry.definition,
             entry.mirrors,
             entry.digest,
+            entry.held,
         )
 
     async def _unknown(self, exchange: Exchange, method: str, kind: str, name: str) -> RpcError:
@@ -207,7 +216,10 @@ class Caller:
             exchange.span.resolve(method, target.name, target.params)
         said = self._gate.judge(exchange, method, target)
         try:
+            if target.held is not None:
+                raise QuarantinedError(target.held)
             judged = await self._gate.admit(exchange, method, target, said)
+            self._catalog.pins.check(target.server, method, target.original, target.digest)
             self._gate.meet(exchange, target, judged)
         except (DeniedError, PolicyError, ApprovalPendingError) as error:
             self._recorder.open(exchange, method, target, said.judged).refuse(error)

@@ -13,8 +13,8 @@ from host.domain.jsonrpc import Json, RpcError
 from host.domain.protocol import LIST_METHODS, META_MISSING, object_member
 from host.gateway.exchange import Exchange, Session
 from host.gateway.names import catalog_names, qualified_uri
+from host.gateway.pinning import PinDesk
 from host.gateway.provider import ToolProvider
-from host.gateway.record import digest_definition
 from host.gateway.upstream.link import Link
 from host.gateway.upstream.listing import KEY, Listing
 from host.gateway.uri_template import UriTemplate
@@ -43,7 +43,9 @@ class Entry:
         original: What its server calls it.
         definition: As it is listed, under `name`.
         mirrors: Whether its input schema declares headers that mirror arguments.
-        digest: By which its definition is known in records and pins.
+        digest: By which records, approvals and grants know its definition and where that is from.
+        held: Why it cannot be used, and what to do; None if it can.
+        listed: Whether clients are shown it.
     """
 
     name: str
@@ -52,6 +54,8 @@ class Entry:
     definition: Json
     mirrors: bool = False
     digest: str | None = None
+    held: str | None = None
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class Catalog:
         servers: By name, in the order of the configuration.
         on_late: Told when a server whose entries were missing from a list has become ready.
         view: Returns the servers that a session sees; None lets all see the same.
+        pins: Knows what servers said before; None holds every definition for new.
     """
 
     def __init__(
@@ -83,9 +88,11 @@ class Catalog:
         servers: Mapping[str, ToolProvider],
         on_late: Callable[[ToolProvider], None],
         view: Callable[[Session], Mapping[str, ToolProvider]] | None = None,
+        pins: PinDesk | None = None,
     ) -> None:
         self._servers = servers
         self._view = view
+        self.pins = pins or PinDesk()
         self._on_late = on_late
         self._slow: WeakSet[ToolProvider] = WeakSet()
 
@@ -120,7 +127,8 @@ class Catalog:
                 continue
             listings.append(outcome)
             for entry in self.entries(server, method, outcome).values():
-                self._place(entries, entry, method)
+                if entry.listed:
+                    self._place(entries, entry, method)
         return Offer(list(entries.values()), merge_extra(listings), missing)
 
     async def _wait_promptly(
@@ -199,8 +207,9 @@ class Catalog:
     def entries(self, server: ToolProvider, method: str, listing: Listing) -> dict[str, Entry]:
         """Return a listing's entries by catalog name, as the server's configuration shows them."""
         memo = listing.memo.get("entries")
-        if memo is None:
+        if memo is None or listing.memo["pins"] != self.pins.generation:
             memo = listing.memo["entries"] = self._expose(server, method, listing)
+            listing.memo["pins"] = self.pins.generation
         return memo
 
     def _expose(self, server: ToolProvider, method: str, listing: Listing) -> dict[str, Entry]:
@@ -216,14 +225,27 @@ class Catalog:
         prefix = server.name if server.config.prefix is None else server.config.prefix
         renamed = {name: config.rename.get(name, name) for name in chosen}
         names = catalog_names(prefix, renamed.values())
+        shown = {original: names[new] for original, new in renamed.items()}
+        verdicts = self.pins.judge(server, method, listing.entries, shown)
         found: dict[str, Entry] = {}
         for original, new in renamed.items():
-            definition = {**listing.entries[original], KEY[method]: names[new]}
+            verdict = verdicts[original]
+            # What changed is still listed as it was accepted: the new text reaches no model.
+            said = listing.entries[original] if verdict.listed is None else verdict.listed
+            definition = {**said, KEY[method]: names[new]}
             if method == "tools/list" and original in config.describe:
                 definition["description"] = config.describe[original]
             mirrors = "x-mcp-header" in str(definition.get("inputSchema"))
-            digest = digest_definition(listing.entries[original])
-            found[names[new]] = Entry(names[new], server, original, definition, mirrors, digest)
+            found[names[new]] = Entry(
+                names[new],
+                server,
+                original,
+                definition,
+                mirrors=mirrors,
+                digest=verdict.digest,
+                held=verdict.held,
+                listed=verdict.listed is not None,
+            )
         return found
 
     async def find(self, exchange: Exchange, method: str, name: str) -> tuple[Entry, Link] | None:

@@ -33,6 +33,7 @@ from host.gateway.folders import Folders
 from host.gateway.gate import Gate
 from host.gateway.listen import Listens
 from host.gateway.notices import Listener, Notices, take_notice
+from host.gateway.pinning import PinDesk
 from host.gateway.provider import ToolProvider
 from host.gateway.record import Recorder
 from host.gateway.rounds import ParkingLot
@@ -70,9 +71,10 @@ class Gateway:
         gate: Decides about calls.
         finder: Decides who sees the whole catalog and who searches it.
         tracing: Begins spans; None where none are exported.
+        pins: Knows what servers said before.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  each is a part that the host wires
         self,
         servers: Mapping[str, ToolProvider],
         *,
@@ -81,13 +83,15 @@ class Gateway:
         gate: Gate,
         finder: Finder,
         tracing: "Tracing | None" = None,
+        pins: PinDesk | None = None,
     ) -> None:
         self._tracing = tracing
+        self.pins = pins or PinDesk()
         self.folders: Folders | None = None
         """Knows servers that only clients in some folder see."""
         self.servers = servers
         self.notices = Notices()
-        self.catalog = Catalog(servers, self._on_late, self._visible)
+        self.catalog = Catalog(servers, self._on_late, self._visible, self.pins)
         self.parking = ParkingLot(sealer)
         self.caller = Caller(self.catalog, self.parking, sealer, recorder=recorder, gate=gate)
         self.finder = finder
@@ -199,6 +203,7 @@ class Gateway:
             await self.folders.close()
         for server in list(self.servers.values()):
             await server.close()
+        await self.pins.close()
 
     def _links(self) -> list[Link]:
         return [link for server in self._every() for link in server.links]
@@ -246,12 +251,12 @@ class Gateway:
 
     def _instructions(self, session: Session) -> str:
         only = self._transparent(session)
-        if only is not None and only.known.instructions:
-            return only.known.instructions
+        if only is not None and (alone := self.pins.instructions(only)):
+            return alone
         told = [
-            f"## {server.name}\n{server.known.instructions}"
+            f"## {server.name}\n{said}"
             for server in self.catalog.enabled(session)
-            if server.known.instructions
+            if (said := self.pins.instructions(server))
         ]
         return "\n\n".join([INSTRUCTIONS, *told])
 

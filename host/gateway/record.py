@@ -1,7 +1,6 @@
 """What is written about every call: an intent before it, an outcome after it."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from host.domain.errors import (
     PolicyError,
     UpstreamTimeoutError,
 )
-from host.domain.jsonrpc import Json, RpcError, encode
+from host.domain.jsonrpc import Json, RpcError
 from host.domain.protocol import object_member
 from host.gateway.exchange import Exchange
 
@@ -202,8 +201,3 @@ def _may_change(annotations: Json, judged: Judged | None) -> bool:
     if judged is not None and "reads" in judged.labels:
         return False
     return annotations.get("readOnlyHint") is not True
-
-
-def digest_definition(definition: Json) -> str:
-    """Return the digest by which a definition is known."""
-    return hashlib.sha256(encode(definition)).hexdigest()

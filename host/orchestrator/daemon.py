@@ -27,6 +27,7 @@ from host.domain.errors import DaemonError, HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
 from host.identity.bind import check_bind
 from host.orchestrator.http import Door, HttpFace
+from host.orchestrator.pins import answer_about_pins
 from host.orchestrator.socket import SocketFace
 from host.telemetry.log import configure_log
 
@@ -249,6 +250,8 @@ class Daemon:
             return {"name": name}
         if method == "taint.clear":
             return self.host.clear_taint(params.get("who"))
+        if method.startswith("pins."):
+            return answer_about_pins(self.host, method, params)
         raise NotFoundError("command", method, ["status", "stop", "restart", "taint.clear"])
 
     def _status(self) -> Json:
@@ -276,6 +279,7 @@ class Daemon:
             "clients": self._socket_face.clients,
             "store": asdict(self.host.store.state),
             "servers": servers,
+            "held": sorted({pin.shown for _, pin in self.host.pins.waiting()}),
         }
 
 

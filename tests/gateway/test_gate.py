@@ -115,8 +115,8 @@ async def test_an_edit_counts_at_once_and_is_recorded():
         await client.call("bad__echo", {"text": "x"})
         write_policy(scene, "default: deny\n")
         assert (await client.call("bad__echo", {"text": "x"}))["isError"] is True
-        notes = [entry for entry in scene.entries() if entry["kind"] == "note"]
-        assert [note["name"] for note in notes] == ["policy.changed"]
+        notes = [entry for entry in scene.entries() if entry.get("name") == "policy.changed"]
+        assert len(notes) == 1
         assert any("mine.yaml" in file for file in notes[0]["detail"]["files"])
 
 

@@ -75,6 +75,7 @@ class Surroundings:
         tracing: Begins spans; None where none are exported.
         lists: Folder in which what servers list is remembered; None remembers nothing.
         put: Decides whether a server's question reaches its client; None lets all pass.
+        hold: Says why a server may not be started as it is configured now; None if it may.
     """
 
     keeper: Keeper
@@ -87,6 +88,7 @@ class Surroundings:
     tracing: "Tracing | None" = None
     lists: Path | None = None
     put: Callable[[Any, Exchange | Session, str, Json], Awaitable[Json]] | None = None
+    hold: Callable[[str, ServerConfig], str | None] = lambda name, config: None
 
 
 class UpstreamServer:
@@ -238,6 +240,7 @@ class UpstreamServer:
     async def _open_once(self, key: Key, exchange: Exchange, *, stateless: bool) -> Link:
         task = self._opening.get(key)
         if task is None:
+            self._check_source()
             self._check_delay()
             task = asyncio.create_task(
                 self._open(key, exchange, stateless=stateless), name=f"open {self.name}"
@@ -258,6 +261,11 @@ class UpstreamServer:
             del self._opening[key]
         if not task.cancelled():
             task.exception()
+
+    def _check_source(self) -> None:
+        held = self._around.hold(self.name, self.config)
+        if held is not None:
+            raise UpstreamUnavailableError(held, upstream=self.name)
 
     def _check_delay(self) -> None:
         if self.last_error is None or not self._failures:
