@@ -45,9 +45,14 @@ from host.identity.tokens import TokenStore
 from host.pins.book import PinBook
 from host.pins.event import PinEvent
 from host.pins.origin import origin_of, owner_of
+from host.plugins.code_mode import CodeMode
+from host.plugins.installed import Register
+from host.plugins.provider import PluginSurroundings
+from host.plugins.shelf import PluginShelf
 from host.policy.limit import MemoryCounters
 from host.policy.live import LivePolicy, PolicyChange
 from host.policy.source import Found, find_sources
+from host.sandbox.pool import SandboxPool
 from host.secrets.redaction import Redactor, dump_json
 from host.secrets.seal import Sealer
 from host.secrets.tokens import TokenStore as UpstreamTokenStore
@@ -78,10 +83,17 @@ class Host:
         paths: The user's folders.
         client: The HTTP connection pool.
         store: The database.
+        pool: The confined processes that plugins run in.
     """
 
     def __init__(
-        self, loaded: LoadedSettings, paths: Paths, *, client: HttpClient, store: Store
+        self,
+        loaded: LoadedSettings,
+        paths: Paths,
+        *,
+        client: HttpClient,
+        store: Store,
+        pool: SandboxPool,
     ) -> None:
         self.loaded = loaded
         self.paths = paths
@@ -130,6 +142,14 @@ class Host:
         )
         self.folders = Folders(self.servers, self._load_in, self._make_server)
         self.gateway.folders = self.folders
+        self._code_mode = CodeMode(
+            self._on_notice,
+            catalog=self.gateway.catalog,
+            call_tool=self.gateway.caller.call_tool,
+            pool=pool,
+        )
+        self._settle_code_mode()
+        self.plugins = self._plugin_shelf(pool)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -138,9 +158,11 @@ class Host:
         paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         client = HttpClient(find_proxy)
         store = await open_store(database_url(loaded.settings.store), paths.data)
-        host = cls(loaded, paths, client=client, store=store)
+        pool = SandboxPool(loaded.settings.sandbox)
+        host = cls(loaded, paths, client=client, store=store, pool=pool)
         try:
-            yield host
+            async with pool:
+                yield host
         finally:
             await host.gateway.close()
             await client.close()
@@ -171,6 +193,8 @@ class Host:
         replaced = self._settle_servers(loaded.settings)
         if before.policy != loaded.settings.policy:
             self._policies.clear()
+        await self.plugins.refresh()
+        self._settle_code_mode()
         self.gateway.finder = Finder(loaded.settings.clients)
         self.redactor.add_secrets(loaded.settings.secret_values())
         self.folders.refresh()
@@ -180,12 +204,34 @@ class Host:
         self.gateway.changed()
         later = [
             f"The change of `{part}` takes effect when the host is started again."
-            for part in ("http", "store", "telemetry")
+            for part in ("http", "store", "telemetry", "sandbox")
             if getattr(before, part) != getattr(loaded.settings, part)
         ]
         for sentence in later:
             log.warning("%s", sentence)
         return later
+
+    def _settle_code_mode(self) -> None:
+        self.own.pop(self._code_mode.name, None)
+        if self.settings.wants_code_mode:
+            self.own[self._code_mode.name] = self._code_mode
+
+    def _plugin_shelf(self, pool: SandboxPool) -> PluginShelf:
+        around = PluginSurroundings(
+            self.store,
+            self.gateway.caller.call_tool,
+            self._on_notice,
+            lambda: self.settings.plugins,
+            self.taint,
+        )
+        return PluginShelf(
+            Register(self.paths.data),
+            pool,
+            around,
+            logs=self.paths.logs,
+            offered=self.own,
+            taken=lambda: frozenset({*self.servers, *self.own}),
+        )
 
     def policy(self, folder: Path | None = None) -> LivePolicy:
         """Return the policy that holds for clients working in a folder.

@@ -71,6 +71,7 @@ def run_checks() -> Iterator[Check]:
     if config.verdict == "failed":
         return
     yield from check_folders()
+    yield check_confinement()
     yield from check_daemon()
 
 
@@ -119,6 +120,33 @@ def check_folders() -> Iterator[Check]:
         else:
             variable = "HOST_DATA_DIR" if name == "data folder" else "HOST_RUNTIME_DIR"
             yield Check(name, "failed", f"{folder} cannot be written", f"Set {variable} elsewhere.")
+
+
+def check_confinement() -> Check:
+    """Start one sandbox process and see which layers of confinement hold."""
+    import asyncio
+
+    from host.config.load import load_settings
+    from host.sandbox.pool import confinement_report
+
+    settings = load_settings(folder=Path.cwd()).settings.sandbox
+    try:
+        report = asyncio.run(confinement_report(settings))
+    except HostError as error:
+        return Check("plugin confinement", "warning", str(error), "Plugins will not start.")
+    active = [layer.name for layer in report.layers if layer.active]
+    detail = f"{settings.confinement}: {', '.join(active) or 'no layer'}"
+    if report.missing:
+        missing = [f"{one.name} ({one.detail})" for one in report.layers if not one.active]
+        advice = f"Plugins will not start. Missing: {'; '.join(missing)}."
+        return Check("plugin confinement", "warning", detail, advice)
+    if settings.confinement == "reduced":
+        advice = "Whatever is not listed here is open to every plugin: `reduced` requires nothing."
+        return Check("plugin confinement", "warning", detail, advice)
+    if not report.verified:
+        advice = "Confinement on this system is not covered by the escape tests."
+        return Check("plugin confinement", "warning", detail, advice)
+    return Check("plugin confinement", "ok", detail)
 
 
 def check_daemon() -> Iterator[Check]:

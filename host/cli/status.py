@@ -79,14 +79,15 @@ def logs(
     if not path.is_file():
         known = sorted(file.stem for file in folder.glob("*.log"))
         raise NotFoundError("log", server or "daemon", known, next_step=_where(known, folder))
-    _print_log(path, lines=lines, follow=follow)
+    print_log(path, lines=lines, follow=follow)
 
 
 def _where(known: list[str], folder: Path) -> str:
     return f"Logs there are: {', '.join(known)}." if known else f"{folder} has none yet."
 
 
-def _print_log(path: Path, *, lines: int, follow: bool) -> None:
+def print_log(path: Path, *, lines: int, follow: bool) -> None:
+    """Print the end of a log file, and go on with what is written if asked to."""
     with path.open(encoding="utf-8", errors="replace") as file:
         for line in deque(file, maxlen=lines):
             print(line, end="")

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_valida
 from host.config.document import StrictModel
 from host.config.expand import is_secret_name
 from host.config.oauth import HttpOAuthConfig
+from host.config.sandbox import PluginsConfig, SandboxConfig
 from host.config.servers import ServerConfig, ServerName
 from host.config.yaml import Json
 
@@ -68,10 +69,10 @@ class StoreConfig(StrictModel):
 class ClientConfig(StrictModel):
     """What one client, known by its token's name, is shown."""
 
-    expose: Literal["all", "search"] = "all"
-    """`search` lists the chosen tools plus `search_tools` and `call_tool`, to save tokens."""
+    expose: Literal["all", "search", "code"] = "all"
+    """`search` and `code` list a few tools that lead to all others, to save tokens."""
     tools: tuple[str, ...] = ()
-    """Patterns of tool names that are listed besides with `expose: search`."""
+    """Patterns of tool names that are listed besides with `expose: search` or `code`."""
 
 
 class PolicyBaseConfig(StrictModel):
@@ -135,6 +136,10 @@ class Settings(StrictModel):
     """Logging."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """OpenTelemetry spans."""
+    plugins: PluginsConfig = PluginsConfig()
+    """Installed plugins and code mode."""
+    sandbox: SandboxConfig = SandboxConfig()
+    """The confined processes that plugins run in."""
 
     _referenced: frozenset[str] = PrivateAttr(default=frozenset())
 
@@ -161,7 +166,13 @@ class Settings(StrictModel):
         _collect(self, found)
         # Collectors take their keys in headers of any name.
         found |= {value.get_secret_value() for value in self.telemetry.headers.values()}
+        found |= {value.get_secret_value() for value in self.plugins.secrets.values()}
         return frozenset(text for text in found if len(text) >= 4)
+
+    @property
+    def wants_code_mode(self) -> bool:
+        """Whether anybody is to be offered `host__run_code`."""
+        return self.plugins.code_mode or any(one.expose == "code" for one in self.clients.values())
 
     def with_secrets(self, referenced: frozenset[str]) -> "Settings":
         """Return a copy that also counts these texts, expanded from the environment, as secret."""

@@ -28,6 +28,7 @@ from host.gateway.rounds import ParkingLot, answer_rounds, unwrap_state, wrap_st
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.http import HttpChannel
 from host.gateway.upstream.link import Link
+from host.secrets.handles import reveal_secrets
 from host.secrets.seal import Sealer
 from host.telemetry.activity import note_call
 
@@ -256,6 +257,8 @@ class Caller:
             await self.share_log_level(target.link)
 
         async def send(params: Json, on_behalf: Exchange = exchange) -> Json:
+            if exchange.reveal:
+                params = reveal_secrets(params, exchange.reveal, own=target.server.own)
             return await connection.request(method, params, exchange=on_behalf, headers=headers)
 
         if method not in INTERACTIVE_METHODS:

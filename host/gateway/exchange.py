@@ -89,6 +89,7 @@ class Exchange(ABC):
         parent: The call or run that made it.
         depth: How many calls of what the host itself runs are around it.
         taint: What the run that makes it has met; None means its principal.
+        reveal: Handles in its arguments and the secrets that a server gets in their place.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Exchange(ABC):
         self.parent: str | None = None
         self.depth = 0
         self.taint: SessionTaint | None = None
+        self.reveal: dict[str, str] = {}
 
     @property
     def face(self) -> Face:

@@ -275,7 +275,7 @@ class Gateway:
     async def _list(self, exchange: Exchange, method: str, params: Json) -> Json:
         if params.get("cursor") is not None:
             raise RpcError(INVALID_PARAMS, "Invalid cursor: lists come whole here, on one page.")
-        if method == "tools/list" and self.finder.searches(exchange):
+        if method == "tools/list" and self.finder.narrows(exchange):
             return await self.finder.listed(self.catalog, exchange)
         offer = await self.catalog.offer(exchange, method)
         only = self._transparent(exchange.session)

@@ -12,6 +12,7 @@ from host.domain.errors import (
     ApprovalPendingError,
     DeniedError,
     HostError,
+    PluginTimeoutError,
     PolicyError,
     UpstreamTimeoutError,
 )
@@ -113,7 +114,7 @@ class Record:
         """Record a failure, a time-out or a cancellation."""
         if isinstance(error, asyncio.CancelledError):
             self._finish("cancelled")
-        elif isinstance(error, UpstreamTimeoutError):
+        elif isinstance(error, UpstreamTimeoutError | PluginTimeoutError):
             self._finish("timeout", message=str(error))
         elif isinstance(error, DeniedError | PolicyError):
             self._finish("denied", message=str(error))

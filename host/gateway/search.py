@@ -16,6 +16,8 @@ from host.gateway.catalog import Catalog, Entry, wire_list
 from host.gateway.exchange import Exchange
 
 SEARCH_TOOL, CALL_TOOL = "search_tools", "call_tool"
+CODE_TOOLS = ("host__run_code", "host__tool_stubs")
+"""What a client that writes programs is shown, see `host.plugins.code_mode`."""
 MOST_RESULTS = 20
 SHOWN = ("name", "description", "inputSchema")
 """What a search result tells of a tool."""
@@ -85,13 +87,20 @@ class Finder:
         client = self._clients.get(exchange.session.principal.client)
         return client is not None and client.expose == "search"
 
+    def narrows(self, exchange: Exchange) -> bool:
+        """Whether the client of a request is shown another list than the catalog."""
+        client = self._clients.get(exchange.session.principal.client)
+        return client is not None and client.expose != "all"
+
     async def listed(self, catalog: Catalog, exchange: Exchange) -> Json:
-        """Return the tool list of a client that searches."""
-        patterns = self._clients[exchange.session.principal.client].tools
+        """Return the tool list of a client that searches, or writes programs."""
+        client = self._clients[exchange.session.principal.client]
+        patterns = client.tools if client.expose == "search" else (*client.tools, *CODE_TOOLS)
         offer = await catalog.offer(exchange, "tools/list")
         chosen = [e for e in offer.entries if any(fnmatchcase(e.name, p) for p in patterns)]
         result = wire_list("tools/list", type(offer)(chosen))
-        result["tools"] = [*result["tools"], *DEFINITIONS]
+        if client.expose == "search":
+            result["tools"] = [*result["tools"], *DEFINITIONS]
         return result
 
     async def take(self, catalog: Catalog, exchange: Exchange, params: Json) -> Redirect:

@@ -90,6 +90,7 @@ class Daemon:
                     group.create_task(self._watch_config()),
                     group.create_task(self._load_journal()),
                     group.create_task(self._watch_tokens()),
+                    group.create_task(self.host.plugins.watch()),
                 ]
                 if self.options.background:
                     tasks.append(group.create_task(self._watch_idle()))
@@ -240,6 +241,8 @@ class Daemon:
         if method == "stop":
             self.stopping.set()
             return {"pid": os.getpid()}
+        if method == "plugins":
+            return [asdict(standing) for standing in self.host.plugins.standings()]
         if method == "restart":
             name = str(params.get("name"))
             server = self.host.servers.get(name)
@@ -252,7 +255,8 @@ class Daemon:
             return self.host.clear_taint(params.get("who"))
         if method.startswith("pins."):
             return answer_about_pins(self.host, method, params)
-        raise NotFoundError("command", method, ["status", "stop", "restart", "taint.clear"])
+        known = ["status", "stop", "restart", "plugins", "taint.clear"]
+        raise NotFoundError("command", method, known)
 
     def _status(self) -> Json:
         servers = [

@@ -1,10 +1,11 @@
 """Runs plugins for the daemon: blank confined workers on stock, one for each plugin and tenant."""
 
+import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -28,7 +29,8 @@ _SWEEP_SECONDS = 1.0
 _LOAD_SECONDS = 10.0
 
 Servers = Mapping[str, Mapping[str, list[str]]]
-"""Server to tool to parameter names: what a plugin can import as `tools.SERVER`."""
+"""What a plugin can import as `tools.MODULE`: module to function to the tool that it calls, which
+is a catalog name followed by the names of its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class _Plugin:
     limits: Limits
     broker: Broker
     servers: Servers = field(default_factory=dict[str, Mapping[str, list[str]]])
+    entry: str = ""
 
 
 class PluginWorker:
@@ -139,7 +142,7 @@ class PluginWorker:
         try:
             connection = await self.begin()
         except PluginDiedError:
-            # A blank worker may have ended unnoticed, with its zygote; a plugin has done nothing yet.
+            # A blank worker may have ended unnoticed, with its zygote; nothing was done yet.
             connection = await self.begin()
         self._pool.refill()
         return connection
@@ -167,6 +170,7 @@ class PluginWorker:
             limits=plugin.limits,
             broker=plugin.broker,
             servers=plugin.servers,
+            entry=plugin.entry,
             seconds=_LOAD_SECONDS,
         )
 
@@ -223,6 +227,7 @@ class SandboxPool:
         self._filling = False
         self._workers: set[PluginWorker] = set()
         self._tasks: TaskGroup | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self._closed = False
         self.zygotes = 0
         """Zygotes started so far; more than one means that one died."""
@@ -247,6 +252,10 @@ class SandboxPool:
         self._drop_blank()
         if self._link is not None:
             self._link.close()
+        for task in self._serving:
+            task.cancel()
+        if self._serving:
+            await asyncio.wait(self._serving)
         tasks = self._running_tasks()
         tasks.cancel_scope.cancel()
         await tasks.__aexit__(None, None, None)  # the body's own error is raised as it is
@@ -268,7 +277,7 @@ class SandboxPool:
         await self._fill()
         return ConfinementReport.of(connection.layers, self._settings.confinement)
 
-    async def start(
+    async def start(  # noqa: PLR0913 - each is one fact about the plugin
         self,
         source: str,
         *,
@@ -277,6 +286,7 @@ class SandboxPool:
         broker: Broker,
         limits: Limits | None = None,
         servers: Servers | None = None,
+        entry: str = "",
     ) -> PluginWorker:
         """Starts a plugin in a process of its own.
 
@@ -287,6 +297,7 @@ class SandboxPool:
             broker: Answers its requests.
             limits: What it may use.
             servers: What it can import as `tools.SERVER`.
+            entry: Name of a function that its source is the body of, instead of a module's.
 
         Raises:
             PluginLoadError: It does not compile or load.
@@ -300,7 +311,8 @@ class SandboxPool:
         if limits.memory_bytes > self._settings.max_memory_mb * MEBIBYTE:
             msg = f"The plugin {plugin} asks for {limits.memory_bytes // MEBIBYTE} MiB of memory."
             raise SandboxError(msg, next_step="Lower it, or raise `sandbox.max_memory_mb`.")
-        worker = PluginWorker(self, _Plugin(source, plugin, tenant, limits, broker, servers or {}))
+        started = _Plugin(source, plugin, tenant, limits, broker, servers or {}, entry)
+        worker = PluginWorker(self, started)
         self._workers.add(worker)
         try:
             await worker.begin()
@@ -325,7 +337,7 @@ class SandboxPool:
 
     async def _fork(self) -> Connection:
         link = await self._zygote()
-        connection = Connection(await link.fork(), spawn=self._running_tasks().start_soon)
+        connection = Connection(await link.fork(), spawn=self._serve)
         try:
             await connection.hello()
             require(connection.layers, self._settings.confinement)
@@ -349,6 +361,12 @@ class SandboxPool:
                 self.zygotes += 1
                 await self._link.start()
             return self._link
+
+    def _serve(self, function: Callable[..., Coroutine[Any, Any, None]], *args: object) -> None:
+        """Start a task from a callback of the event loop, where task groups cannot be used."""
+        task = asyncio.get_running_loop().create_task(function(*args))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     def _drop_blank(self) -> None:
         for connection in self._blank:

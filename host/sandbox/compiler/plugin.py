@@ -20,6 +20,7 @@ from host.sandbox.compiler.kinds import PLUGIN_MODULE
 from host.sandbox.compiler.library import Library
 from host.sandbox.compiler.ownership import Ownership
 from host.sandbox.compiler.policy import Policy
+from host.sandbox.compiler.program import as_function
 from host.sandbox.compiler.rewriting import MEMBER, MODULE, OWN, READ, SAFE, SEAL, TYPE
 
 MAX_SOURCE = 1_000_000
@@ -134,18 +135,22 @@ def _drop(_: str) -> None:
     return None
 
 
-def compile_plugin(source: str, *, name: str, modules: Collection[str] = ()) -> CompiledPlugin:
+def compile_plugin(
+    source: str, *, name: str, modules: Collection[str] = (), entry: str | None = None
+) -> CompiledPlugin:
     """Compile a plugin.
 
     Args:
         source: Its Python source.
         name: What tracebacks and messages call it.
         modules: Generated modules that will be given to `load`, such as `tools.github`.
+        entry: The source is the body of a tool of this name, which may `return` and `await`, and
+            returns its last expression; None for a module.
 
     Raises:
         PluginRejectedError: The source holds something that a plugin may not contain.
     """
-    findings, code = _compiled(source, name, modules)
+    findings, code = _compiled(source, name, modules, entry)
     if code is None:
         raise PluginRejectedError(name, [str(finding) for finding in findings], findings=findings)
     return CompiledPlugin(name, code)
@@ -157,7 +162,7 @@ def check_plugin(source: str, *, name: str, modules: Collection[str] = ()) -> li
 
 
 def _compiled(
-    source: str, name: str, modules: Collection[str]
+    source: str, name: str, modules: Collection[str], entry: str | None = None
 ) -> tuple[list[Finding], types.CodeType | None]:
     if len(source) > MAX_SOURCE:
         why = f"The source has {len(source)} characters; {MAX_SOURCE} are allowed."
@@ -165,7 +170,7 @@ def _compiled(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
-            return _transformed(source, name, modules)
+            return _transformed(source, name, modules, entry)
     except SyntaxError as error:
         why = f"It is not valid Python: {error.msg}."
         line = (error.text or "").strip() or name
@@ -176,9 +181,11 @@ def _compiled(
 
 
 def _transformed(
-    source: str, name: str, modules: Collection[str]
+    source: str, name: str, modules: Collection[str], entry: str | None
 ) -> tuple[list[Finding], types.CodeType | None]:
     tree = ast.parse(source, name)
+    if entry is not None:
+        tree = as_function(tree, entry)
     policy = Policy(modules)
     tree = policy.visit(tree)
     findings = sorted(policy.findings, key=lambda item: (item.line, item.column))

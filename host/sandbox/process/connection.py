@@ -37,7 +37,21 @@ _NOTES_WAITING = 64
 _CANCEL_GRACE = 0.25
 
 Spawn = Callable[..., object]
-"""Starts a background task: `start_soon` of the pool's task group."""
+"""Starts a background task from a callback: takes an async function and its arguments."""
+
+
+class _Request:
+    """A brokered request being served; its scope is made by its task, the only place that can."""
+
+    def __init__(self) -> None:
+        self.scope: anyio.CancelScope | None = None
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """End it, also where it has not begun."""
+        self.cancelled = True
+        if self.scope is not None:
+            self.scope.cancel()
 
 
 class Connection:
@@ -63,7 +77,7 @@ class Connection:
         self._turn: Turn | None = None
         self._last_call = 0
         self._last_request = 0
-        self._requests: dict[int, anyio.CancelScope] = {}
+        self._requests: dict[int, _Request] = {}
         self._notes: deque[Log | Progress] = deque()
         self._noting = False
         self._noted: asyncio.Event = asyncio.Event()
@@ -91,7 +105,7 @@ class Connection:
 
     # --- calls -----------------------------------------------------------------------------
 
-    async def load(
+    async def load(  # noqa: PLR0913 - each is one fact about the plugin
         self,
         source: str,
         *,
@@ -99,6 +113,7 @@ class Connection:
         limits: Limits,
         broker: Broker,
         servers: Mapping[str, Mapping[str, list[str]]],
+        entry: str = "",
         seconds: float,
     ) -> CallResult:
         """Hands the worker its plugin; `functions` then lists what it declares."""
@@ -110,6 +125,7 @@ class Connection:
             "name": plugin,
             "limits": asdict(limits),
             "servers": servers,
+            "entry": entry,
         }
         return await self._run(frame, 0, what="loading", broker=broker, seconds=seconds)
 
@@ -200,6 +216,8 @@ class Connection:
         except wire.FrameError as error:
             words = f"{self.plugin} was ended because it sent {error}."
             self._end(PluginProtocolError(words, next_step="Do not trust this plugin."))
+        except Exception as error:  # noqa: BLE001 - or the caller would wait for ever
+            self._end(SandboxError(f"The host failed on a message of {self.plugin}: {error!r}"))
 
     def _take(self, frame: dict[str, Any]) -> None:
         kind = wire.check_frame(frame)
@@ -303,12 +321,15 @@ class Connection:
         turn.requests += 1
         if not self._requests:
             turn.pause(self.fork)
-        scope = self._requests[number] = anyio.CancelScope()
-        turn.context.copy().run(self._spawn, self._serve, turn, frame, scope)
+        request = self._requests[number] = _Request()
+        turn.context.copy().run(self._spawn, self._serve, turn, frame, request)
 
-    async def _serve(self, turn: Turn, frame: dict[str, Any], scope: anyio.CancelScope) -> None:
+    async def _serve(self, turn: Turn, frame: dict[str, Any], request: "_Request") -> None:
         number = frame["id"]
-        with scope:
+        with anyio.CancelScope() as scope:
+            request.scope = scope
+            if request.cancelled:
+                return
             try:
                 if turn.requests > self.limits.requests:
                     msg = f"More than {self.limits.requests} brokered calls in one call."
@@ -328,10 +349,10 @@ class Connection:
                 self._send(reply)
 
     def _cancel_requests(self) -> None:
-        scopes = list(self._requests.values())
+        requests = list(self._requests.values())
         self._requests.clear()
-        for scope in scopes:
-            scope.cancel()
+        for request in requests:
+            request.cancel()
 
     def _send(self, data: bytes) -> None:
         if not self._closed:

@@ -85,15 +85,14 @@ class StateFacade:
 
 
 Servers = Mapping[str, Mapping[str, Sequence[str]]]
-"""Server to tool to parameter names."""
+"""Module to function to what it calls: a catalog name, then the names of its parameters."""
 
 
 def tool_modules(facade: HostFacade, servers: Servers) -> dict[str, dict[str, Any]]:
     """Returns the modules that a plugin can import as `tools.SERVER`: their tools as functions."""
     return {
         f"tools.{server}": {
-            tool: _stub(facade, f"{server}__{tool}", parameters)
-            for tool, parameters in tools.items()
+            function: _stub(facade, called[0], called[1:]) for function, called in tools.items()
         }
         for server, tools in servers.items()
     }

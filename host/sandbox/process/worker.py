@@ -120,7 +120,10 @@ class Worker:
         gc.enable()
         try:
             modules = tool_modules(self._facade, frame["servers"])
-            compiled = self._compile(frame["source"], name=self._name, modules=list(modules))
+            entry = {"entry": frame["entry"]} if frame["entry"] else {}
+            compiled = self._compile(
+                frame["source"], name=self._name, modules=list(modules), **entry
+            )
             namespace = compiled.load(
                 host=self._facade,
                 extra_builtins=self._declared.decorators(),

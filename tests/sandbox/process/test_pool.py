@@ -1,3 +1,4 @@
+import asyncio
 import dataclasses
 import os
 import signal
@@ -160,7 +161,7 @@ async def test_brokered_call_reaches_the_broker_and_its_answer_the_plugin(broker
 
 
 async def test_tools_of_a_server_are_called_with_named_parameters(broker: RecordingBroker):
-    servers = {"github": {"create_issue": ["title", "body"]}}
+    servers = {"github": {"create_issue": ["github__create_issue", "title", "body"]}}
     async with open_pool() as pool:
         worker = await start(pool, broker, servers=servers)
         await worker.call("stub", {"title": "t"}, timeout=5)
@@ -468,3 +469,12 @@ async def test_stopped_plugin_fails_its_call_under_way(broker: RecordingBroker):
         tasks.start_soon(call)
         await broker.asked.wait()
         worker.stop()
+
+
+def test_brokered_calls_work_on_a_bare_event_loop_as_the_daemon_has_it():
+    async def main() -> Any:
+        async with open_pool() as pool:
+            worker = await start(pool, RecordingBroker())
+            return (await worker.call("ask", {"name": "a__b", "x": 1}, timeout=5)).value
+
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == {"echo": {"x": 1}}

@@ -1,0 +1,1 @@
+"""User plugins: their manifests, what is installed, and the provider that offers their tools."""

@@ -1,0 +1,175 @@
+"""The processes of one version of one plugin, never shared between two principals."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from host.domain.errors import DeniedError, SandboxError
+from host.plugins.bundle import Bundle
+from host.plugins.state import NoState
+from host.sandbox.broker import JSON, Broker, Log, Progress, StateStore
+from host.sandbox.pool import DeclaredFunction, PluginWorker, SandboxPool
+from host.sandbox.process.result import CallResult
+
+BUSY_WAIT = 30.0
+"""Seconds that a call waits for a free process."""
+
+
+class LoadingBroker:
+    """Refuses what a plugin asks for while it loads: nobody has called it yet."""
+
+    @property
+    def state(self) -> StateStore:
+        """A store that refuses."""
+        return NoState("host.state cannot be used while the plugin loads.")
+
+    async def call_tool(self, name: str, arguments: dict[str, JSON]) -> JSON:
+        """Refuse."""
+        raise self._refusal(name)
+
+    async def secret(self, name: str) -> str:
+        """Refuse."""
+        raise self._refusal(name)
+
+    async def note(self, note: Log | Progress) -> None:
+        """Drop it."""
+
+    def _refusal(self, what: str) -> DeniedError:
+        return DeniedError(
+            f"{what} cannot be used while the plugin loads.", next_step="Use it in a function."
+        )
+
+
+@dataclass(eq=False)
+class _Seat:
+    """One process; `tenant` is None until it has been called."""
+
+    worker: PluginWorker
+    tenant: str | None = None
+    busy: bool = False
+    used: float = 0.0
+
+
+class Crew:
+    """The processes that run one version of a plugin; made by `start`.
+
+    Args:
+        pool: Where processes come from.
+        bundle: The plugin.
+    """
+
+    def __init__(self, pool: SandboxPool, bundle: Bundle) -> None:
+        self._pool = pool
+        self._bundle = bundle
+        self._seats: list[_Seat] = []
+        self._starting: dict[str, int] = {}
+        self._free = anyio.Condition()
+        self._retired = False
+        self.functions: Sequence[DeclaredFunction] = ()
+
+    @classmethod
+    async def start(cls, pool: SandboxPool, bundle: Bundle) -> "Crew":
+        """Return a crew whose first process has loaded the plugin.
+
+        Raises:
+            SandboxError: It does not load.
+        """
+        crew = cls(pool, bundle)
+        seat = _Seat(await crew._worker("(nobody yet)"), used=time.monotonic())
+        crew.functions = seat.worker.functions
+        crew._seats.append(seat)
+        return crew
+
+    @property
+    def processes(self) -> int:
+        """How many processes it has."""
+        return len(self._seats)
+
+    async def call(
+        self, function: str, arguments: Mapping[str, JSON], *, tenant: str, broker: Broker
+    ) -> CallResult:
+        """Call a function in a process of the tenant's own.
+
+        Raises:
+            SandboxError: It failed, or all processes are busy for too long.
+        """
+        seat = await self._take(tenant)
+        try:
+            timeout = self._bundle.manifest.limits.timeout
+            return await seat.worker.call(function, arguments, timeout=timeout, broker=broker)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._give_back(seat)
+
+    async def retire(self) -> None:
+        """End the processes: idle ones now, busy ones when their call is over."""
+        async with self._free:
+            self._retired = True
+            for seat in [seat for seat in self._seats if not seat.busy]:
+                self._end(seat)
+            self._free.notify_all()
+
+    def end_idle(self, before: float) -> None:
+        """End the processes that nobody has called since a time of the monotonic clock."""
+        for seat in [seat for seat in self._seats if not seat.busy and seat.used < before]:
+            self._end(seat)
+
+    async def _take(self, tenant: str) -> _Seat:
+        deadline = anyio.current_time() + BUSY_WAIT
+        while True:
+            async with self._free:
+                if self._retired:
+                    raise SandboxError(f"The plugin {self._bundle.name} was replaced; call again.")
+                seat = self._idle(tenant)
+                if seat is not None:
+                    seat.tenant, seat.busy = tenant, True
+                    return seat
+                count = sum(seat.tenant == tenant for seat in self._seats)
+                count += self._starting.get(tenant, 0)
+                if count < self._bundle.manifest.limits.workers:
+                    self._starting[tenant] = self._starting.get(tenant, 0) + 1
+                    break
+                with anyio.CancelScope(deadline=deadline):
+                    await self._free.wait()
+                    continue
+            raise SandboxError(
+                f"All {count} processes of the plugin {self._bundle.name} are busy.",
+                next_step="Try again, or raise `limits.workers` in its manifest.",
+            )
+        return await self._seat_more(tenant)
+
+    async def _seat_more(self, tenant: str) -> _Seat:
+        try:
+            seat = _Seat(await self._worker(tenant), tenant, busy=True)
+        finally:
+            self._starting[tenant] -= 1
+        self._seats.append(seat)
+        return seat
+
+    def _idle(self, tenant: str) -> _Seat | None:
+        idle = [seat for seat in self._seats if not seat.busy]
+        mine = [seat for seat in idle if seat.tenant == tenant]
+        unused = [seat for seat in idle if seat.tenant is None]
+        return next(iter(mine + unused), None)
+
+    async def _give_back(self, seat: _Seat) -> None:
+        async with self._free:
+            seat.busy, seat.used = False, time.monotonic()
+            if self._retired:
+                self._end(seat)
+            self._free.notify_all()
+
+    async def _worker(self, tenant: str) -> PluginWorker:
+        return await self._pool.start(
+            self._bundle.code,
+            plugin=self._bundle.name,
+            tenant=tenant,
+            broker=LoadingBroker(),
+            limits=self._bundle.manifest.limits.of_sandbox(),
+        )
+
+    def _end(self, seat: _Seat) -> None:
+        self._seats.remove(seat)
+        seat.worker.stop()
