@@ -127,8 +127,20 @@ class Caller:
         except LookupError as error:
             code = INVALID_PARAMS if exchange.stateless else RESOURCE_NOT_FOUND
             raise RpcError(code, "Resource not found", {"uri": uri}) from error
-        target = Target(server, link, uri, own, {**params, "uri": own})
+        name = uri if own == uri else await self._plain_uri(exchange, uri, server, own)
+        target = Target(server, link, name, own, {**params, "uri": own})
         return await self._run(exchange, "resources/read", target)
+
+    async def _plain_uri(self, exchange: Exchange, uri: str, server: ToolProvider, own: str) -> str:
+        """Return the URI that a resource is listed by, so that no rule is evaded by the other one.
+
+        Its qualified URI is its name only where the plain one is another server's.
+        """
+        try:
+            found = await self._catalog.find_resource(exchange, own)
+        except LookupError:
+            return own
+        return own if found[0] is server else uri
 
     async def complete(self, exchange: Exchange, params: Json) -> Json:
         """Serve `completion/complete`."""
@@ -230,6 +242,7 @@ class Caller:
         note_call(record.call_id, target.upstream)
         await record.begin()
         try:
+            self._gate.check_paths(target, said)
             result = await self._send(exchange, method, target)
         except BaseException as error:
             record.fail(error)

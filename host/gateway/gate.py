@@ -168,6 +168,20 @@ class Gate:
         """
         self.met(exchange).meet(judged.labels, source=goal.name)
 
+    def check_paths(self, goal: Goal, said: Judgement) -> None:
+        """Look once more where the paths of a call lead, after whatever it had to wait for.
+
+        Raises:
+            DeniedError: A link was swapped since the decision.
+        """
+        moved = said.facts.moved_paths() if said.facts is not None and said.facts.paths else []
+        if moved:
+            raise DeniedError(
+                f"{goal.name} was not called: {', '.join(moved)} leads elsewhere than when it was "
+                "decided about.",
+                next_step="Call it again to have it decided anew.",
+            )
+
     def reached(
         self, exchange: Exchange, method: str, goal: Goal, judged: Judged, result: Json
     ) -> None:

@@ -24,12 +24,28 @@ Matcher = Callable[[Facts, Located], Answer]
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """An expression that an argument has to match, whatever else it has to be.
+
+    Attributes:
+        pointer: Where the argument is.
+        text: The expression.
+        whole: Whether the whole text has to match, or any part.
+    """
+
+    pointer: str
+    text: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ArgumentMatch:
     """A compiled argument: the condition, and what has to be gathered for it."""
 
     condition: Condition
     need: Need
     folders: tuple[str, ...] = ()
+    demand: Demand | None = None
 
 
 def compile_argument(
@@ -67,8 +83,17 @@ def compile_argument(
         return _shown(facts, config, pointer)
 
     return ArgumentMatch(
-        Condition(f"arguments {text}: {_said(config)}", check, shown), need, folders
+        Condition(f"arguments {text}: {_said(config)}", check, shown),
+        need,
+        folders,
+        _demand(text, config),
     )
+
+
+def _demand(pointer: str, config: ArgumentConfig) -> Demand | None:
+    if config.regex is not None:
+        return Demand(pointer, config.regex, True)
+    return None if config.search is None else Demand(pointer, config.search, False)
 
 
 def only_arguments(pointers: tuple[str, ...]) -> Condition:

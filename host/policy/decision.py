@@ -116,7 +116,7 @@ def decide(facts: Facts, policy: DecidingPolicy) -> Decision:
     attempt = facts.attempt
     applied: list[tuple[Rule, Action]] = []
     counters: list[CounterKey] = []
-    for rule in policy.candidates(facts.kind, attempt.name, attempt.server).rules:
+    for rule in policy.candidates(facts.kind, attempt.name, attempt.server).possible(facts):
         actions = rule.actions(facts)
         if actions:
             applied.append((rule, actions[0]))

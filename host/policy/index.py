@@ -1,13 +1,14 @@
 """Finds the few rules that may be about a request among many."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from host.policy.attempt import Kind
-from host.policy.facts import Need
+from host.policy.facts import Facts, Need
 from host.policy.rule import Rule
+from host.policy.screen import Screen, Screened, screen_rules
 
 REMEMBERED = 2_000
 """Names whose candidates are kept; when there are more, all are forgotten."""
@@ -19,15 +20,25 @@ class Candidates:
 
     Attributes:
         rules: The rules.
+        plain: Those of them that have to be asked in any case.
+        screens: The others, which may be ruled out together.
         needs: Parts of the arguments, each once.
         folders: Folders that arguments may be in, each once.
         limited: Those of the rules that have limits.
     """
 
     rules: tuple[Rule, ...]
+    plain: tuple[Rule, ...]
+    screens: tuple[Screen, ...]
     needs: tuple[Need, ...]
     folders: tuple[str, ...]
     limited: tuple[Rule, ...]
+
+    def possible(self, facts: Facts) -> Iterator[Rule]:
+        """Yield the rules that may be about a call, after a first look at its arguments."""
+        yield from self.plain
+        for screen in self.screens:
+            yield from screen.possible(facts)
 
 
 class RuleIndex:
@@ -52,13 +63,17 @@ class RuleIndex:
         if known is None:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            known = self._known[key] = _gathered(self._kinds[kind].candidates(name, server))
+            index = self._kinds[kind]
+            known = self._known[key] = _gathered(index.candidates(name, server), index.rest)
         return known
 
 
-def _gathered(rules: list[Rule]) -> Candidates:
+def _gathered(named: list[Rule], rest: Screened) -> Candidates:
+    rules = [*named, *rest.plain, *(rule for screen in rest.screens for rule in screen.rules)]
     return Candidates(
         rules=tuple(rules),
+        plain=(*named, *rest.plain),
+        screens=rest.screens,
         needs=tuple(dict.fromkeys(need for rule in rules for need in rule.needs)),
         folders=tuple(dict.fromkeys(folder for rule in rules for folder in rule.folders)),
         limited=tuple(rule for rule in rules if rule.limited),
@@ -75,12 +90,13 @@ class _KindIndex:
         )
         self._servers: defaultdict[str, list[Rule]] = defaultdict(list)
         self._rest: list[Rule] = []
+        self._screened: Screened | None = None
         for rule in rules:
             self._place(rule)
 
     def candidates(self, name: str, server: str | None) -> list[Rule]:
-        """Return each rule once that may be about a name and a server."""
-        found = [*self._rest, *self._names.get(name, ())]
+        """Return each rule once that is about a name or a server and may be about this one."""
+        found = [*self._names.get(name, ())]
         if server is not None:
             found += self._servers.get(server, ())
         seen: set[int] = set()
@@ -90,6 +106,13 @@ class _KindIndex:
                     seen.add(id(rule))
                     found.append(rule)
         return found
+
+    @property
+    def rest(self) -> Screened:
+        """The rules that name nothing; put behind screens once, for all names."""
+        if self._screened is None:
+            self._screened = screen_rules(self._rest)
+        return self._screened
 
     def _place(self, rule: Rule) -> None:
         names, servers = rule.names, rule.servers

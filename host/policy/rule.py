@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from host.policy.answer import Action, Answer, Lean
-from host.policy.argument import ArgumentMatch, compile_argument, only_arguments
+from host.policy.argument import ArgumentMatch, Demand, compile_argument, only_arguments
 from host.policy.attempt import Attempt, Kind
 from host.policy.condition import Condition, truth
 from host.policy.document import LabelsConfig, LimitConfig, MatchConfig, RuleConfig, TimesConfig
@@ -58,6 +58,7 @@ class Rule:
         kinds: Kinds of requests; None means all.
         names: Names in the catalog; None means all.
         servers: Names of servers; None means all.
+        demand: An expression without whose match the rule is not about a call.
     """
 
     id: str
@@ -73,6 +74,7 @@ class Rule:
     needs: tuple[Need, ...] = ()
     folders: tuple[str, ...] = ()
     limited: bool = False
+    demand: Demand | None = None
 
     def answer(self, facts: Facts) -> Answer:
         """Return whether the rule is about a call, exceptions considered."""
@@ -165,6 +167,7 @@ def compile_rule(
         servers=None if match.server is None else parse_names(match.server),
         needs=tuple(one.need for one in arguments),
         limited=bool(config.limits),
+        demand=next((one.demand for one in matching.arguments if one.demand is not None), None),
         folders=tuple(dict.fromkeys(text for one in arguments for text in one.folders)),
     )
 
