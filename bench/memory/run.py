@@ -13,7 +13,8 @@ import anyio
 
 from bench.memory.made import HashEmbedder, Writer
 from host.domain.principal import Principal
-from host.memory.config import MemoryConfig
+from host.memory import vectors
+from host.memory.config import MemoryConfig, RankingConfig
 from host.memory.memory import Memory
 from host.memory.record import Draft, Filter
 from host.storage.store import open_store
@@ -68,6 +69,7 @@ async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
         }
         for name, action in ways.items():
             result[name] = await quantiles(name, action, queries)
+        result["index_recall@10"] = await index_recall(both, queries[:50])
         result["searches_per_s_8_at_once"] = await throughput(both, queries)
         stats = await words.stats()
         result["disk_mb"] = stats.store_bytes / 1e6
@@ -110,6 +112,25 @@ async def quantiles(
     p50, p95 = statistics.median(times), statistics.quantiles(times, n=20)[18]
     print(f"  {name:24} p50 {p50:8.2f} ms   p95 {p95:8.2f} ms")
     return {"p50_ms": p50, "p95_ms": p95}
+
+
+async def index_recall(memory: Memory, queries: Sequence[str]) -> float:
+    """Return the share of the ten nearest records that the index of vectors finds, too."""
+    limit, found = vectors.EXACT_LIMIT, 0
+    for query in queries:
+        tops: list[set[str]] = []
+        for vectors.EXACT_LIMIT in (0, 10**9):
+            ranking = RankingConfig(lexical=0, vector=1, recency=0, importance=0)
+            config = memory.access.config.model_copy(update={"ranking": ranking})
+            asked = Memory(
+                memory.access.store, memory.access.principal, config, embedder=HashEmbedder()
+            )
+            tops.append({hit.record.id for hit in (await asked.search(query)).hits})
+        found += len(tops[0] & tops[1])
+    vectors.EXACT_LIMIT = limit
+    share = found / (10 * len(queries))
+    print(f"  index of vectors beside comparing all: {share:.2f} of the ten nearest")
+    return share
 
 
 async def throughput(memory: Memory, queries: Sequence[str]) -> float:

