@@ -199,7 +199,7 @@ def best_mode(model: Model[Any]) -> Mode:
         modes = [
             endpoint.schema_output or _known_mode(endpoint.inner) for endpoint in model.endpoints
         ]
-        return max(modes, key=_ORDER.index)
+        return _ORDER[max(_ORDER.index(mode) for mode in modes)]
     return _known_mode(model)
 
 
