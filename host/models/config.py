@@ -115,7 +115,7 @@ class RouteConfig(BaseModel):
     """Further tries at the same model after a transient failure."""
     fallback_on: tuple[Fault, ...] = (
         "auth", "not_found", "rate_limit", "quota", "overloaded", "server", "timeout",
-        "connection", "malformed",
+        "connection", "cut", "malformed",
     )  # fmt: skip
     """Failures after which the next model is tried."""
     max_wait: float = Field(default=60, ge=0)

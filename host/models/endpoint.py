@@ -1,10 +1,9 @@
 """One model at one provider, with what is known of its health; many routes may share one."""
 
-import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic_ai.messages import (
     ModelMessage,
@@ -73,7 +72,7 @@ class Endpoint:
         limits: Its rate bucket's limits, and `bucket` the bucket's name.
         headers: What its HTTP client saw.
         health: How it does.
-        clock: Seconds, monotonic.
+        schema_output: How a JSON Schema is asked for; None: as pydantic-ai knows the model.
     """
 
     name: ModelName
@@ -83,7 +82,7 @@ class Endpoint:
     bucket: str = ""
     headers: Headers = field(default_factory=Headers)
     health: Health = field(default_factory=Health)
-    clock: Callable[[], float] = time.monotonic
+    schema_output: Literal["native", "tool", "prompted"] | None = None
 
     @asynccontextmanager
     async def asking(self, buckets: Buckets, messages: list[ModelMessage]) -> AsyncGenerator[Lease]:

@@ -73,11 +73,20 @@ def fault_of(error: BaseException) -> Fault | None:
     if isinstance(error, ModelError):
         return error.fault
     if isinstance(error, ai.ModelConnectionError) and not isinstance(error, ai.ModelTimeoutError):
-        return "cut" if error.phase == "read" and error.in_stream else "connection"
+        return "cut" if error.phase == "read" else "connection"
     for kind, fault in _KINDS:
         if isinstance(error, kind):
             return fault
-    return _by_status(error)
+    return "malformed" if _unreadable(error) else _by_status(error)
+
+
+def _unreadable(error: BaseException | None) -> bool:
+    """Whether what lies behind an error is a reply that could not be parsed."""
+    while error is not None:
+        if isinstance(error, (json.JSONDecodeError, pydantic.ValidationError)):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _by_status(error: BaseException) -> Fault | None:
@@ -110,7 +119,9 @@ def map_fault(error: BaseException, model: str) -> HostError | None:
         model=model,
         fault=fault,
         retry_after=getattr(error, "retry_after", None),
-        next_step=next_step.format(provider=model.partition(":")[0]) if next_step else None,
+        next_step=next_step.format(provider=model.partition(":")[0].removesuffix("-chat"))
+        if next_step
+        else None,
     )
 
 

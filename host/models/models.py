@@ -219,6 +219,8 @@ class Models:
             bucket=bucket,
             headers=headers,
             health=self._health.setdefault(name, Health()),
+            # Whoever speaks OpenAI's format may ignore its field for schemas, in silence.
+            schema_output=config.schema_output or ("tool" if dialect == "compatible" else None),
         )
 
     def _script(self, name: str) -> Script:

@@ -1,0 +1,128 @@
+"""A model provider on loopback that speaks all vendors' wire formats, for the real SDKs."""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from typing_extensions import override
+
+from tests.fakes.model_wire import ANTHROPIC, CHAT, GEMINI, RESPONSES, Answer, Json, Wire
+
+
+@dataclass
+class Asked:
+    """One request that came in."""
+
+    path: str
+    headers: dict[str, str]
+    body: Json
+
+
+@dataclass
+class ModelProvider:
+    """What the provider will answer, first come first served, and what it was asked.
+
+    Attributes:
+        answers: Given one by one; the last one again and again.
+    """
+
+    url: str = ""
+    answers: deque[Answer] = field(default_factory=lambda: deque([Answer()]))
+    asked: list[Asked] = field(default_factory=list[Asked])
+
+    def will(self, *answers: Answer) -> None:
+        self.answers = deque(answers)
+
+    def take(self) -> Answer:
+        return self.answers.popleft() if len(self.answers) > 1 else self.answers[0]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    provider: ModelProvider
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("content-length", 0))
+        body: Json = json.loads(self.rfile.read(length) or b"{}")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.provider.asked.append(Asked(self.path, headers, body))
+        self.reply(self.provider.take(), body)
+
+    def reply(self, answer: Answer, body: Json) -> None:
+        wire, model = wire_of(self.path), str(body.get("model", "gemini"))
+        if answer.status >= 400:
+            self.send(answer, json.dumps(wire.error(answer)).encode())
+        elif answer.raw is not None:
+            self.send(answer, answer.raw)
+        elif body.get("stream") or ":stream" in self.path:
+            self.stream(answer, wire, model)
+        else:
+            self.send(answer, json.dumps(wire.whole(answer, model)).encode())
+
+    def send(self, answer: Answer, content: bytes) -> None:
+        self.send_response(answer.status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if answer.cut else content)
+        self.close_connection = self.close_connection or answer.cut
+
+    def stream(self, answer: Answer, wire: Wire, model: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        events = list(wire.stream(answer, model))
+        for name, data in events[: len(events) * 2 // 3] if answer.cut else events:
+            label = f"event: {name}\n" if name else ""
+            self.chunk(f"{label}data: {json.dumps(data)}\n\n")
+        if answer.cut:
+            self.close_connection = True
+            return
+        if wire.ends:
+            self.chunk(wire.ends)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def chunk(self, text: str) -> None:
+        content = text.encode()
+        self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
+        self.wfile.flush()
+
+    @override
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def model_provider() -> Generator[ModelProvider]:
+    """Run the provider on a free port."""
+    provider = ModelProvider()
+    bound = type("_Bound", (Handler,), {"provider": provider})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    provider.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield provider
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def wire_of(path: str) -> Wire:
+    if path.startswith("/v1/messages"):
+        return ANTHROPIC
+    if path.startswith("/v1/responses"):
+        return RESPONSES
+    return GEMINI if ":" in path else CHAT

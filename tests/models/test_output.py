@@ -1,0 +1,118 @@
+"""JSON Schema output: every way of asking, what is repaired, and what is given up."""
+
+from pathlib import Path
+
+import pytest
+from pydantic_ai.messages import ModelRequest, UserPromptPart
+
+from host.domain.errors import ConfigError, ModelOutputError
+from host.models.config import ModelsConfig
+from host.models.models import Models
+from host.models.output import Mode, best_mode, plan_output, request_json
+from host.models.route import RoutedModel
+from host.secrets.keys import Keys
+from tests.fakes.model_provider import ModelProvider
+from tests.fakes.model_wire import Answer
+
+pytestmark = pytest.mark.anyio
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "people": {"type": "integer", "minimum": 0}},
+    "required": ["city", "people"],
+    "additionalProperties": False,
+}
+MODES: tuple[Mode, ...] = ("native", "tool", "prompted")
+
+
+def scripted(folder: Path, script: str) -> RoutedModel:
+    file = folder / "s.yaml"
+    file.write_text(script)
+    return Models(ModelsConfig(), keys=Keys(folder, {})).resolve(f"scripted:{file}")
+
+
+def asked() -> list[ModelRequest]:
+    return [ModelRequest([UserPromptPart("Which city?")])]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_reply_that_does_not_fit_is_sent_back_and_repaired(
+    tmp_path: Path, mode: Mode
+) -> None:
+    model = scripted(
+        tmp_path,
+        """
+        turns:
+          - json: {city: Ulm, people: many}
+          - json: {city: Ulm, people: 128000}
+        """,
+    )
+    got = await request_json(model, [*asked()], plan_output(model, SCHEMA, mode=mode))
+    assert got.value == {"city": "Ulm", "people": 128000}
+    assert got.repairs == 1
+    assert "people" in str(got.messages[1].parts)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_schema_that_is_never_met_ends_after_the_repairs(tmp_path: Path, mode: Mode) -> None:
+    model = scripted(tmp_path, "{turns: [{json: {city: 7}}], loop: true}")
+    with pytest.raises(ModelOutputError, match="not what the schema asks for"):
+        await request_json(model, [*asked()], plan_output(model, SCHEMA, mode=mode, repairs=3))
+
+
+async def test_json_in_a_fence_or_between_words_is_found(tmp_path: Path) -> None:
+    for text in ("```json\\n[1, 2]\\n```", "Here it is: [1, 2]. Bye."):
+        model = scripted(tmp_path, f'turns: [{{reply: "{text}"}}]')
+        plan = plan_output(model, {"type": "array"}, mode="prompted")
+        assert (await request_json(model, [*asked()], plan)).value == [1, 2]
+
+
+async def test_schema_that_is_no_object_is_asked_for_inside_one(tmp_path: Path) -> None:
+    model = scripted(tmp_path, "turns: [{json: {value: [1, 2]}}]")
+    plan = plan_output(model, {"type": "array"}, mode="tool")
+    assert (await request_json(model, [*asked()], plan)).value == [1, 2]
+
+
+async def test_schema_elsewhere_is_not_fetched(tmp_path: Path) -> None:
+    model = scripted(tmp_path, "turns: [{reply: x}]")
+    with pytest.raises(ConfigError, match="elsewhere"):
+        plan_output(model, {"$ref": "http://127.0.0.1:9/schema.json"})
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("anthropic:claude-haiku-4-5", "native"),
+        ("openai:gpt-4.1", "native"),
+        ("openai-chat:gpt-4.1", "native"),
+        ("google:gemini-2.5-flash", "native"),
+        ("ollama:qwen3", "native"),
+        ("work:own", "tool"),
+        ("client", "prompted"),
+    ],
+)
+async def test_best_way_of_asking_is_chosen_by_what_the_model_can(
+    name: str, mode: Mode, models: Models
+) -> None:
+    assert best_mode(models.resolve(name)) == mode
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "name",
+    ["anthropic:claude-haiku-4-5", "openai:gpt-4.1", "openai-chat:gpt-4.1",
+     "google:gemini-2.5-flash", "ollama:qwen3"],
+)  # fmt: skip
+async def test_schema_reaches_every_provider_in_every_way(
+    name: str, mode: Mode, models: Models, vendor: ModelProvider
+) -> None:
+    value = {"city": "Ulm", "people": 1}
+    vendor.will(
+        Answer(text="", calls=(("final_result", value),))
+        if mode == "tool"
+        else Answer(text='{"city": "Ulm", "people": 1}')
+    )
+    model = models.resolve(name)
+    got = await request_json(model, [*asked()], plan_output(model, SCHEMA, mode=mode))
+    assert got.value == value
+    assert "people" in str(vendor.asked[0].body)
