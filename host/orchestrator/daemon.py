@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from host import __version__
 from host.app import Host
+from host.approvals.passphrase import Passphrase
 from host.config.load import LoadedSettings, load_settings
 from host.config.paths import Paths, user_paths
 from host.config.settings import HttpConfig
@@ -26,6 +27,7 @@ from host.config.watch import watch_settings
 from host.domain.errors import DaemonError, HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
 from host.identity.bind import check_bind
+from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.socket import SocketFace
 from host.telemetry.log import configure_log
@@ -73,6 +75,9 @@ class Daemon:
         self.stopping = asyncio.Event()
         self.endpoint: str | None = None
         self._socket_face = SocketFace(host.gateway, host.tokens, self._control)
+        self._approvals = ApprovalCommands(
+            host.board, host.inbox, Passphrase.of_user(host.paths.data)
+        )
         self._http_face: HttpFace | None = None
         self._web: _Server | None = None
         self._busy_at = time.monotonic()
@@ -249,7 +254,10 @@ class Daemon:
             return {"name": name}
         if method == "taint.clear":
             return self.host.clear_taint(params.get("who"))
-        raise NotFoundError("command", method, ["status", "stop", "restart", "taint.clear"])
+        if method in self._approvals.names:
+            return await self._approvals.run(method, params)
+        known = ["status", "stop", "restart", "taint.clear", *self._approvals.names]
+        raise NotFoundError("command", method, known)
 
     def _status(self) -> Json:
         servers = [
