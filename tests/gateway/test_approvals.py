@@ -60,6 +60,7 @@ async def scene_of(
     async with open_scene(
         {}, web=web, policy="default", data=data, approvals=approvals, auth="token"
     ) as scene:
+        write_policy(scene)
         yield scene
 
 
@@ -72,10 +73,12 @@ def open_client(scene: Scene, kind: str, person: Any = refuse, *, attended: bool
     return getattr(scene, kind)(person, bare=True, token=own, **ALL)
 
 
-def write_policy(scene: Scene, rules: str) -> None:
+def write_policy(scene: Scene, *rules: str) -> None:
+    """Let everything be asked about, once where no rule says every time, but for these rules."""
     folder = scene.host.paths.config / "policies"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "mine.yaml").write_text(f"extends: [default]\n{rules}\n")
+    talk = "{name: talk, action: allow, match: {method: [elicitation, roots]}}"
+    (folder / "mine.yaml").write_text(f"default: ask\nrules: [{', '.join((talk, *rules))}]\n")
 
 
 def intents(scene: Scene) -> list[Json]:
@@ -347,8 +350,8 @@ async def test_edited_arguments_have_to_fit_the_tool_and_the_policy(empty_store_
     async with scene_of(empty_store_folder, approvals=SOON, server=server) as scene:
         write_policy(
             scene,
-            "rules: [{name: no-eve, action: deny, because: eve is a stranger,"
-            " match: {name: bad__mail, arguments: {/to: {in: [eve]}}}}]",
+            "{name: no-eve, action: deny, because: eve is a stranger,"
+            " match: {name: bad__mail, arguments: {/to: {in: [eve]}}}}",
         )
         async with open_client(scene, "stateless", attended=False) as client:
             await client.call("bad__mail", {"to": "bob"})
@@ -368,7 +371,7 @@ async def test_a_policy_that_denies_meanwhile_stops_an_approved_call(empty_store
             await one_waiting(scene)
             write_policy(
                 scene,
-                "rules: [{name: stop, action: deny, because: late, match: {name: bad__echo}}]",
+                "{name: stop, action: deny, because: late, match: {name: bad__echo}}",
             )
             await answer(scene)
             assert "stop: late" in text(await task)
@@ -381,7 +384,7 @@ async def test_only_those_whom_the_rule_names_may_answer(empty_store_folder: Pat
     async with scene_of(empty_store_folder, approvals=SOON) as scene:
         write_policy(
             scene,
-            "rules: [{name: two, action: ask, approvers: ['user:boss'], match: {name: bad__echo}}]",
+            "{name: two, action: ask, approvers: ['user:boss'], match: {name: bad__echo}}",
         )
         person = Person()
         async with open_client(scene, "stateless", person) as client:
@@ -441,6 +444,9 @@ async def test_what_the_rule_asks_every_time_cannot_be_granted(empty_store_folde
     person = Person(says(ANY))
     server = {"config": {"labels": ["destructive"]}}
     async with scene_of(empty_store_folder, approvals=SOON, server=server) as scene:
+        write_policy(
+            scene, "{name: d, action: ask, every_time: true, match: {labels: [destructive]}}"
+        )
         async with open_client(scene, "stateless", person) as client:
             result = await client.call("bad__echo", {})
             assert "waits for" in text(result)  # the form did not offer what it was given
