@@ -8,6 +8,9 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from host.approvals.desk import Desk
+from host.approvals.inbox import Inbox
+from host.approvals.open import open_board, set_config
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
 from host.audit.record import Note
@@ -25,6 +28,8 @@ from host.config.settings import Settings, TelemetryConfig
 from host.domain.errors import ConfigError, NotFoundError
 from host.domain.jsonrpc import Json
 from host.domain.principal import LOCAL_USER, Principal
+from host.gateway.approve import ApprovalStep
+from host.gateway.constraint import check_matchers
 from host.gateway.folders import Folders
 from host.gateway.gate import Gate
 from host.gateway.gateway import Gateway
@@ -109,9 +114,26 @@ class Host:
         self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")
         self._policies: OrderedDict[Path | None, LivePolicy] = OrderedDict()
         self.taint = TaintStore(paths.data / TAINT_FILE)
-        self.gate = Gate(
-            self.policy, MemoryCounters(), taint=self.taint, on_change=self._note_policy
+        sealer = Sealer.load(paths.data / "seal.json")
+        self.board = open_board(
+            store,
+            sealer,
+            data_folder=paths.data,
+            config=loaded.settings.approvals,
+            note=self._note,
         )
+        self.inbox = Inbox(self.board)
+        self.desk = Desk(self.board, self.inbox)
+        step = ApprovalStep(self.board, self.desk, self.inbox, sealer=sealer)
+        self.gate = Gate(
+            self.policy,
+            MemoryCounters(),
+            taint=self.taint,
+            on_change=self._note_policy,
+            approvals=step,
+        )
+        self.board.judge, self.board.matches = self.gate.judge_edit, self.gate.holds
+        self.board.check_matchers = check_matchers
         self._questions = Questions(self.gate, Recorder(self.journal))
         self._around = Surroundings(
             self.keeper,
@@ -134,7 +156,7 @@ class Host:
         self.gateway = Gateway(
             ChainMap[str, ToolProvider](self.own, cast("dict[str, ToolProvider]", self.servers)),
             gate=self.gate,
-            sealer=Sealer.load(paths.data / "seal.json"),
+            sealer=sealer,
             recorder=Recorder(self.journal),
             finder=Finder(loaded.settings.clients),
             tracing=self.tracing,
@@ -165,6 +187,7 @@ class Host:
                 yield host
         finally:
             await host.gateway.close()
+            await host.board.close()
             await client.close()
             host.keeper.close()
             host.journal.close()
@@ -196,6 +219,7 @@ class Host:
         await self.plugins.refresh()
         self._settle_code_mode()
         self.gateway.finder = Finder(loaded.settings.clients)
+        set_config(self.board, loaded.settings.approvals)
         self.redactor.add_secrets(loaded.settings.secret_values())
         self.folders.refresh()
         async with asyncio.TaskGroup() as group:
@@ -273,6 +297,10 @@ class Host:
         self.journal.append(Note(principal=TERMINAL, name="taint.cleared", detail=cleared))
         return cleared
 
+    def _note(self, who: Principal, name: str, detail: Json) -> None:
+        """Record what was done to the host itself."""
+        self.journal.append(Note(principal=who, name=name, detail=detail))
+
     def _note_policy(self, change: PolicyChange) -> None:
         """Record that another policy holds, or that none can be read."""
         if change.error is not None:
@@ -282,9 +310,7 @@ class Host:
         for warning in change.warnings:
             log.warning("%s", warning)
         principal = Principal(LOCAL_USER, "host", role="admin")
-        self.journal.append(
-            Note(principal=principal, name="policy.changed", detail=change.detail())
-        )
+        self._note(principal, "policy.changed", change.detail())
 
     def _load_in(self, folder: Path) -> LoadedSettings:
         """Return the settings that hold in a folder that a client works in."""

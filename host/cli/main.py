@@ -11,6 +11,8 @@ from host.domain.errors import HostError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("host.cli.audit", "The record of every call."),
+    "approvals": ("host.cli.approvals", "See what waits for a yes, and answer it."),
+    "grants": ("host.cli.grants", "List and revoke remembered approvals."),
     "store": ("host.cli.store", "The database."),
     "memory": ("host.cli.memory", "What agents remember."),
     "backup": ("host.cli.store", "Save the whole store to one file, while it is in use."),

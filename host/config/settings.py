@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
+from host.config.approvals import ApprovalsConfig
 from host.config.document import StrictModel
 from host.config.expand import is_secret_name
 from host.config.oauth import HttpOAuthConfig
@@ -134,6 +135,8 @@ class Settings(StrictModel):
     """The background process."""
     log: LogConfig = LogConfig()
     """Logging."""
+    approvals: ApprovalsConfig = ApprovalsConfig()
+    """How people are asked."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """OpenTelemetry spans."""
     plugins: PluginsConfig = PluginsConfig()

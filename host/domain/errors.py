@@ -27,6 +27,7 @@
     ├── DeniedError               a rule or a person said no
     │   └── QuarantinedError          a definition waits for somebody to look at it
     ├── ApprovalPendingError      somebody has to say yes first
+    ├── OutcomeUnknownError       an approved call was cut off; nobody knows if it took effect
     └── SandboxError              a plugin could not be compiled, confined or run
         ├── ConfinementError          this machine offers less confinement than is required
         ├── PluginLoadError           it was rejected by the compiler, or failed while it loaded
@@ -325,7 +326,38 @@ class QuarantinedError(DeniedError):
 
 
 class ApprovalPendingError(HostError):
-    """The call waits for somebody's approval."""
+    """The call waits for somebody's approval.
+
+    Args:
+        approval: Its id.
+        name: What is to be called.
+    """
+
+    def __init__(self, approval: str, name: str) -> None:
+        super().__init__(
+            f"The call of {name} waits for an approval, {approval}.",
+            next_step=f"Answer it with `host approvals approve {approval}` or `host approvals deny "
+            f"{approval}` in a terminal, then make the same call again: it goes on from there.",
+        )
+        self.approval = approval
+
+
+class OutcomeUnknownError(HostError):
+    """An approved call was cut off between its start and its end, and is not made again.
+
+    Args:
+        approval: Its approval's id.
+        name: What was called.
+    """
+
+    def __init__(self, approval: str, name: str) -> None:
+        super().__init__(
+            f"The call of {name}, approved as {approval}, was cut off; whether it took effect is "
+            "not known.",
+            next_step="Look before you call again: that asks for another approval. `host audit "
+            "search --outcome unknown` shows the record.",
+        )
+        self.approval = approval
 
 
 class SandboxError(HostError):

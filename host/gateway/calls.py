@@ -3,24 +3,18 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from host.domain.errors import (
-    ApprovalPendingError,
-    DeniedError,
-    PolicyError,
-    QuarantinedError,
-    UpstreamError,
-)
+from host.domain.errors import ApprovalPendingError, QuarantinedError, UpstreamError
 from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, Json, RpcError
 from host.domain.names import nearest_names
 from host.domain.protocol import INTERACTIVE_METHODS, META_LOG_LEVEL, list_member, object_member
 from host.gateway.catalog import Catalog
 from host.gateway.exchange import Exchange, lowest_level
-from host.gateway.gate import Gate
+from host.gateway.gate import REFUSALS, Admitted, Gate, Judgement
 from host.gateway.provider import ToolProvider
 from host.gateway.questions import Questions
 from host.gateway.record import Recorder
@@ -105,7 +99,7 @@ class Caller:
         target = await self._named(exchange, "tools/list", "tool", name, params)
         try:
             return await self._run(exchange, "tools/call", target)
-        except (DeniedError, PolicyError, ApprovalPendingError) as error:
+        except REFUSALS as error:
             # A result and not a protocol error, since it is the model that has to read it.
             return {"content": [{"type": "text", "text": str(error)}], "isError": True}
 
@@ -227,30 +221,54 @@ class Caller:
         """Decide, ask if need be, call the server, and record what happened."""
         if exchange.span is not None:
             exchange.span.resolve(method, target.name, target.params)
-        said = self._gate.judge(exchange, method, target)
-        try:
-            if target.held is not None:
-                raise QuarantinedError(target.held)
-            judged = await self._gate.admit(exchange, method, target, said)
-            self._catalog.pins.check(target.server, method, target.original, target.digest)
-            self._gate.meet(exchange, target, judged)
-        except (DeniedError, PolicyError, ApprovalPendingError) as error:
-            self._recorder.open(exchange, method, target, said.judged).refuse(error)
-            raise
-        record = self._recorder.open(exchange, method, target, judged)
+        admitted, said = await self._admit(exchange, method, target)
+        if admitted.admission.question is not None:
+            return admitted.admission.question
+        if admitted.admission.params is not target.params:
+            target = replace(target, params=admitted.admission.params)
+            said = self._gate.judge(exchange, method, target)
+        record = self._recorder.open(exchange, method, target, admitted.judged)
         exchange.call_id = record.call_id
         note_call(record.call_id, target.upstream)
-        await record.begin()
+        try:
+            await record.begin()
+        except BaseException:
+            await self._gate.fail(admitted, "error")  # it was not made
+            raise
         try:
             self._gate.check_paths(target, said)
             result = await self._send(exchange, method, target)
         except BaseException as error:
-            record.fail(error)
+            await self._gate.fail(admitted, record.fail(error))
             raise
-        self._gate.reached(exchange, method, target, judged, result)
+        self._gate.reached(exchange, method, target, admitted.judged, result)
         record.succeed(result)
         self._note_task(target, result)
-        return result
+        return await self._gate.succeed(admitted, result)
+
+    async def _admit(
+        self, exchange: Exchange, method: str, target: Target
+    ) -> tuple[Admitted, Judgement]:
+        """Return once the call may be made or its client has to be asked; record a refusal."""
+        said = self._gate.judge(exchange, method, target)
+        admitted: Admitted | None = None
+        try:
+            if target.held is not None:
+                raise QuarantinedError(target.held)
+            admitted = await self._gate.admit(exchange, method, target, said)
+            self._catalog.pins.check(target.server, method, target.original, target.digest)
+            if admitted.admission.question is None:
+                self._gate.meet(exchange, target, admitted.judged)
+        except (*REFUSALS, RpcError) as error:
+            kind = self._recorder.open(exchange, method, target, said.judged).refuse(error)
+            if admitted is not None:
+                await self._gate.fail(admitted, kind)
+            raise
+        waits = admitted.admission.waits
+        if waits is not None:
+            pending = ApprovalPendingError(waits.id, target.name)
+            self._recorder.open(exchange, method, target, said.judged).refuse(pending)
+        return admitted, said
 
     def _note_task(self, target: Target, result: Json) -> None:
         """Remember whose task a call became, so that questions about it find their server."""

@@ -1,15 +1,28 @@
 """The gate before every call: what the policy says of it, and what happens when it says `ask`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from host.domain.errors import DeniedError, PolicyError, TaintError
+from host.approvals.call import AskedCall
+from host.domain.errors import (
+    ApprovalPendingError,
+    DeniedError,
+    HostError,
+    OutcomeUnknownError,
+    PolicyError,
+    TaintError,
+)
 from host.domain.jsonrpc import Json
+from host.domain.principal import Principal
 from host.domain.protocol import object_member
+from host.gateway.approve import ApprovalStep
+from host.gateway.asked import Admission, Asked
+from host.gateway.constraint import compile_matchers, matching_holds
+from host.gateway.context import rebuild_attempt
 from host.gateway.exchange import Exchange
 from host.gateway.provider import ToolProvider
 from host.gateway.record import Judged
@@ -22,6 +35,8 @@ from host.policy.live import LivePolicy, PolicyChange
 from host.taint.session import SessionTaint
 from host.taint.store import TaintStore
 
+REFUSALS = (DeniedError, PolicyError, ApprovalPendingError, OutcomeUnknownError)
+"""Why a call is not made; its caller is to read it."""
 _OURS = ("_meta", "requestState", "inputResponses")
 """Members of a request that are not its arguments."""
 
@@ -59,6 +74,11 @@ class Goal(Protocol):
         """Labels of server and tool."""
         ...
 
+    @property
+    def digest(self) -> str | None:
+        """Digest of the definition."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -81,6 +101,39 @@ class Judgement:
             return Judged("deny")
         return Judged(self.decision.action, self.decision.rule, self.facts.labels)
 
+    def judged_with(self, admission: Admission) -> Judged:
+        """Return what is recorded, with the approval or grant that let the call through."""
+        passed = admission.passed
+        return (
+            self.judged
+            if passed is None
+            else replace(self.judged, approval=passed.approval or passed.grant)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A call that may be made, or about which its client has to be asked first.
+
+    Attributes:
+        judged: The part that is recorded.
+        admission: What it is made with.
+        asked: What its end has to be told; None where nobody can be asked.
+    """
+
+    judged: Judged
+    admission: Admission
+    asked: Asked | None = None
+
+
+class _Edited:
+    """A target with other parameters."""
+
+    def __init__(self, goal: Goal, params: Json) -> None:
+        self.server, self.name, self.original = goal.server, goal.name, goal.original
+        self.definition, self.labels, self.digest = goal.definition, goal.labels, goal.digest
+        self.params = params
+
 
 class Gate:
     """Decides about each call before it is made.
@@ -89,6 +142,7 @@ class Gate:
         policy: Returns the policy in force for clients that work in a folder.
         counters: What limits are held against.
         on_change: Told when another policy holds.
+        approvals: Asks people; without it, what a rule asks about is not called.
         taint: Keeps what sessions have met.
         now: The time, with a zone.
     """
@@ -99,12 +153,14 @@ class Gate:
         counters: Counters,
         *,
         on_change: Callable[[PolicyChange], None] = lambda change: None,
+        approvals: ApprovalStep | None = None,
         taint: TaintStore,
         now: Callable[[], datetime] = lambda: datetime.now(UTC).astimezone(),
     ) -> None:
         self._policy = policy
         self._counters = counters
         self._on_change = on_change
+        self._approvals = approvals
         self._taint = taint
         self._now = now
         self._servers: WeakKeyDictionary[ToolProvider, dict[str, Any]] = WeakKeyDictionary()
@@ -126,12 +182,17 @@ class Gate:
         facts = policy.gather(attempt, self._counters)
         return Judgement(decide(facts, policy), facts)
 
-    async def admit(self, exchange: Exchange, method: str, goal: Goal, said: Judgement) -> Judged:
-        """Return once a call may be made.
+    async def admit(
+        self, exchange: Exchange, method: str, goal: Goal, said: Judgement
+    ) -> "Admitted":
+        """Return once a call may be made, or what its client has to be asked first.
 
         Raises:
             PolicyError: There is no readable policy.
-            DeniedError: The policy says no, or asks and nobody can be asked.
+            DeniedError: The policy or a person says no, or nobody can be asked.
+            ApprovalPendingError: Nobody has answered yet.
+            OutcomeUnknownError: The same call was cut off by a crash; its caller learns that first.
+            RpcError: A stateless client brought back a state that is not good for this.
         """
         if said.error is not None:
             raise said.error
@@ -142,14 +203,71 @@ class Gate:
                 f"{goal.name} was not called. {' '.join(decision.reasons)}",
                 next_step="`host policy explain` shows which rules decided.",
             )
-        if decision.action == "ask":
-            raise DeniedError(
-                f"{goal.name} was not called: it needs an approval, and nobody can be asked. "
-                f"{' '.join(decision.reasons)}",
-                next_step="`host policy explain` shows which rules decided.",
-            )
-        self.count(decision)
-        return said.judged
+        if self._approvals is None:
+            if decision.action == "ask":
+                raise DeniedError(
+                    f"{goal.name} was not called: it needs an approval, and nobody can be asked. "
+                    f"{' '.join(decision.reasons)}",
+                    next_step="`host policy explain` shows which rules decided.",
+                )
+            self.count(decision)
+            return Admitted(said.judged, Admission(goal.params))
+        state = self._approvals.read_state(exchange, method, goal.params)
+        judge = self._judge_again(exchange, method, goal)
+        asked = Asked(exchange, method, goal, said, judge, state)
+        admission = await self._approvals.admit(asked)
+        if admission.question is None:
+            self.count(decision)
+        return Admitted(said.judged_with(admission), admission, asked)
+
+    def judge_edit(self, caller: Principal, context: Json, arguments: Json) -> str | None:
+        """Return why the policy forbids a call with edited arguments; None if it does not.
+
+        Args:
+            caller: Who made the call; its context says more.
+            context: See `describe_attempt`.
+            arguments: In place of the caller's.
+        """
+        try:
+            policy = self._policy(None).current
+        except PolicyError as error:
+            return str(error)
+        attempt = rebuild_attempt(context, arguments)
+        if attempt.principal.id != caller.id:
+            return "They belong to another caller."
+        decision = decide(policy.gather(attempt, self._counters), policy)
+        return " ".join(decision.reasons) if decision.action == "deny" else None
+
+    def holds(self, matchers: Json, call: AskedCall) -> bool:
+        """Whether a grant's matchers are about a call; where that is not sure, they are not."""
+        try:
+            table = self._policy(None).current.table
+            matching = compile_matchers(matchers)
+        except HostError:
+            return False
+        return matching_holds(matching, rebuild_attempt(call.context, call.arguments), table)
+
+    async def succeed(self, admitted: "Admitted", result: Json) -> Json:
+        """Note how an approved call ended, and return its result as the client gets it."""
+        if self._approvals is None or admitted.asked is None:
+            return result
+        asked = admitted.asked
+        return await self._approvals.close_round(
+            asked, admitted.admission, result, params=asked.goal.params
+        )
+
+    async def fail(self, admitted: "Admitted", outcome: str) -> None:
+        """Note that an approved call failed."""
+        if self._approvals is not None:
+            await self._approvals.fail(admitted.admission, outcome)
+
+    def _judge_again(
+        self, exchange: Exchange, method: str, goal: Goal
+    ) -> Callable[[Json], Judgement]:
+        def judge(params: Json) -> Judgement:
+            return self.judge(exchange, method, _Edited(goal, params))
+
+        return judge
 
     def count(self, decision: Decision) -> None:
         """Hold a call that is about to be made against the limits that concern it."""

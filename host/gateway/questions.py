@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from host.domain.errors import ApprovalPendingError, DeniedError, PolicyError
 from host.domain.jsonrpc import INVALID_REQUEST, Json, RpcError, as_object
 from host.domain.protocol import CLIENT_METHODS, object_member
 from host.gateway.exchange import Exchange, InnerExchange, QuietExchange, Session
-from host.gateway.gate import Gate
+from host.gateway.gate import REFUSALS, Gate
 from host.gateway.provider import ToolProvider
 from host.gateway.record import Recorder
 
@@ -82,19 +81,19 @@ class Questions:
         question = Question(server, method, params or {})
         said = self._gate.judge(inner, method, question)
         try:
-            await self._gate.admit(inner, method, question, said)
-        except (DeniedError, PolicyError, ApprovalPendingError) as error:
+            admitted = await self._gate.admit(inner, method, question, said)
+        except REFUSALS as error:
             self._recorder.open(inner, method, question, said.judged).refuse(error)
             raise RpcError(INVALID_REQUEST, str(error)) from error
-        record = self._recorder.open(inner, method, question, said.judged)
-        await record.begin()
+        record = self._recorder.open(inner, method, question, admitted.judged)
         try:
+            await record.begin()
             answer = await ask(method, params)
         except BaseException as error:
-            record.fail(error)
+            await self._gate.fail(admitted, record.fail(error))
             raise
         record.succeed(answer)
-        return answer
+        return await self._gate.succeed(admitted, answer)
 
     async def put(
         self, server: ToolProvider, whom: Exchange | Session, method: str, params: Json

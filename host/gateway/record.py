@@ -12,6 +12,7 @@ from host.domain.errors import (
     ApprovalPendingError,
     DeniedError,
     HostError,
+    OutcomeUnknownError,
     PluginTimeoutError,
     PolicyError,
     UpstreamTimeoutError,
@@ -101,30 +102,26 @@ class Record:
         else:
             self._journal.append(self._intent)
 
-    def refuse(self, error: BaseException) -> None:
-        """Write that the call was not made."""
+    def refuse(self, error: BaseException) -> OutcomeKind:
+        """Write that the call was not made, and return how it counts."""
         self._journal.append(self._intent)
-        self.fail(error)
+        return self.fail(error)
 
     def succeed(self, result: Json) -> None:
         """Record a result, before the reply is sent."""
         self._finish("tool_error" if result.get("isError") is True else "ok", result=result)
 
-    def fail(self, error: BaseException) -> None:
-        """Record a failure, a time-out or a cancellation."""
-        if isinstance(error, asyncio.CancelledError):
-            self._finish("cancelled")
-        elif isinstance(error, UpstreamTimeoutError | PluginTimeoutError):
-            self._finish("timeout", message=str(error))
-        elif isinstance(error, DeniedError | PolicyError):
-            self._finish("denied", message=str(error))
-        elif isinstance(error, ApprovalPendingError):
-            self._finish("pending", message=str(error))
+    def fail(self, error: BaseException) -> OutcomeKind:
+        """Record a failure, a time-out or a cancellation, and return which it was."""
+        kind, code = _kind_of(error), None
+        if kind == "cancelled":
+            message = None
         elif isinstance(error, RpcError):
-            self._finish("error", code=error.code, message=error.message)
+            code, message = error.code, error.message
         else:
-            text = str(error) if isinstance(error, HostError) else type(error).__name__
-            self._finish("error", message=text)
+            message = str(error) if isinstance(error, HostError) else type(error).__name__
+        self._finish(kind, code=code, message=message)
+        return kind
 
     def _finish(
         self,
@@ -145,6 +142,18 @@ class Record:
                 result=result,
             )
         )
+
+
+def _kind_of(error: BaseException) -> OutcomeKind:
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    if isinstance(error, UpstreamTimeoutError | PluginTimeoutError):
+        return "timeout"
+    if isinstance(error, DeniedError | PolicyError):
+        return "denied"
+    if isinstance(error, ApprovalPendingError | OutcomeUnknownError):
+        return "pending"
+    return "error"
 
 
 class Recorder:

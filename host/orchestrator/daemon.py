@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from host import __version__
 from host.app import Host
+from host.approvals.passphrase import Passphrase
 from host.config.load import LoadedSettings, load_settings
 from host.config.paths import Paths, user_paths
 from host.config.settings import HttpConfig
@@ -26,6 +27,7 @@ from host.config.watch import watch_settings
 from host.domain.errors import DaemonError, HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
 from host.identity.bind import check_bind
+from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.pins import answer_about_pins
 from host.orchestrator.socket import SocketFace
@@ -74,6 +76,9 @@ class Daemon:
         self.stopping = asyncio.Event()
         self.endpoint: str | None = None
         self._socket_face = SocketFace(host.gateway, host.tokens, self._control)
+        self._approvals = ApprovalCommands(
+            host.board, host.inbox, Passphrase.of_user(host.paths.data)
+        )
         self._http_face: HttpFace | None = None
         self._web: _Server | None = None
         self._busy_at = time.monotonic()
@@ -241,8 +246,6 @@ class Daemon:
         if method == "stop":
             self.stopping.set()
             return {"pid": os.getpid()}
-        if method == "plugins":
-            return [asdict(standing) for standing in self.host.plugins.standings()]
         if method == "restart":
             name = str(params.get("name"))
             server = self.host.servers.get(name)
@@ -251,11 +254,19 @@ class Daemon:
             await server.restart()
             self.host.gateway.changed()
             return {"name": name}
+        return await self._control_part(method, params)
+
+    async def _control_part(self, method: str, params: Json) -> Any:  # noqa: ANN401 - any JSON
+        """Carry out a command about a part of the host."""
+        if method == "plugins":
+            return [asdict(standing) for standing in self.host.plugins.standings()]
         if method == "taint.clear":
             return self.host.clear_taint(params.get("who"))
         if method.startswith("pins."):
             return answer_about_pins(self.host, method, params)
-        known = ["status", "stop", "restart", "plugins", "taint.clear"]
+        if method in self._approvals.names:
+            return await self._approvals.run(method, params)
+        known = ["status", "stop", "restart", "plugins", "taint.clear", *self._approvals.names]
         raise NotFoundError("command", method, known)
 
     def _status(self) -> Json:

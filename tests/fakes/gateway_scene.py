@@ -100,6 +100,8 @@ async def open_scene(
     web: dict[str, dict[str, Any]] | None = None,
     clients: Json | None = None,
     policy: str = "permissive",
+    data: Path | None = None,
+    approvals: Json | None = None,
     **http: Any,
 ) -> AsyncGenerator[Scene]:
     """Open a host on free addresses.
@@ -110,6 +112,8 @@ async def open_scene(
             `path` is where they are reached.
         clients: As in host.yaml.
         policy: Name of the shipped policy that holds.
+        data: A data folder whose database runs already; by default a new one.
+        approvals: As in host.yaml.
         http: Fields of `HttpConfig`; by default nobody needs a token.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -121,10 +125,11 @@ async def open_scene(
             apps[name] = MisbehavingHttp(Misbehaviour(**options))
             url = await stack.enter_async_context(serve_web(apps[name]))
             servers = {**servers, name: {"url": url + path, **config}}
-        paths = Paths(folder / "config", folder / "data", folder / "run")
+        paths = Paths(folder / "config", data or folder / "data", folder / "run")
         paths.config.mkdir(mode=0o700)
         file = paths.config / "host.yaml"
         settings = {"servers": servers, "clients": clients or {}, "policy": {"base": policy}}
+        settings["approvals"] = approvals or {}
         file.write_text(json.dumps(settings))
         loaded = load_settings(paths=paths, environ={})
         host = await stack.enter_async_context(Host.open(loaded, paths))

@@ -1,0 +1,1 @@
+"""Approvals and grants: durable decisions of people about single calls."""
