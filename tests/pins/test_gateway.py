@@ -3,8 +3,7 @@ from typing import Any
 import pytest
 
 from host.gateway.exchange import Exchange
-from host.gateway.gate import Goal, Judgement
-from host.gateway.record import Judged
+from host.gateway.gate import Admitted, Goal, Judgement
 from host.pins.book import Choice
 from tests.fakes.gateway_scene import Scene, open_scene
 from tests.fakes.misbehaviour import Json
@@ -125,7 +124,7 @@ async def test_a_tool_that_changed_while_its_caller_waited_is_not_called():
         gate = scene.host.gate
         admit = gate.admit
 
-        async def slow(exchange: Exchange, method: str, goal: Goal, said: Judgement) -> Judged:
+        async def slow(exchange: Exchange, method: str, goal: Goal, said: Judgement) -> Admitted:
             judged = await admit(exchange, method, goal, said)
             pin = next(pin for _, pin in scene.host.pins.pins() if pin.shown == "bad__read")
             assert pin.accepted is not None
