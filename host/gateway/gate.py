@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from host.approvals.call import AskedCall
+from host.audit.record import Face
 from host.domain.errors import (
     ApprovalPendingError,
     DeniedError,
@@ -37,6 +38,9 @@ from host.taint.store import TaintStore
 
 REFUSALS = (DeniedError, PolicyError, ApprovalPendingError, OutcomeUnknownError)
 """Why a call is not made; its caller is to read it."""
+HEARD: frozenset[Face] = frozenset({"cli", "web"})
+"""Faces at which what is said comes from a person, and not from a model."""
+
 _OURS = ("_meta", "requestState", "inputResponses")
 """Members of a request that are not its arguments."""
 
@@ -277,6 +281,31 @@ class Gate:
     def met(self, exchange: Exchange) -> SessionTaint:
         """Return what the caller has met: the run's, where one calls, else the principal's."""
         return exchange.taint or SessionTaint(self._taint, exchange.session.principal.id)
+
+    def begin_run(self, exchange: Exchange, run: str) -> SessionTaint:
+        """Return what a run that a request starts has met; the calls that it makes carry it.
+
+        Where a person starts it at the terminal or in the browser, what they say to it is the
+        user's word. Where a client's model does, the host does not hear the user.
+
+        Args:
+            exchange: The request; for a run inside a run, the outer run's call.
+            run: The run's id; the same continues it.
+
+        Raises:
+            TaintError: It cannot be kept, so the run must not begin.
+        """
+        heard = exchange.depth == 0 and exchange.face in HEARD
+        return self.met(exchange).child(f"run:{run}", heard=heard)
+
+    def end_run(self, exchange: Exchange, run: SessionTaint) -> None:
+        """Let the caller have met what a run has, before it gets the run's result.
+
+        Raises:
+            TaintError: It cannot be kept, so the result must not be handed out.
+        """
+        self.met(exchange).merge(run)
+        run.end()
 
     def meet(self, exchange: Exchange, goal: Goal, judged: Judged) -> None:
         """Keep that a call is being made, whose output may be a stranger's or private.

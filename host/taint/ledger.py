@@ -123,13 +123,12 @@ class Ledger:
                 found[Traced("text", text[:80], frozenset({"unknown"}))] = None
                 break
             parts = pieces(text, prose=leaf.prose)
-            if not any(part.exact for part in parts) and self._says(text):
+            if not any(part.exact for part in parts) and self._says(as_words(text)):
                 parts = [Piece("name", text, forms=(as_words(text),))]
             found |= dict.fromkeys(self._trace(part) for part in parts)
         return tuple(found)
 
-    def _says(self, text: str) -> bool:
-        words = as_words(text)
+    def _says(self, words: str) -> bool:
         return len(words) > 3 and any(words in said.words for said in self._said)
 
     def _trace(self, piece: Piece) -> Traced:

@@ -91,16 +91,22 @@ class SessionTaint:
             carried |= rubbed
         self.ledger.read("\n".join(texts(result)), given | carried)
 
-    def child(self, key: str) -> "SessionTaint":
+    def child(self, key: str, *, heard: bool = False) -> "SessionTaint":
         """Return the session of a run that this one starts, which begins with what this has met.
 
         The two share what was said and read: the task that a model writes for a child is not the
         user's word. Calling it again with the same key, as after a crash, continues the child.
 
+        Args:
+            key: The run's.
+            heard: Whether it is the user who starts the run, so that what they say is heard from
+                here on, where it was not before.
+
         Raises:
             TaintError: It cannot be kept.
         """
-        child = SessionTaint(self._store, key, self.ledger)
+        ledger = Ledger() if heard and self.ledger is None else self.ledger
+        child = SessionTaint(self._store, key, ledger)
         child._carriers = self._carriers
         self._store.add(key, self.labels, source=f"inherited from {self.key}")
         return child

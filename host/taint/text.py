@@ -8,6 +8,9 @@ from urllib.parse import unquote
 
 import idna
 
+_MARKS = bytes(point for point in range(128) if not chr(point).isalnum())
+_LOWER = bytes(range(128)).lower() + bytes(range(128, 256))
+_SPACED = _LOWER.translate(bytes.maketrans(_MARKS, b" " * len(_MARKS)))
 _WORD_BREAK = re.compile(r"[\W_]+")
 _ESCAPED = re.compile(r"\\|&[#a-zA-Z]")
 _ESCAPE = re.compile(r"""\\(?:u([0-9a-fA-F]{4})|([nrtbf])|(["\\/]))""")
@@ -19,7 +22,8 @@ def visible(text: str) -> str:
     if text.isascii():
         return text
     normal = unicodedata.normalize("NFKC", text)
-    return "".join(char for char in normal if unicodedata.category(char) != "Cf")
+    unseen = dict.fromkeys(ord(one) for one in set(normal) if unicodedata.category(one) == "Cf")
+    return normal.translate(unseen) if unseen else normal
 
 
 def unescape(text: str) -> str:
@@ -37,11 +41,15 @@ def _resolve(match: re.Match[str]) -> str:
 
 def as_words(text: str) -> str:
     """Return the words of a text, each with a space on both sides: case and marks do not count."""
+    if text.isascii():
+        return f" {b' '.join(text.encode().translate(_SPACED).split()).decode()} "
     return f" {_WORD_BREAK.sub(' ', visible(text).casefold()).strip()} "
 
 
 def squash(text: str) -> str:
     """Return the letters and digits of a text and nothing between them."""
+    if text.isascii():
+        return text.encode().translate(_LOWER, _MARKS).decode()
     return _WORD_BREAK.sub("", visible(text).casefold())
 
 
@@ -51,7 +59,9 @@ def canonical_address(text: str) -> str:
     The scheme is left out, the host is in lower case and in ASCII; a user name in front of a host
     stays, so that it never equals the host alone.
     """
-    plain = _SCHEME.sub("", visible(text), count=1)
+    plain = visible(text)
+    scheme = _SCHEME.match(plain)
+    plain = plain if scheme is None else plain[scheme.end() :]
     authority, mark, rest = plain.partition("/")
     name, at, host = authority.rpartition("@")
     host = _ascii_host(host.casefold().rstrip(".").removesuffix(":443").removesuffix(":80"))

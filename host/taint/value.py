@@ -40,34 +40,29 @@ _EU = (
     rf"\b(?P<ed>\d{{1,2}})(?:st|nd|rd|th|\.)?\s+(?:of\s+)?(?P<em>{_MONTH})\b"
     r"(?:,?\s+(?P<ey>\d{4})\b)?"
 )
-_END = r"[^\s<>\"'`]"
 _DOTTED = r"(?:[^\W_][\w-]*\.)+[^\W\d_]{2,}"
-_SCAN = re.compile(
-    "|".join(
-        (
-            rf"(?P<url>\b[a-z][a-z0-9+.-]*://{_END}+)",
-            r"(?P<mail>[^\s@<>\"'`,;:()\[\]{}]+@[^\s@<>\"'`,;:()\[\]{}]+)",
-            rf"(?P<host>\b{_DOTTED}(?::\d+)?(?:/{_END}*)?)",
-            rf"(?P<path>(?<!\w)(?:~|\.{{1,2}}|[a-z]:)?[/\\]{_END}+|\w+(?:[/\\][\w.-]+){{2,}})",
-            f"(?P<date>{_ISO}|{_US}|{_EU})",
-            r"(?P<iban>\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{4}){2,7}(?:[ -]?[a-z0-9]{1,3})?\b)",
-            r"(?P<digits>(?<![\w.])\+?\d(?:[ ().-]{0,2}\d){6,}(?!\w))",
-            r"(?P<clock>\b\d{1,2}:\d{2}(?::\d{2})?\b)",
-            r"(?P<number>(?<![\w.])\d+(?:[.,]\d+)*(?!\w))",
-            r"(?P<ident>\b(?=[\w-]*[^\W\d_])(?=[\w-]*\d[\w-]*\d)[\w-]{6,}\b)",
-        )
-    ),
+_TOKEN = re.compile(r"[^\s<>\"'`]+")
+_ADDRESS = re.compile(
+    r"(?P<url>\b[a-z][a-z0-9+.-]*://.+)"
+    r"|(?P<mail>[^@,;:()\[\]{}]+@[^@,;:()\[\]{}]+)"
+    rf"|(?P<host>\b{_DOTTED}(?::\d+)?(?:/.*)?)"
+    r"|(?P<path>(?<!\w)(?:~|\.{1,2}|[a-z]:)?[/\\].+|(?=.*[^\W\d_])\w+(?:[/\\][\w.-]+){2,})",
     re.IGNORECASE,
 )
-_KINDS: dict[str, Kind] = {
-    "url": "address",
-    "mail": "address",
-    "host": "address",
-    "path": "path",
-    "iban": "account",
-    "digits": "account",
-    "ident": "identifier",
-}
+"""What has no spaces; it is looked for in short tokens, since a search takes quadratic time."""
+_VALUE = re.compile(
+    f"(?P<date>{_ISO}|{_US}|{_EU})"
+    r"|(?P<iban>\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]{4}){2,7}(?:[ -]?[a-z0-9]{1,3})?\b)"
+    r"|(?P<digits>(?<![\w.])\+?\d(?:[ ().-]{0,2}\d){6,}(?!\w))"
+    r"|(?P<clock>\b\d{1,2}:\d{2}(?::\d{2})?\b)"
+    r"|(?P<number>(?<![\w.,])\d+(?:[.,]\d+)*(?!\w))"
+    r"|(?P<ident>(?<![\w-])(?=[\w-]*[^\W\d_])(?=[\w-]*\d[\w-]*\d)[\w-]{6,}(?![\w-]))",
+    re.IGNORECASE,
+)
+"""What may have spaces, or no marks at all; each search takes linear time."""
+_MARKS = re.compile(r"[@./\\]")
+_LONG = 128
+"""Characters of a token beyond which it is an address as a whole, if it has the marks of one."""
 _TRAILING = ".,;:!?)]}'\""
 
 
@@ -99,15 +94,41 @@ def pieces(text: str, *, prose: bool = False) -> list[Piece]:
     found: list[Piece] = []
     rest: list[str] = []
     end = 0
-    for match in _SCAN.finditer(plain):
-        rest.append(plain[end : match.start()])
+    for start, stop, piece in _addresses(plain):
+        rest += _values(plain[end:start], found)
+        found.append(piece)
+        end = stop
+    rest += _values(plain[end:], found)
+    return found + _prose(rest, FEW if prose else 1)
+
+
+def _addresses(text: str) -> Iterator[tuple[int, int, Piece]]:
+    """Yield the addresses and paths of a text and where they stand in it."""
+    for token in _TOKEN.finditer(text):
+        word = token[0]
+        if not _MARKS.search(word):
+            continue
+        if len(word) > _LONG:
+            yield token.start(), token.end(), _hard("address", word.rstrip(_TRAILING))
+            continue
+        for match in _ADDRESS.finditer(word):
+            kind = "path" if match["path"] is not None else "address"
+            start = token.start()
+            piece = _hard(kind, match[0].rstrip(_TRAILING))
+            yield start + match.start(), start + match.end(), piece
+
+
+def _values(text: str, found: list[Piece]) -> list[str]:
+    """Add the other values of a text to those found, and return what is left between them."""
+    rest: list[str] = []
+    end = 0
+    for match in _VALUE.finditer(text):
+        rest.append(text[end : match.start()])
         end = match.end()
         piece = _piece(match)
         if piece is not None:
             found.append(piece)
-    rest.append(plain[end:])
-    found += _prose(rest, FEW if prose else 1)
-    return found
+    return [*rest, text[end:]]
 
 
 def hard_values(text: str) -> Iterator[str]:
@@ -161,27 +182,24 @@ def number_piece(text: str) -> Piece | None:
 
 
 def _piece(match: re.Match[str]) -> Piece | None:
-    group = next(name for name in _GROUPS if match[name] is not None)
-    text = match[group]
-    if group == "clock":  # the hour of a day is everywhere; the day decides
+    text = match[0]
+    if match["clock"] is not None:  # the hour of a day is everywhere; the day decides
         return None
-    if group == "date":
+    if match["date"] is not None:
         return _date(match)
-    if group == "number":
+    if match["number"] is not None:
         return number_piece(text)
-    kind = _KINDS[group]
-    if group in ("url", "mail", "host", "path"):
-        text = text.rstrip(_TRAILING)
-    if kind == "address":
-        exact = canonical_address(text)
-    elif kind == "path":
-        exact = canonical_path(text)
-    else:
-        exact = squash(text) if kind == "account" else text.casefold()
+    return _hard("identifier" if match["ident"] is not None else "account", text)
+
+
+def _hard(kind: Kind, text: str) -> Piece:
+    exact = {
+        "address": canonical_address,
+        "path": canonical_path,
+        "account": squash,
+        "identifier": str.casefold,
+    }[kind](text)
     return Piece(kind, text, exact, (as_words(text),))
-
-
-_GROUPS = ("url", "mail", "host", "path", "date", "iban", "digits", "clock", "number", "ident")
 
 
 def _date(match: re.Match[str]) -> Piece:

@@ -6,9 +6,9 @@ import pytest
 from typing_extensions import override
 
 from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError
-from host.gateway.exchange import Exchange, InnerExchange
+from host.domain.principal import Principal
+from host.gateway.exchange import Exchange, InnerExchange, QuietExchange, QuietSession
 from host.gateway.local import LocalProvider, text_result
-from host.taint.ledger import Ledger
 from host.taint.session import SessionTaint
 from tests.fakes.gateway_scene import Scene, open_scene
 
@@ -132,7 +132,8 @@ async def test_an_agent_that_heard_the_user_sends_what_they_said_and_nothing_tha
     async with open_scene({}) as scene, scene.stateless() as client:
         mail = prepare(scene)
         host = scene.host
-        mail.run = SessionTaint(host.taint, "local/http", Ledger()).child("run:1")
+        person = QuietExchange(QuietSession(Principal("local", "http"), "cli"), None)
+        mail.run = host.gate.begin_run(person, "1")
         mail.run.say("Write to ann@x.example")
 
         async def act(name: str, **arguments: str) -> str:
@@ -144,6 +145,21 @@ async def test_an_agent_that_heard_the_user_sends_what_they_said_and_nothing_tha
         assert "strangers spoke" in await act("mail__send", to="bob@evil.com")
         assert host.taint.labels("run:1") == {"untrusted"}
         assert host.taint.labels("local/http") == frozenset()
+        host.gate.end_run(person, mail.run)
+        assert host.taint.labels("local/http") == {"untrusted"}
+        assert host.taint.principals() == ["local/http"]
+
+
+async def test_a_run_inside_a_run_and_one_that_a_model_starts_hear_nobody_of_their_own():
+    async with open_scene({}) as scene:
+        gate = scene.host.gate
+        model = QuietExchange(QuietSession(Principal("local", "cursor"), "stdio"), None)
+        assert gate.begin_run(model, "1").ledger is None
+        person = QuietExchange(QuietSession(Principal("local", "terminal"), "cli"), None)
+        inner = InnerExchange(person, "agent")
+        inner.taint = gate.begin_run(person, "2")
+        assert inner.taint.ledger is not None
+        assert gate.begin_run(inner, "3").ledger is inner.taint.ledger
 
 
 async def test_a_call_is_refused_where_what_was_met_cannot_be_read():

@@ -161,3 +161,13 @@ def test_clearing_forgets_what_was_read_and_keeps_what_was_said():
         "ann@x.example": {"user"},
         "bob@evil.com": {"unknown"},
     }
+
+
+@pytest.mark.parametrize(
+    "part", ["a-", "a.", "a@", "/a", "a1", "1 ", "1,", "ab12 ", "may ", "a:/", "é.", "&#", "1-"]
+)
+def test_a_hostile_text_does_not_make_tracing_slow(part: str):
+    text = part * (LONGEST // len(part) - 1)
+    ledger = heard("x " + text[:1000], untrusted=text * 20)
+    for ending in ("", "x", "1"):
+        assert ledger.trace({"to": text + ending, "body": text + ending})

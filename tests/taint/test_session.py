@@ -47,6 +47,14 @@ def test_a_child_inherits_what_was_met_and_gives_back_what_it_meets(run: Session
     assert run.labels == {"private", "untrusted"}
 
 
+def test_a_run_that_the_user_starts_hears_them_where_nobody_did(store: TaintStore):
+    client = SessionTaint(store, "ann/terminal")
+    assert client.child("run:1").ledger is None
+    heard = client.child("run:2", heard=True)
+    assert heard.ledger is not None
+    assert heard.child("run:3", heard=True).ledger is heard.ledger
+
+
 def test_a_child_that_is_continued_after_a_crash_has_what_it_had(
     run: SessionTaint, store: TaintStore
 ):
