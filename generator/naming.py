@@ -82,8 +82,29 @@ def package_name(project: str) -> str:
 RESERVED_PACKAGES = frozenset(
     {"anyio", "fastmcp", "httpx", "mcp", "mcp_types", "pydantic", "pydantic_settings", "sqlalchemy"}
     | {"asyncio", "json", "os", "src", "sys", "test", "tests", "typing", "tools", "types", "yaml"}
-    | {"re", "time", "string", "random", "math", "email", "http", "logging", "statistics", "calendar"}
-    | {"pytest", "ruff", "pyright", "host", "servers", "generator", "starlette", "uvicorn", "select"}
+    | {
+        "re",
+        "time",
+        "string",
+        "random",
+        "math",
+        "email",
+        "http",
+        "logging",
+        "statistics",
+        "calendar",
+    }
+    | {
+        "pytest",
+        "ruff",
+        "pyright",
+        "host",
+        "servers",
+        "generator",
+        "starlette",
+        "uvicorn",
+        "select",
+    }
 )
 """Names that would hide a module which a generated project or its tools import."""
 

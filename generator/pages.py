@@ -42,9 +42,7 @@ def _facts(node: ast.AsyncFunctionDef) -> list[str]:
     declared = node.decorator_list[0]
     if not isinstance(declared, ast.Call):
         return []
-    return [
-        f"| {keyword.arg} | `{ast.unparse(keyword.value)}` |" for keyword in declared.keywords
-    ]
+    return [f"| {keyword.arg} | `{ast.unparse(keyword.value)}` |" for keyword in declared.keywords]
 
 
 def _signature(node: ast.AsyncFunctionDef) -> str:

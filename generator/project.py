@@ -16,7 +16,6 @@ RECORD = ".generator.json"
 """Name of the file that keeps what a project was made from, and its files as they were made."""
 
 
-
 def render_server(spec: ServerSpec, *, extra_templates: Iterable[Path] = ()) -> dict[str, str]:
     """Return the files of a server's project: path → text.
 
@@ -75,7 +74,9 @@ def values_of(spec: ServerSpec) -> dict[str, Any]:
 def _auth_settings(spec: ServerSpec) -> tuple[Setting, ...]:
     if spec.auth == "bearer":
         text = "The bearer token that clients send over HTTP; a long random text."
-        return (Setting("auth_token", Code("SecretStr | None"), None, text, required=True, secret=True),)
+        return (
+            Setting("auth_token", Code("SecretStr | None"), None, text, required=True, secret=True),
+        )
     if spec.auth == "none":
         return ()
     plain = shape_of({"type": "string"}).annotation
@@ -86,7 +87,8 @@ def _auth_settings(spec: ServerSpec) -> tuple[Setting, ...]:
         "public_url": "Address under which clients reach this server.",
     }
     return tuple(
-        Setting(key, plain, "", text, required=key != "oauth_audience") for key, text in texts.items()
+        Setting(key, plain, "", text, required=key != "oauth_audience")
+        for key, text in texts.items()
     )
 
 

@@ -50,7 +50,10 @@ def shape_of(schema: Mapping[str, Any], *, indent: int = 4) -> Shape:
         found = _free(schema, indent)
     if nullable:
         return Shape(
-            Code(f"{found.annotation} | None"), f"{found.type_name} or null", found.sample, found.wrong
+            Code(f"{found.annotation} | None"),
+            f"{found.type_name} or null",
+            found.sample,
+            found.wrong,
         )
     return found
 
@@ -65,7 +68,11 @@ def _kinds(schema: Mapping[str, Any]) -> tuple[list[str], bool]:
 
 def _enum(values: list[Any], indent: int) -> Shape | None:
     texts = list(dict.fromkeys(v for v in values if isinstance(v, str)))
-    if not texts or len(texts) != len([v for v in values if v is not None]) or len(texts) > MAX_ENUM:
+    if (
+        not texts
+        or len(texts) != len([v for v in values if v is not None])
+        or len(texts) > MAX_ENUM
+    ):
         return None
     parts = [str(python(text)) for text in texts]
     words = " or ".join(one_line(text, 40) for text in texts[:6])
@@ -144,10 +151,9 @@ def _scalar_sample(kind: str, schema: Mapping[str, Any], limits: Mapping[str, fl
 
 def _within(number: float, limits: Mapping[str, float]) -> bool:
     infinite = float("inf")
-    return (
-        limits.get("ge", -infinite) <= number <= limits.get("le", infinite)
-        and limits.get("gt", -infinite) < number < limits.get("lt", infinite)
-    )
+    return limits.get("ge", -infinite) <= number <= limits.get("le", infinite) and limits.get(
+        "gt", -infinite
+    ) < number < limits.get("lt", infinite)
 
 
 def _formatted(kind: object) -> str:

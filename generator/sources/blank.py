@@ -29,4 +29,6 @@ def read_blank() -> Source:
             effect="destroys", call={"body": "remove"},
         ),
     )  # fmt: skip
-    return Source("blank", (Group("notes", "Notes", tools),), description="A notebook to start from.")
+    return Source(
+        "blank", (Group("notes", "Notes", tools),), description="A notebook to start from."
+    )
