@@ -27,7 +27,7 @@ def _page(node: ast.AsyncFunctionDef, module: str) -> str:
     lines += ["| what | value |", "|---|---|", *_facts(node)]
     names = [arg.arg for arg in node.args.args if arg.arg != "ctx"]
     if names:
-        lines += ["", "## Arguments", "", "```python", _signature(node), "```"]
+        lines += ["", "## Arguments", "", "```text", _signature(node), "```"]
     if arguments.strip():
         lines += ["", _fenced(arguments)]
     return "\n".join(lines) + "\n"

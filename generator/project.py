@@ -1,7 +1,8 @@
 """A server's specification in, the files of its project out."""
 
+import ast
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from generator.literal import Code, one_line
 from generator.naming import title
 from generator.render import TEMPLATES, load_templates, render
 from generator.shape import shape_of
-from generator.spec import ServerSpec, Setting
+from generator.spec import ServerSpec, Setting, Tool
 
 RECORD = ".generator.json"
 """Name of the file that keeps what a project was made from, and its files as they were made."""
@@ -68,7 +69,20 @@ def values_of(spec: ServerSpec) -> dict[str, Any]:
         "dependencies": sorted(needed | set(source.dependencies)),
         "extra": source.extra,
         "notes": source.notes,
+        "used": used_names,
     }
+
+
+def used_names(tools: Sequence[Tool], names: Sequence[str]) -> str:
+    """Return those of some names that the annotations of tools use, for an import; `Any` always."""
+    said = {
+        node.id
+        for tool in tools
+        for param in tool.params
+        for node in ast.walk(ast.parse(f"({param.annotation})", mode="eval"))
+        if isinstance(node, ast.Name)
+    }
+    return ", ".join(name for name in names if name == "Any" or name in said)
 
 
 def _auth_settings(spec: ServerSpec) -> tuple[Setting, ...]:

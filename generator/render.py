@@ -135,6 +135,7 @@ def _render(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals["tuple"] = tuple
     environment.filters.update(
         {
             "name": literal.name,

@@ -1,5 +1,6 @@
 """Turns JSON Schemas into Python types, values that fit and values that do not."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -50,12 +51,27 @@ def shape_of(schema: Mapping[str, Any], *, indent: int = 4) -> Shape:
         found = _free(schema, indent)
     if nullable:
         return Shape(
-            Code(f"{found.annotation} | None"),
+            or_none(found.annotation),
             f"{found.type_name} or null",
             found.sample,
             found.wrong,
         )
     return found
+
+
+def or_none(annotation: Code) -> Code:
+    """Return a type that takes None, too, laid out as `ruff format` would."""
+    first, comma, rest = annotation.partition(",\n")
+    if annotation.endswith(("| None", "None,\n]")) or annotation == "Any" or "| None" in first:
+        return annotation
+    if annotation.startswith("Annotated["):
+        return Code(f"{first} | None{comma}{rest}")
+    if annotation.startswith("Literal[\n"):
+        inner = re.search(r"\n( +)", annotation)
+        margin = inner[1] if inner else ""
+        body, _, closing = annotation.rpartition("\n")
+        return Code(f"{body}\n{margin}None,\n{closing}")
+    return Code(f"{annotation} | None")
 
 
 def _kinds(schema: Mapping[str, Any]) -> tuple[list[str], bool]:
