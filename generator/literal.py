@@ -81,7 +81,7 @@ def _text(value: str) -> Code:
 
 
 def _plain(letter: str) -> bool:
-    return letter != "\\" and letter != "\n" and letter.isprintable() and _is_visible(letter)
+    return letter not in "\\\n" and letter.isprintable() and _is_visible(letter)
 
 
 def _collection(value: object, indent: int) -> Code:
@@ -125,13 +125,13 @@ def docstring(text: str, indent: int = 4) -> Code:
 
 
 def json_text(value: object) -> Code:
-    """Return a value as JSON, which YAML reads the same and TOML too, texts and numbers at least."""
+    """Return a value as JSON; YAML reads it the same, and TOML too where it is a text or number."""
     kept = clean(value) if isinstance(value, str) else value
     return Code(json.dumps(kept, ensure_ascii=False))
 
 
 def markdown(value: object) -> Code:
-    """Return a text for the middle of a Markdown line: no HTML, links, code or table cells in it."""
+    """Return a text for the middle of a Markdown line, without HTML, links or table cells."""
     text = one_line(str(value), 2_000)
     return Code(re.sub(r"([\\`*_\[\]<>|#!~$&])", r"\\\1", text))
 

@@ -12,18 +12,82 @@ _TAKEN = frozenset(
     {"annotated", "any", "cast", "context", "field", "literal", "request", "run", "source", "tool"}
 )
 _BUILTINS = frozenset(
-    "abs all any ascii bin bool bytes callable chr compile copyright credits delattr dict dir divmod "
-    "enumerate eval exec exit filter float format frozenset getattr globals hasattr hash help hex id "
-    "input int isinstance iter len license list locals map max memoryview min next object oct open "
-    "ord pow print property quit range repr reversed round set setattr slice sorted str sum super "
-    "tuple type vars zip".split()
+    {
+        "abs",
+        "all",
+        "any",
+        "ascii",
+        "bin",
+        "bool",
+        "bytes",
+        "callable",
+        "chr",
+        "compile",
+        "copyright",
+        "credits",
+        "delattr",
+        "dict",
+        "dir",
+        "divmod",
+        "enumerate",
+        "eval",
+        "exec",
+        "exit",
+        "filter",
+        "float",
+        "format",
+        "frozenset",
+        "getattr",
+        "globals",
+        "hasattr",
+        "hash",
+        "help",
+        "hex",
+        "id",
+        "input",
+        "int",
+        "isinstance",
+        "iter",
+        "len",
+        "license",
+        "list",
+        "locals",
+        "map",
+        "max",
+        "memoryview",
+        "min",
+        "next",
+        "object",
+        "oct",
+        "open",
+        "ord",
+        "pow",
+        "print",
+        "property",
+        "quit",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "setattr",
+        "slice",
+        "sorted",
+        "str",
+        "sum",
+        "super",
+        "tuple",
+        "type",
+        "vars",
+        "zip",
+    }
 )
 MAX_TOOL = 48
 """Longest name of a tool: with a server's name and `__` it stays within 64 characters mostly."""
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text in lower case, in ASCII: `getPetByID` is `get`, `pet`, `by`, `id`."""
+    """Return the words of a text in lower case, in ASCII: `getPetID` is `get`, `pet`, `id`."""
     spelled = "".join(_SPELLED.get(letter, letter) for letter in text)
     plain = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode()
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", plain)

@@ -3,10 +3,12 @@
 import ast
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from generator import pages
+from generator.errors import GeneratorError
 from generator.literal import Code, one_line
 from generator.naming import title
 from generator.render import TEMPLATES, load_templates, render
@@ -110,3 +112,30 @@ def record_of(files: Mapping[str, str], answers: Mapping[str, Any], *, version: 
     """Return the text of `.generator.json`."""
     record = {"version": version, "answers": dict(answers), "files": dict(files)}
     return json.dumps(record, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a project keeps of its making."""
+
+    answers: Mapping[str, Any]
+    files: Mapping[str, str]
+
+
+def read_record(project: Path) -> Record:
+    """Read the record of a project.
+
+    Raises:
+        GeneratorError: There is none, or it is not one.
+    """
+    file = project / RECORD
+    try:
+        value = json.loads(file.read_text("utf-8"))
+        files = {str(path): str(text) for path, text in value["files"].items()}
+        return Record(dict(value["answers"]), files)
+    except FileNotFoundError:
+        raise GeneratorError(
+            f"{project} has no {RECORD}: it was not made by `host new-server`."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GeneratorError(f"{file} cannot be used: {error}.") from error

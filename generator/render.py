@@ -1,17 +1,17 @@
-"""Renders a folder of templates: values in, the text of files out; nothing is read or written else.
+"""Renders a folder of templates: values in, the text of files out.
 
-A template's first line names its file: `{# file: src/[package]/server.py #}`. A name in brackets stands
-for a value; `[tool]` or `[group]` makes one file for each of them. `{# partial: NAME #}` makes no file and
-is there to be included. A value is written as a literal of the
-file's language wherever a template names it, so text from outside cannot become code; what a template
-means as source goes through `name` or another of the filters.
+A template's first line names its file: `{# file: src/[package]/server.py #}`. A name in brackets
+stands for a value; `[tool]` or `[group]` makes one file for each of them. `{# partial: NAME #}`
+makes no file and is there to be included. A value is written as a literal of the file's language
+wherever a template names it, so text from outside cannot become code; what a template means as
+source goes through `name` or another of the filters.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
@@ -135,8 +135,8 @@ def _render(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals["tuple"] = tuple
-    environment.filters.update(
+    filters: dict[str, Any] = cast("Any", environment).filters
+    filters.update(
         {
             "name": literal.name,
             "python": literal.python,
@@ -145,6 +145,7 @@ def _render(
             "line": literal.one_line,
             "plain": literal.plain,
             "code": literal.Code,
+            "tuple": tuple,
         }
     )
     try:

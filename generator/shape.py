@@ -8,8 +8,12 @@ from typing import Any, cast
 from generator.literal import Code, one_line, python
 
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
-_WRONG: dict[str, Any] = {"string": [], "integer": "no number", "number": "no number"}
-_WRONG |= {"boolean": "perhaps", "array": 5, "enum": []}
+_WRONG: dict[str, Any] = {
+    "string": [],
+    "integer": "no number",
+    "number": "no number",
+    "boolean": "perhaps",
+}
 _NUMBERS = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt"}
 _LENGTHS = {"minLength": "min_length", "maxLength": "max_length"}
 MAX_ENUM = 40
@@ -35,6 +39,11 @@ def as_object(value: object) -> dict[str, Any]:
     return {k: v for k, v in cast("Mapping[Any, Any]", value).items() if isinstance(k, str)}
 
 
+def as_list(value: object) -> list[Any]:
+    """Return a value where it is a list, and an empty one where it is not."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
 def shape_of(schema: Mapping[str, Any], *, indent: int = 4) -> Shape:
     """Return the shape of a schema without references.
 
@@ -43,8 +52,7 @@ def shape_of(schema: Mapping[str, Any], *, indent: int = 4) -> Shape:
         indent: Spaces before the line on which the annotation begins.
     """
     kinds, nullable = _kinds(schema)
-    values = schema.get("enum")
-    found = _enum(values, indent) if isinstance(values, list) else None
+    found = _enum(as_list(schema.get("enum")), indent)
     if found is None and len(kinds) == 1:
         found = _single(kinds[0], schema, indent)
     if found is None:
@@ -76,8 +84,8 @@ def or_none(annotation: Code) -> Code:
 
 def _kinds(schema: Mapping[str, Any]) -> tuple[list[str], bool]:
     stated = schema.get("type")
-    kinds = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
-    texts = [kind for kind in cast("list[object]", kinds) if isinstance(kind, str)]
+    kinds = [stated] if isinstance(stated, str) else as_list(stated)
+    texts = [kind for kind in kinds if isinstance(kind, str)]
     nullable = schema.get("nullable") is True or "null" in texts
     return [kind for kind in texts if kind != "null"], nullable
 
@@ -189,7 +197,8 @@ def _free(schema: Mapping[str, Any], indent: int) -> Shape:
     kinds, _ = _kinds(schema)
     told = {key: value for key, value in schema.items() if key not in ("nullable", "description")}
     kind = kinds[0] if len(kinds) == 1 else "object" if "properties" in schema else "anything"
-    sample: Any = {"object": sample_object(schema), "array": []}.get(kind, "text")
+    samples: dict[str, Any] = {"object": sample_object(schema), "array": []}
+    sample = samples.get(kind, "text")
     base = {"object": "dict[str, Any]", "array": "list[Any]"}.get(kind, "Any")
     wrong = {"object": "no object", "array": 5}.get(kind)
     if kind == "array" and isinstance(least := schema.get("minItems"), int) and 0 < least < 100:
@@ -199,8 +208,8 @@ def _free(schema: Mapping[str, Any], indent: int) -> Shape:
     margin = " " * (indent + 4)
     literal = python(told, indent + 8)
     annotation = (
-        f"Annotated[\n{margin}{base},\n{margin}WithJsonSchema(\n{margin}    {literal},\n{margin}),\n"
-        f"{' ' * indent}]"
+        f"Annotated[\n{margin}{base},\n{margin}WithJsonSchema(\n"
+        f"{margin}    {literal},\n{margin}),\n{' ' * indent}]"
     )
     return Shape(Code(annotation), kind, sample, wrong)
 
@@ -213,10 +222,8 @@ def sample_of(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a JSON value
 def sample_object(schema: Mapping[str, Any], *, depth: int = 0) -> dict[str, Any]:
     """Return an object with the required properties of a schema."""
     properties = as_object(schema.get("properties"))
-    required = schema.get("required")
-    names = cast("list[object]", required) if isinstance(required, list) else []
     found: dict[str, Any] = {}
-    for name in names:
+    for name in as_list(schema.get("required")):
         if isinstance(name, str) and name in properties and depth < 6:
             inner = as_object(properties[name])
             nested = "properties" in inner

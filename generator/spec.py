@@ -1,4 +1,4 @@
-"""What a server is made from: tools with parameters, groups of them, settings; no source text yet."""
+"""What a server is made from: tools with parameters, groups of them, settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

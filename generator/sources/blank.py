@@ -1,4 +1,4 @@
-"""The source for an idea: three tools on a notebook in memory, to be replaced by the author's own."""
+"""The source for an idea: a notebook in memory, to be replaced by the author's own."""
 
 from generator.shape import shape_of
 from generator.spec import Group, Param, Source, Tool
@@ -19,7 +19,10 @@ def read_blank() -> Source:
         type_name="integer", sample=1, wrong="no number",
     )  # fmt: skip
     tools = (
-        Tool("list_notes", "List notes", "List the notes with their numbers.", call={"body": "list"}),
+        Tool(
+            "list_notes", "List notes", "List the notes with their numbers.",
+            call={"body": "list"},
+        ),
         Tool(
             "add_note", "Add note", "Write a note down and return its number.", (text,),
             effect="adds", idempotent=False, call={"body": "add"},

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from generator.shape import as_object
+from generator.shape import as_list, as_object
 from generator.sources.parameter import Draft
 from generator.sources.schemas import Resolver
 
@@ -67,8 +67,7 @@ def _from_schema(
         kind = {"type": "string"} if encoding == "text" else schema
         about = str(schema.get("description", "")) or "The body of the request."
         return Body(encoding, (Draft("body", "whole", kind, required=required, description=about),))
-    needed = schema.get("required")
-    names = cast("list[object]", needed) if isinstance(needed, list) else []
+    names = as_list(schema.get("required"))
     drafts = tuple(
         Draft(name, _place(encoding, as_object(one)), as_object(one), required=name in names,
               description=str(as_object(one).get("description", "")))
@@ -83,8 +82,7 @@ def _place(encoding: Encoding, schema: Mapping[str, Any]) -> str:
 
 def _old_body(operation: Mapping[str, Any], resolver: Resolver, others: Sequence[Draft]) -> Body:
     """Read the body as OpenAPI 2.0 has it: parameters `in: body` and `in: formData`."""
-    listed = operation.get("parameters")
-    found = [resolver.follow(raw) for raw in (listed if isinstance(listed, list) else [])]
+    found = [resolver.follow(raw) for raw in as_list(operation.get("parameters"))]
     for raw in found:
         if raw.get("in") == "body":
             schema = resolver.schema(raw.get("schema"))

@@ -14,11 +14,14 @@ MAX_DEPTH = 200
 """Deepest nesting."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+_BASE: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_BASE):
     """Reads plain data; a date stays the text that it is."""
 
 
-_Loader.yaml_implicit_resolvers = {  # type: ignore[attr-defined]
+_Loader.yaml_implicit_resolvers = {
     letter: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]
     for letter, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
@@ -39,7 +42,7 @@ def parse_document(text: str, *, name: str) -> dict[str, Any]:
     if len(text) > MAX_BYTES:
         raise GeneratorError(f"{name} is larger than {MAX_BYTES:,} characters.")
     try:
-        value = json.loads(text) if text.lstrip()[:1] == "{" else _load_yaml(text)
+        value: object = json.loads(text) if text.lstrip()[:1] == "{" else _load_yaml(text)
     except (ValueError, yaml.YAMLError) as first:
         try:
             value = _load_yaml(text)
@@ -49,13 +52,13 @@ def parse_document(text: str, *, name: str) -> dict[str, Any]:
         raise GeneratorError(f"{name} is nested too deeply.") from None
     if not isinstance(value, dict):
         raise GeneratorError(f"{name} is not an object with keys.")
-    return as_object(_texts(value, {}, 0, name))
+    return as_object(_texts(cast("object", value), {}, 0, name))
 
 
 def _load_yaml(text: str) -> object:
     loader = _Loader(text)
     try:
-        return loader.get_single_data()
+        return cast("object", loader.get_single_data())
     finally:
         loader.dispose()
 
@@ -64,18 +67,19 @@ def _texts(value: object, done: dict[int, object], depth: int, name: str) -> obj
     """Turn keys into texts; each object is looked at once, however often it is referred to."""
     if depth > MAX_DEPTH:
         raise GeneratorError(f"{name} is nested more than {MAX_DEPTH} levels deep.")
-    if id(value) in done:
-        return done[id(value)]
+    key_of = id(value)
+    if key_of in done:
+        return done[key_of]
     if isinstance(value, dict):
         found: dict[str, object] = {}
-        done[id(value)] = found
+        done[key_of] = found
         for key, inner in cast("dict[object, object]", value).items():
             text = str(key).lower() if isinstance(key, bool) else str(key)
             found[text] = _texts(inner, done, depth + 1, name)
         return found
     if isinstance(value, list):
         items: list[object] = []
-        done[id(value)] = items
+        done[key_of] = items
         items.extend(_texts(one, done, depth + 1, name) for one in cast("list[object]", value))
         return items
     if value is None or isinstance(value, str | int | float):

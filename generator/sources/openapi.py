@@ -21,7 +21,21 @@ METHODS = ("get", "put", "post", "delete", "patch")
 GROUP_SIZE = 25
 """Most tools of one module."""
 DESTROYING = frozenset(
-    "delete remove destroy purge drop erase wipe cancel revoke reset clear terminate kill".split()
+    {
+        "delete",
+        "remove",
+        "destroy",
+        "purge",
+        "drop",
+        "erase",
+        "wipe",
+        "cancel",
+        "revoke",
+        "reset",
+        "clear",
+        "terminate",
+        "kill",
+    }
 )
 
 
@@ -53,7 +67,6 @@ class _Reading:
     security: Security
     selection: Selection
     names: set[str] = field(default_factory=set[str])
-    notes: list[str] = field(default_factory=list[str])
 
 
 def read_openapi(
@@ -94,8 +107,8 @@ def read_openapi(
         title=_text(info.get("title")),
         description=_text(info.get("description")) or _text(info.get("title")),
         extra={"schemes": security.schemes, "origin": "an OpenAPI document"},
-        notes=(*reading.notes, *(f"{one_line(ref, 80)} leads out of the document." for ref in sorted(resolver.lost)[:20])),
-    )  # fmt: skip
+        notes=tuple(f"{one_line(ref, 80)} leads nowhere." for ref in sorted(resolver.lost)[:20]),
+    )
 
 
 def _text(value: object) -> str:
@@ -214,9 +227,11 @@ def _complete(path: str, drafts: list[Draft]) -> str:
     """Add the names of a path that the document says nothing about; drop parameters not in it."""
     names = re.findall(r"\{([^{}]+)\}", path)
     known = {draft.wire for draft in drafts if draft.place == "path"}
-    for name in dict.fromkeys(names):
-        if name not in known:
-            drafts.append(Draft(name, "path", {"type": "string"}, required=True))
+    drafts += [
+        Draft(name, "path", {"type": "string"}, required=True)
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
     drafts[:] = [draft for draft in drafts if draft.place != "path" or draft.wire in names]
     return path
 

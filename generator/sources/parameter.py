@@ -39,7 +39,7 @@ class Draft:
 
 
 def draft_parameter(raw: Mapping[str, Any], resolver: Resolver) -> Draft | None:
-    """Return a parameter, None where it is none of the tool's: a body, or a header of HTTP's own."""
+    """Return a parameter, None where it is a body, or a header of HTTP's own."""
     wire, place = raw.get("name"), raw.get("in")
     if not isinstance(wire, str) or place not in ("path", "query", "header", "cookie"):
         return None
@@ -53,7 +53,7 @@ def draft_parameter(raw: Mapping[str, Any], resolver: Resolver) -> Draft | None:
     if content:
         schema = resolver.schema(as_object(next(iter(content.values()))).get("schema"))
     else:
-        schema = resolver.schema(raw["schema"] if "schema" in raw else raw)
+        schema = resolver.schema(raw.get("schema", raw))
     description = raw.get("description")
     exploded = raw.get("explode", raw.get("style", "form") == "form")
     if "collectionFormat" in raw or ("schema" not in raw and not content):

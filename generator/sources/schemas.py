@@ -13,8 +13,19 @@ MAX_DEPTH = 7
 MAX_NODES = 150
 """Most schemas that are kept within one; beyond them anything fits."""
 
-_NUMBERS = ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems")
-_NUMBERS += ("multipleOf", "minProperties", "maxProperties", "exclusiveMinimum", "exclusiveMaximum")
+_NUMBERS = (
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "minProperties",
+    "maxProperties",
+)
 
 
 @dataclass
@@ -181,6 +192,11 @@ def _plain_keywords(found: Mapping[str, Any]) -> dict[str, Any]:
         kept["description"] = one_line(found["description"], 300)
     if _is_scalar(found.get("default")) and found.get("default") is not None:
         kept["default"] = found["default"]
+    return {**kept, **_limits(found)}
+
+
+def _limits(found: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
     for key in _NUMBERS:
         value = found.get(key)
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**53:

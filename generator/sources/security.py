@@ -1,4 +1,4 @@
-"""The security schemes of an OpenAPI document: which settings they need, which operation needs which."""
+"""The security schemes of an OpenAPI document, and the settings that they need."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
