@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from generator.errors import GeneratorError
-from generator.literal import Code, name, one_line
+from generator.literal import Code, one_line
 from generator.naming import file_name, identifier, title, unique, words
 from generator.shape import or_none, shape_of
 from generator.sources.openapi import DESTROYING
@@ -135,7 +135,7 @@ def _tool(node: _Function) -> Tool:
         effect=effect,
         idempotent=effect == "reads",
         call={
-            "function": name(node.name) if node.name.isascii() else node.name,
+            "function": node.name,
             "awaited": isinstance(node, ast.AsyncFunctionDef),
         },
     )
@@ -202,7 +202,7 @@ def _params(node: _Function, texts: Mapping[str, str]) -> tuple[Param, ...]:
     return tuple(params)
 
 
-def _param(  # noqa: PLR0913 - what is known of one parameter
+def _param(
     arg: ast.arg,
     default: ast.expr | None,
     *,

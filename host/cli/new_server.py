@@ -78,7 +78,11 @@ def new_server(  # noqa: PLR0913 - each is an option of the command line
         if not yes and sys.stdin.isatty():
             from host.cli.wizard import ask_answers
 
-            answers = ask_answers(answers, asked_for=kind is not None, folder=folder)
+            try:
+                answers = ask_answers(answers, asked_for=kind is not None, folder=folder)
+            except (KeyboardInterrupt, EOFError):
+                print("Nothing was written.")
+                raise typer.Exit(130) from None
         check_answers(answers)
         spec, project = _make(answers, folder, templates or [])
         print(f"Made {spec.name} in {project}: {len(spec.tools)} tools.")
