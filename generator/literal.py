@@ -97,7 +97,7 @@ def _collection(value: object, indent: int) -> Code:
         raise GeneratorError(f"A value of type {type(value).__name__} cannot be written down.")
     if not lines:
         return Code(opening + closing)
-    if isinstance(value, tuple) and len(lines) == 1:
+    if isinstance(value, tuple) and len(lines) == 1 and "\n" not in lines[0]:
         return Code(f"({lines[0]},)")
     body = "".join(f"{inner}{line},\n" for line in lines)
     return Code(f"{opening}\n{body}{outer}{closing}")

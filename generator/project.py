@@ -71,6 +71,7 @@ def values_of(spec: ServerSpec) -> dict[str, Any]:
         "dependencies": sorted(needed | set(source.dependencies)),
         "extra": source.extra,
         "notes": source.notes,
+        "copied": sorted(source.files),
         "used": used_names,
     }
 
