@@ -69,7 +69,7 @@ def describe(server: "ServerConfig") -> str:
     return server.command or ""
 
 
-def _target(config: Path | None) -> Path:
+def target_file(config: Path | None) -> Path:
     """Return the file that edits go to: the one given, HOST_CONFIG's, or the user's own."""
     from host.config.load import explicit_file
     from host.config.paths import user_paths
@@ -77,7 +77,7 @@ def _target(config: Path | None) -> Path:
     return explicit_file(config) or user_paths().user_config
 
 
-def _with_bundled(text: str, file: Path) -> str:
+def with_bundled(text: str, file: Path) -> str:
     """Write down the bundled servers that hold by default, which a list of servers would end."""
     from host.config.defaults import default_servers
     from host.config.edit import BLOCKS, set_server
@@ -120,18 +120,18 @@ def add(  # noqa: PLR0913 - each is an option of the command line
             "Either a command or --url is expected.",
             next_step=f"For example `host servers add {name} -- npx -y some-server`.",
         )
-    file = _target(config)
+    file = target_file(config)
     entry: dict[str, object] = {}
     if command:
         entry = {"command": command[0], "args": command[1:], "env": _pairs(env, "--env")}
     else:
         entry = {"url": url, "transport": transport, "headers": _pairs(header, "--header")}
     entry = {key: value for key, value in entry.items() if value}
-    _refuse_taken(file, name, replace=replace)
+    refuse_taken(file, name, replace=replace)
     hidden = hide_secrets(name, entry, taken=read_variables(file))
     edit_config(
         file,
-        lambda text: set_server(file, name, hidden.entry)(_with_bundled(text, file)),
+        lambda text: set_server(file, name, hidden.entry)(with_bundled(text, file)),
         variables=hidden.variables,
     )
     print(f"Added {name} to {file}.")
@@ -139,7 +139,8 @@ def add(  # noqa: PLR0913 - each is an option of the command line
         print(f"Kept in {file.with_name('.env')}: {', '.join(hidden.variables)}.")
 
 
-def _refuse_taken(file: Path, name: str, *, replace: bool) -> None:
+def refuse_taken(file: Path, name: str, *, replace: bool) -> None:
+    """Raise a `ConfigError` where a file has a server of this name already."""
     from host.config.load import load_settings
     from host.domain.errors import ConfigError
 
@@ -174,7 +175,7 @@ def remove(
     from host.config.load import load_settings
     from host.domain.errors import ConfigError, NotFoundError
 
-    file = _target(config)
+    file = target_file(config)
     loaded = load_settings(file) if file.exists() else load_settings()
     known = loaded.settings.servers
     if name not in known:
@@ -198,7 +199,7 @@ def import_servers(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Add the servers that other MCP clients have; their secrets go to the .env file."""
-    found = _collect(source, _target(config))
+    found = _collect(source, target_file(config))
     wanted = [server for server in found if server.skipped is None]
     if as_json:
         print(json.dumps([_row(server) for server in found], indent=1))
@@ -206,11 +207,11 @@ def import_servers(
         _preview(found)
     if dry_run or not wanted:
         return
-    if not yes and not typer.confirm(f"Add {len(wanted)} to {_target(config)}?"):
+    if not yes and not typer.confirm(f"Add {len(wanted)} to {target_file(config)}?"):
         raise typer.Exit(1)
-    _write(wanted, _target(config))
+    _write(wanted, target_file(config))
     if not as_json:
-        print(f"Added {len(wanted)} to {_target(config)}.")
+        print(f"Added {len(wanted)} to {target_file(config)}.")
 
 
 def _collect(source: str | None, file: Path) -> list["FoundServer"]:
@@ -278,7 +279,7 @@ def _write(wanted: list["FoundServer"], file: Path) -> None:
     from host.config.edit import edit_config, set_server
 
     def change(text: str) -> str:
-        text = _with_bundled(text, file)
+        text = with_bundled(text, file)
         for server in wanted:
             text = set_server(file, server.name, server.entry)(text)
         return text

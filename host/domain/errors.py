@@ -28,6 +28,7 @@
     │   └── QuarantinedError          a definition waits for somebody to look at it
     ├── ApprovalPendingError      somebody has to say yes first
     ├── OutcomeUnknownError       an approved call was cut off; nobody knows if it took effect
+    ├── ScaffoldError             files of a new server, plugin, agent or policy cannot be made
     └── SandboxError              a plugin could not be compiled, confined or run
         ├── ConfinementError          this machine offers less confinement than is required
         ├── PluginLoadError           it was rejected by the compiler, or failed while it loaded
@@ -358,6 +359,12 @@ class OutcomeUnknownError(HostError):
             "search --outcome unknown` shows the record.",
         )
         self.approval = approval
+
+
+class ScaffoldError(HostError):
+    """The files of a new server, plugin, agent or policy cannot be made."""
+
+    exit_code = 2
 
 
 class SandboxError(HostError):

@@ -1,0 +1,179 @@
+"""Makes legal, readable names out of any text: for files, Python, tools and variables."""
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_SPELLED = {"ß": "ss", "æ": "ae", "Æ": "AE", "ø": "o", "Ø": "O", "œ": "oe", "ł": "l", "đ": "d"}
+_SOFT = {"self", "cls", "ctx", "print", "type", "match", "case", "_"}
+_DEVICES = {"con", "prn", "aux", "nul"} | {f"{k}{n}" for k in ("com", "lpt") for n in range(10)}
+_TAKEN = frozenset(
+    {"annotated", "any", "cast", "context", "field", "literal", "request", "run", "source", "tool"}
+)
+_BUILTINS = frozenset(
+    {
+        "abs",
+        "all",
+        "any",
+        "ascii",
+        "bin",
+        "bool",
+        "bytes",
+        "callable",
+        "chr",
+        "compile",
+        "copyright",
+        "credits",
+        "delattr",
+        "dict",
+        "dir",
+        "divmod",
+        "enumerate",
+        "eval",
+        "exec",
+        "exit",
+        "filter",
+        "float",
+        "format",
+        "frozenset",
+        "getattr",
+        "globals",
+        "hasattr",
+        "hash",
+        "help",
+        "hex",
+        "id",
+        "input",
+        "int",
+        "isinstance",
+        "iter",
+        "len",
+        "license",
+        "list",
+        "locals",
+        "map",
+        "max",
+        "memoryview",
+        "min",
+        "next",
+        "object",
+        "oct",
+        "open",
+        "ord",
+        "pow",
+        "print",
+        "property",
+        "quit",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "setattr",
+        "slice",
+        "sorted",
+        "str",
+        "sum",
+        "super",
+        "tuple",
+        "type",
+        "vars",
+        "zip",
+    }
+)
+MAX_TOOL = 48
+"""Longest name of a tool: with a server's name and `__` it stays within 64 characters mostly."""
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in lower case, in ASCII: `getPetID` is `get`, `pet`, `id`."""
+    spelled = "".join(_SPELLED.get(letter, letter) for letter in text)
+    plain = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode()
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", plain)
+    return [word.lower() for word in re.findall(r"[A-Za-z0-9]+", plain)]
+
+
+def identifier(text: str, *, otherwise: str = "value", longest: int = MAX_TOOL) -> str:
+    """Return a Python identifier in snake case that is neither a keyword nor a builtin's name.
+
+    Args:
+        text: Any text, hostile ones included.
+        otherwise: The name where the text has no letter or digit of the alphabet.
+        longest: Most characters.
+    """
+    name = "_".join(words(text)) or otherwise
+    if name[0].isdigit():
+        name = f"{otherwise}_{name}"
+    name = name[:longest].rstrip("_")
+    if keyword.iskeyword(name) or name in _SOFT or name in _BUILTINS or name in _TAKEN:
+        name += "_"
+    return name
+
+
+def file_name(text: str, *, otherwise: str = "tools") -> str:
+    """Return a module's name that every file system takes."""
+    name = identifier(text, otherwise=otherwise, longest=40).rstrip("_")
+    return f"{name}_tools" if name in _DEVICES or keyword.iskeyword(name) else name
+
+
+def unique(name: str, taken: Iterable[str]) -> str:
+    """Return the name, with a number where it is taken already, case aside."""
+    used = {one.lower() for one in taken}
+    found, number = name, 2
+    while found.lower() in used:
+        found = f"{name.rstrip('_')}_{number}"
+        number += 1
+    return found
+
+
+def project_name(text: str) -> str:
+    """Return a legal project name: lower case, words joined by `-`."""
+    name = "-".join(words(text))[:32].strip("-")
+    if not name or name[0].isdigit():
+        name = f"server-{name}".strip("-")[:32]
+    if name in _DEVICES or name.split("-")[0] in {"host", "agent", "orchestrator"}:
+        name = f"my-{name}"[:32].strip("-")
+    return name
+
+
+def package_name(project: str) -> str:
+    """Return the name of the Python package of a project; never that of another module it needs."""
+    name = file_name(project, otherwise="server")
+    return f"{name}_server" if name in RESERVED_PACKAGES else name
+
+
+RESERVED_PACKAGES = frozenset(
+    {"anyio", "fastmcp", "httpx", "mcp", "mcp_types", "pydantic", "pydantic_settings", "sqlalchemy"}
+    | {"asyncio", "json", "os", "src", "sys", "test", "tests", "typing", "tools", "types", "yaml"}
+    | {
+        "re",
+        "time",
+        "string",
+        "random",
+        "math",
+        "email",
+        "http",
+        "logging",
+        "statistics",
+        "calendar",
+    }
+    | {
+        "pytest",
+        "ruff",
+        "pyright",
+        "host",
+        "servers",
+        "generator",
+        "starlette",
+        "uvicorn",
+        "select",
+    }
+)
+"""Names that would hide a module which a generated project or its tools import."""
+
+
+def title(text: str) -> str:
+    """Return words that a person reads: `get_pet_by_id` is `Get pet by id`."""
+    joined = " ".join(words(text))
+    return joined[:1].upper() + joined[1:]

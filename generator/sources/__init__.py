@@ -1,0 +1,1 @@
+"""Sources of servers: each reads what people have into a `Source`."""

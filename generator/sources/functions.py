@@ -1,0 +1,308 @@
+"""The source for a Python module: each function becomes a tool; its text is read, it is not run."""
+
+import ast
+import fnmatch
+import importlib.metadata
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from generator.errors import GeneratorError
+from generator.literal import Code, one_line
+from generator.naming import file_name, identifier, title, unique, words
+from generator.shape import or_none, shape_of
+from generator.sources.openapi import DESTROYING
+from generator.spec import Effect, Group, Param, Source, Tool
+
+_PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_READING = frozenset(
+    {"get", "list", "read", "find", "search", "count", "compute", "calculate", "is", "has", "load"}
+    | {"parse", "format", "show", "describe", "mean", "median", "fetch", "lookup", "check", "to"}
+)
+COPIED = "functions"
+"""Module of the project that a file of functions is copied to."""
+
+
+def read_functions(where: str, package: str) -> Source:
+    """Return the source.
+
+    Args:
+        where: `package.module`, `package.module:one,two`, or a file with `.py`.
+        package: The project's own package, into which a file is copied.
+
+    Raises:
+        GeneratorError: There is no such module or function, or it has no text.
+    """
+    target, wanted = _split(where)
+    copied = target.endswith(".py")
+    text = _read_file(Path(target)) if copied else _read_module(target)
+    tree = _parse(text, target)
+    import_path = f"{package}.{COPIED}" if copied else target
+    nodes = _wanted(tree, wanted, target)
+    tools = tuple(_tool(node) for node in nodes)
+    stem = Path(target).stem if copied else target.rpartition(".")[2]
+    about = one_line(ast.get_docstring(tree) or "", 300).partition(". ")[0]
+    return Source(
+        "python",
+        (Group(unique(file_name(stem), {"extras"}), one_line(stem, 60), tools),),
+        dependencies=() if copied else _distribution(target),
+        title=stem,
+        description=about,
+        extra={"import_path": import_path},
+        files={f"{COPIED}.py": text} if copied else {},
+    )
+
+
+def _split(where: str) -> tuple[str, tuple[str, ...]]:
+    target, colon, rest = where.rpartition(":")
+    if not colon or "/" in rest or "\\" in rest:
+        return where, ()
+    return target, tuple(part.strip() for part in rest.split(",") if part.strip())
+
+
+def _read_file(file: Path) -> str:
+    try:
+        return file.expanduser().read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GeneratorError(f"{file} cannot be read: {error}.") from error
+
+
+def _read_module(target: str) -> str:
+    """Find a module's text. Packages above it are imported, which is how Python finds it."""
+    if not all(part.isidentifier() for part in target.split(".")):
+        raise GeneratorError(f"{target[:80]!r} is neither a module nor a file with .py.")
+    try:
+        found = importlib.util.find_spec(target)
+    except (ImportError, ValueError) as error:
+        raise GeneratorError(f"The module {target!r} cannot be found: {error}.") from error
+    if found is None or found.origin is None or not found.origin.endswith(".py"):
+        raise GeneratorError(
+            f"There is no module {target!r} with a text of its own in the host's environment.",
+            next_step="Install it there, or name its file.",
+        )
+    return _read_file(Path(found.origin))
+
+
+def _parse(text: str, target: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise GeneratorError(f"{target} is not Python: {error}.") from error
+
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def _wanted(tree: ast.Module, patterns: Sequence[str], target: str) -> list[_Function]:
+    functions = {node.name: node for node in tree.body if isinstance(node, _Function)}
+    public = _exported(tree)
+    if not patterns:
+        chosen = [n for n in functions if (n in public if public else not n.startswith("_"))]
+    else:
+        chosen = [n for n in functions if any(fnmatch.fnmatchcase(n, p) for p in patterns)]
+        for pattern in patterns:
+            if not any(fnmatch.fnmatchcase(n, pattern) for n in functions):
+                known = ", ".join(list(functions)[:10])
+                raise GeneratorError(f"{target} has no function {pattern!r}; it has {known}.")
+    if not chosen:
+        raise GeneratorError(f"{target} has no public function at its top level.")
+    return [functions[n] for n in chosen]
+
+
+def _exported(tree: ast.Module) -> set[str]:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets
+        ):
+            try:
+                return {str(item) for item in ast.literal_eval(node.value)}
+            except (ValueError, TypeError):
+                return set()
+    return set()
+
+
+def _tool(node: _Function) -> Tool:
+    doc = ast.get_docstring(node) or ""
+    about, texts = split_docstring(doc)
+    params = _params(node, texts)
+    effect = _effect(node.name)
+    return Tool(
+        identifier(node.name, otherwise="call"),
+        title(node.name) or node.name,
+        about or f"{title(node.name)}.",
+        params,
+        effect=effect,
+        idempotent=effect == "reads",
+        call={
+            "function": node.name,
+            "awaited": isinstance(node, ast.AsyncFunctionDef),
+        },
+    )
+
+
+def _effect(called: str) -> Effect:
+    """Return what a function may do; one whose name says nothing may change something."""
+    said = words(called)
+    if set(said) & DESTROYING:
+        return "destroys"
+    return "reads" if said[:1] and said[0] in _READING else "adds"
+
+
+def split_docstring(doc: str) -> tuple[str, dict[str, str]]:
+    """Return what a Google docstring says before its sections, and of each argument."""
+    about: list[str] = []
+    texts: dict[str, str] = {}
+    section, current = "", ""
+    for line in doc.splitlines():
+        heading = line.strip().rstrip(":").lower() if line.strip().endswith(":") else ""
+        if heading in ("args", "arguments", "parameters", "returns", "raises", "yields", "example"):
+            section, current = heading, ""
+        elif line.strip().startswith((">>>", "...")):
+            section = "example"
+        elif section in ("args", "arguments", "parameters"):
+            key, colon, rest = line.strip().partition(":")
+            bare = key.partition(" ")[0]
+            if colon and bare.isidentifier():
+                current = bare
+                texts[current] = rest.strip()
+            elif current and line.strip():
+                texts[current] += f" {line.strip()}"
+        elif not section:
+            about.append(line)
+    return "\n".join(about).strip()[:2_000], texts
+
+
+def _params(node: _Function, texts: Mapping[str, str]) -> tuple[Param, ...]:
+    plain = [*node.args.posonlyargs, *node.args.args]
+    defaults = [None] * (len(plain) - len(node.args.defaults)) + list(node.args.defaults)
+    pairs = [*zip(plain, defaults, strict=True)]
+    pairs += [*zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+    keyword = {arg.arg for arg in node.args.kwonlyargs}
+    positional = {arg.arg for arg in node.args.posonlyargs}
+    required_keywords = {
+        arg.arg
+        for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        if default is None
+    }
+    taken: set[str] = set()
+    params: list[Param] = []
+    for arg, default in pairs:
+        required = arg.arg in required_keywords or (arg.arg not in keyword and default is None)
+        params.append(
+            _param(
+                arg,
+                default,
+                required=required,
+                place="positional" if arg.arg in positional else "keyword",
+                about=one_line(texts.get(arg.arg, ""), 300),
+                taken=taken,
+            )
+        )
+    return tuple(params)
+
+
+def _param(
+    arg: ast.arg,
+    default: ast.expr | None,
+    *,
+    required: bool,
+    place: str,
+    about: str,
+    taken: set[str],
+) -> Param:
+    key = unique(identifier(arg.arg, otherwise="argument"), taken)
+    taken.add(key)
+    shape = shape_of({"type": _PLAIN[text]}) if (text := _text(arg)) in _PLAIN else None
+    annotation = shape.annotation if shape else Code(annotate(arg.annotation))
+    value, known = _literal(default)
+    left_out = not required and not known
+    if not required and (value is None or not known):
+        value, annotation = None, or_none(annotation)
+    return Param(
+        key,
+        arg.arg,
+        annotation,
+        required,
+        value,
+        about or f"{title(arg.arg) or arg.arg}.",
+        place,
+        shape.type_name if shape else "anything",
+        shape.sample if shape else _sample(annotation),
+        shape.wrong if shape else None,
+        {"left_out": left_out},
+    )
+
+
+def _text(arg: ast.arg) -> str:
+    return ast.unparse(arg.annotation) if arg.annotation is not None else ""
+
+
+def _sample(annotation: str) -> Any:  # noqa: ANN401 - a JSON value
+    return [1, 2, 3] if annotation.startswith("list[") or annotation == "Any" else {}
+
+
+def _literal(node: ast.expr | None) -> tuple[Any, bool]:
+    """Return a default that is a plain value, and whether it is one."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float | bool | None):
+        return node.value, True
+    return None, False
+
+
+def annotate(node: ast.expr | None) -> str:
+    """Return an annotation as the project can write it; one that it cannot know is `Any`.
+
+    What the module defines or imports itself is not reached for: it may be there for type checkers
+    only.
+    """
+    if node is None:
+        return "Any"
+    if isinstance(node, ast.Constant) and node.value is None:
+        return "None"
+    if isinstance(node, ast.Name):
+        return node.id if node.id in {*_PLAIN, "None"} else _container(node.id, "")
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        sides = [annotate(node.left), annotate(node.right)]
+        return "Any" if "Any" in sides else " | ".join(sides)
+    if isinstance(node, ast.Subscript):
+        return _subscript(node)
+    return "Any"
+
+
+def _container(outer: str, inside: str) -> str:
+    if outer in (
+        "list",
+        "List",
+        "Sequence",
+        "Iterable",
+        "tuple",
+        "Tuple",
+        "set",
+        "Set",
+        "Collection",
+    ):
+        return f"list[{inside or 'Any'}]"
+    if outer in ("dict", "Dict", "Mapping"):
+        return "dict[str, Any]"
+    return "Any"
+
+
+def _subscript(node: ast.Subscript) -> str:
+    outer = ast.unparse(node.value).rpartition(".")[2]
+    if outer == "Optional":
+        inside = annotate(node.slice)
+        return inside if inside == "Any" else f"{inside} | None"
+    if outer == "Literal":
+        items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        values = [item.value for item in items if isinstance(item, ast.Constant)]
+        if values and len(values) == len(items) and all(isinstance(v, str) for v in values):
+            return shape_of({"type": "string", "enum": values}).annotation
+        return "Any"
+    inner = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+    return _container(outer, annotate(inner))
+
+
+def _distribution(target: str) -> tuple[str, ...]:
+    top = target.partition(".")[0]
+    found = importlib.metadata.packages_distributions().get(top, [])
+    return (found[0],) if found and found[0].lower() not in ("fastmcp", "pydantic") else ()

@@ -1,0 +1,273 @@
+"""The source for OpenAPI documents (2.0, 3.0, 3.1): each operation becomes a tool."""
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote, urljoin, urlsplit
+
+from generator.errors import GeneratorError
+from generator.literal import Code, one_line
+from generator.naming import file_name, identifier, title, unique, words
+from generator.shape import as_object, shape_of
+from generator.sources.body import read_body
+from generator.sources.parameter import Draft, draft_parameter, finish
+from generator.sources.schemas import Resolver
+from generator.sources.security import Security, read_security
+from generator.spec import Effect, Group, Setting, Source, Tool
+
+METHODS = ("get", "put", "post", "delete", "patch")
+GROUP_SIZE = 25
+"""Most tools of one module."""
+DESTROYING = frozenset(
+    {
+        "delete",
+        "remove",
+        "destroy",
+        "purge",
+        "drop",
+        "erase",
+        "wipe",
+        "cancel",
+        "revoke",
+        "reset",
+        "clear",
+        "terminate",
+        "kill",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which operations are wanted: those of any tag and any pattern; all where both are empty."""
+
+    tags: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    """`GET /pets*` or the name of an operation, with `*` and `?`."""
+
+    def wants(self, method: str, path: str, operation: Mapping[str, Any]) -> bool:
+        """Return whether an operation is among them."""
+        tags = operation.get("tags")
+        mine = [tag for tag in cast("list[object]", tags) if isinstance(tag, str)] if tags else []
+        if self.tags and not set(self.tags) & set(mine):
+            return False
+        names = (f"{method.upper()} {path}", path, str(operation.get("operationId", "")))
+        return not self.patterns or any(
+            fnmatch.fnmatchcase(name, pattern) for name in names for pattern in self.patterns
+        )
+
+
+@dataclass
+class _Reading:
+    """What has been read so far."""
+
+    resolver: Resolver
+    security: Security
+    selection: Selection
+    names: set[str] = field(default_factory=set[str])
+
+
+def read_openapi(
+    document: Mapping[str, Any], *, address: str = "", selection: Selection | None = None
+) -> Source:
+    """Return the source.
+
+    Args:
+        document: The document, as `parse_document` returns it.
+        address: Where it was fetched from, for relative servers; empty for a file.
+        selection: Which operations are wanted; None for all.
+
+    Raises:
+        GeneratorError: It is no OpenAPI document, or no operation is wanted.
+    """
+    if not isinstance(document.get("openapi") or document.get("swagger"), str | int | float):
+        raise GeneratorError(
+            "The document has neither `openapi` nor `swagger` in it.",
+            next_step="An OpenAPI document of version 2.0, 3.0 or 3.1 is expected.",
+        )
+    resolver = Resolver(document)
+    security = read_security(document, resolver)
+    reading = _Reading(resolver, security, selection or Selection())
+    grouped: dict[str, list[Tool]] = {}
+    for method, path, item, operation in _operations(document, resolver):
+        if reading.selection.wants(method, path, operation):
+            tool = _tool(reading, method, path, item=item, operation=operation)
+            grouped.setdefault(_tag(operation, path), []).append(tool)
+    if not grouped:
+        raise GeneratorError("The document has no operation that is wanted.")
+    info = as_object(document.get("info"))
+    base = base_url(document, address)
+    return Source(
+        "http",
+        _groups(grouped),
+        settings=(*_http_settings(base), *security.settings),
+        dependencies=("httpx>=0.28",),
+        title=_text(info.get("title")),
+        description=_text(info.get("description")) or _text(info.get("title")),
+        extra={"schemes": security.schemes, "origin": "an OpenAPI document"},
+        notes=tuple(f"{one_line(ref, 80)} leads nowhere." for ref in sorted(resolver.lost)[:20]),
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _operations(
+    document: Mapping[str, Any], resolver: Resolver
+) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
+    for path, raw in as_object(document.get("paths")).items():
+        item = resolver.follow(raw)
+        for method in METHODS:
+            if isinstance(item.get(method), Mapping) and path.startswith("/"):
+                yield method, path, item, as_object(item[method])
+
+
+def _tag(operation: Mapping[str, Any], path: str) -> str:
+    tags = operation.get("tags")
+    if isinstance(tags, list) and tags and isinstance(tags[0], str) and words(tags[0]):
+        return tags[0]
+    parts = [part for part in path.split("/") if part and "{" not in part and words(part)]
+    return parts[0] if parts else "operations"
+
+
+def _groups(grouped: Mapping[str, list[Tool]]) -> tuple[Group, ...]:
+    groups: list[Group] = []
+    taken = {"extras"}
+    for tag, tools in grouped.items():
+        for start in range(0, len(tools), GROUP_SIZE):
+            file = unique(file_name(tag, otherwise="operations"), taken)
+            taken.add(file)
+            label = one_line(tag, 60) or "operations"
+            groups.append(Group(file, label, tuple(tools[start : start + GROUP_SIZE])))
+    return tuple(groups)
+
+
+def _tool(
+    reading: _Reading,
+    method: str,
+    path: str,
+    *,
+    item: Mapping[str, Any],
+    operation: Mapping[str, Any],
+) -> Tool:
+    stated = _text(operation.get("operationId"))
+    fallback = f"{method} {' '.join(part.strip('{}') for part in path.split('/'))}"
+    name = unique(
+        identifier(stated if words(stated) else fallback, otherwise=method), reading.names
+    )
+    reading.names.add(name)
+    drafts = _drafts(reading.resolver, item, operation)
+    path = _complete(path, drafts)
+    body = read_body(operation, reading.resolver, drafts)
+    params = finish((*drafts, *body.drafts), path)
+    effect = effect_of(method, name)
+    summary, about = _text(operation.get("summary")), _text(operation.get("description"))
+    described = "\n\n".join(
+        dict.fromkeys(part.strip() for part in (summary, about) if part.strip())
+    )
+    sample = {param.wire: param.sample for param in params if param.place == "path"}
+    return Tool(
+        name,
+        one_line(summary, 60) or title(name),
+        described[:3_000] or f"{title(name)}.",
+        params,
+        effect=effect,
+        idempotent=method in ("get", "put", "delete"),
+        open_world=True,
+        labels=("untrusted",) if effect == "reads" else ("untrusted", "sends"),
+        call={
+            "method": method.upper(),
+            "path": path,
+            "expected_path": fill_path(path, sample),
+            "encoding": body.encoding,
+            "places": _places(params),
+            "security": reading.security.of(operation),
+        },
+    )
+
+
+def effect_of(method: str, name: str) -> Effect:
+    """Return what an operation may do, from its method and the verbs in its name."""
+    said = set(words(name))
+    if method in ("delete", "put", "patch") or said & DESTROYING:
+        return "destroys"
+    return "reads" if method == "get" else "adds"
+
+
+def _places(params: tuple[Any, ...]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    order = ("path", "query", "header", "cookie", "body", "whole", "file")
+    found = [(place, tuple(p for p in params if p.place == place)) for place in order]
+    return tuple((place, some) for place, some in found if some)
+
+
+def fill_path(path: str, values: Mapping[str, Any]) -> str:
+    """Return a path with values in the place of its `{names}`."""
+    return re.sub(
+        r"\{([^{}]+)\}", lambda match: quote(str(values.get(match[1], "")), safe=""), path
+    )
+
+
+def _drafts(
+    resolver: Resolver, item: Mapping[str, Any], operation: Mapping[str, Any]
+) -> list[Draft]:
+    found: dict[tuple[str, str], Draft] = {}
+    for owner in (item, operation):
+        listed = owner.get("parameters")
+        for raw in cast("list[object]", listed) if isinstance(listed, list) else []:
+            draft = draft_parameter(resolver.follow(raw), resolver)
+            if draft is not None:
+                found[draft.place, draft.wire] = draft
+    return list(found.values())
+
+
+def _complete(path: str, drafts: list[Draft]) -> str:
+    """Add the names of a path that the document says nothing about; drop parameters not in it."""
+    names = re.findall(r"\{([^{}]+)\}", path)
+    known = {draft.wire for draft in drafts if draft.place == "path"}
+    drafts += [
+        Draft(name, "path", {"type": "string"}, required=True)
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+    drafts[:] = [draft for draft in drafts if draft.place != "path" or draft.wire in names]
+    return path
+
+
+def base_url(document: Mapping[str, Any], address: str = "") -> str:
+    """Return the address of the service, empty where the document does not say it."""
+    servers = document.get("servers")
+    if isinstance(servers, list) and servers:
+        first = as_object(cast("list[object]", servers)[0])
+        url = _text(first.get("url"))
+        for name, variable in as_object(first.get("variables")).items():
+            url = url.replace(f"{{{name}}}", str(as_object(variable).get("default", "")))
+    elif isinstance(document.get("host"), str):
+        schemes = document.get("schemes")
+        listed = cast("list[object]", schemes) if isinstance(schemes, list) else []
+        scheme = "http" if listed and "https" not in listed else "https"
+        url = f"{scheme}://{document['host']}{_text(document.get('basePath'))}"
+    else:
+        url = _text(document.get("basePath"))
+    url = urljoin(address, url) if address else url
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    plain = re.fullmatch(r"[A-Za-z0-9._~:/\[\]@!$&'()*+,;=%-]+", url) is not None
+    return url.rstrip("/") if plain and parts.scheme in ("http", "https") and parts.hostname else ""
+
+
+def _http_settings(base: str) -> tuple[Setting, ...]:
+    text, number = shape_of({"type": "string"}).annotation, Code("float")
+    example = base if re.fullmatch(r"[A-Za-z0-9_.:/@+=-]+", base) else "https://api.example.com"
+    return (
+        Setting("base_url", text, base, "Address of the service that the tools call.",
+                required=not base, example=example),
+        Setting("timeout", number, 30.0, "Longest wait for an answer of the service, in seconds.",
+                example="30"),
+        Setting("max_bytes", Code("int"), 1_000_000, "Largest answer that is passed on, in bytes.",
+                example="1000000"),
+    )  # fmt: skip

@@ -1,0 +1,95 @@
+"""Merges newly rendered files into a project whose author has edited it: three ways, with git."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from generator.errors import GeneratorError
+from generator.write import write_file
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an update did: path → `added`, `changed`, `merged`, `removed`, `kept` or `conflict`."""
+
+    changes: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def conflicts(self) -> tuple[str, ...]:
+        """Files that a person has to finish."""
+        return tuple(path for path, change in self.changes.items() if change == "conflict")
+
+
+def update_project(project: Path, before: Mapping[str, str], after: Mapping[str, str]) -> Outcome:
+    """Bring a project from one rendering to another; the author's edits stay.
+
+    A file that the author removed stays away; one that is no longer rendered goes, unless it was
+    edited. Everything is worked out before anything is written.
+
+    Args:
+        project: The project's folder.
+        before: The files as they were rendered.
+        after: The files as they are rendered now.
+
+    Raises:
+        GeneratorError: git is missing, or a file is not text.
+    """
+    changes: dict[str, str] = {}
+    texts: dict[str, str | None] = {}
+    for path in sorted({*before, *after}):
+        mine = _read(project / path)
+        change, text = _merge(path, before.get(path), mine, after.get(path))
+        if change:
+            changes[path] = change
+            if text != mine:
+                texts[path] = text
+    for path, text in texts.items():
+        if text is None:
+            (project / path).unlink()
+        else:
+            write_file(project, path, text)
+    return Outcome(changes)
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise GeneratorError(f"{file} cannot be read: {error}.") from error
+
+
+def _merge(path: str, old: str | None, mine: str | None, new: str | None) -> tuple[str, str | None]:
+    """Return what happens to a file, empty for nothing, and its text."""
+    if new in (old, mine):
+        return "", mine
+    if new is None:
+        return ("removed", None) if mine == old else ("kept", mine)
+    if mine is None:
+        return ("added", new) if old is None else ("", None)
+    if mine == old:
+        return "changed", new
+    return _three_way(path, old or "", mine, new)
+
+
+def _three_way(path: str, old: str, mine: str, new: str) -> tuple[str, str]:
+    git = shutil.which("git")
+    if git is None:
+        raise GeneratorError("git was not found, which merges edits.", next_step="Install git.")
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder) / name for name in ("mine", "old", "new")]
+        for file, text in zip(files, (mine, old, new), strict=True):
+            file.write_bytes(text.encode())
+        labels = ["-L", "yours", "-L", "as it was made", "-L", "as it is made now"]
+        done = subprocess.run(  # noqa: S603 - git, with files of our own
+            [git, "merge-file", "--stdout", "--diff3", *labels, *map(str, files)],
+            capture_output=True,
+            check=False,
+        )
+    if done.returncode < 0 or done.returncode > 127:
+        raise GeneratorError(f"git could not merge {path}: {done.stderr.decode()[:300]}.")
+    return ("conflict" if done.returncode else "merged"), done.stdout.decode()

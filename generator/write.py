@@ -1,0 +1,62 @@
+"""Writes the files of a project: into a new folder whole or not at all, never over anything."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from generator.errors import GeneratorError
+from generator.render import check_path
+
+
+def write_project(folder: Path, files: Mapping[str, str]) -> None:
+    """Write files into a folder that is not there yet, or is empty.
+
+    They are written beside it first, so that an interruption leaves no half of a project.
+
+    Args:
+        folder: The project's folder.
+        files: Path → text.
+
+    Raises:
+        GeneratorError: The folder has something in it, or cannot be written.
+    """
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise GeneratorError(
+            f"{folder} exists already, and nothing is overwritten.",
+            next_step="Choose another name or folder, or `host new-server --update` for a project.",
+        )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder.parent) as beside:
+            place = Path(beside) / "project"
+            place.mkdir()
+            for path, text in files.items():
+                write_file(place, path, text)
+            place.chmod(0o755 & ~_umask())
+            if folder.exists():
+                folder.rmdir()
+            place.rename(folder)
+    except OSError as error:
+        raise GeneratorError(f"{folder} cannot be written: {error}.") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def write_file(folder: Path, path: str, text: str) -> None:
+    """Write one file of a project.
+
+    Raises:
+        GeneratorError: Its path leaves the project, through a link too.
+    """
+    check_path(path)
+    file = folder / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.parent.resolve().is_relative_to(folder.resolve()) or file.is_symlink():
+        raise GeneratorError(f"{path} leads out of {folder} through a link.")
+    with file.open("w", encoding="utf-8", newline="\n") as stream:
+        stream.write(text)
