@@ -1,5 +1,8 @@
 """Confines a process to named folders with Landlock, where the kernel has it (Linux 5.13 on).
 
+Landlock does not hold a process off sockets that have a path, such as that of the host's daemon: a
+filter of system calls does.
+
 Bundled servers and the program that parses documents call it on themselves before they touch
 anything a stranger wrote. It imports nothing of this package, so that programs run by path can load
 it. What it takes away cannot be had back, and holds for every child; it holds for root as well.
@@ -7,7 +10,9 @@ it. What it takes away cannot be had back, and holds for every child; it holds f
 
 import ctypes
 import os
+import platform
 import stat
+import struct
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +29,17 @@ _TCP_RIGHTS = {4: 0b11}
 _SCOPES = {6: 0b11}  # abstract sockets of, and signals to, processes outside
 _OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
+
+_SET_FILTER = 1
+_ARCHITECTURES = {  # the kernel's name for it, and the numbers of `seccomp` and `socket`
+    "x86_64": (0xC000003E, 317, 41),
+    "aarch64": (0xC00000B7, 277, 198),
+}
+_IO_URING_SETUP, _X32_CALLS = 425, 0x40000000
+_LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_ALLOW, _DENY, _KILL = 0x7FFF0000, 0x00050000 | 13, 0x80000000
+_NUMBER, _ARCH, _FIRST_ARGUMENT = 0, 4, 16
+_AF_UNIX = 1
 
 
 class _PathRule(ctypes.Structure):
@@ -72,11 +88,52 @@ def confine(
         for allowed, paths in ((_READ, read), (rights & ~_IOCTL, write)):
             for path in paths:
                 _allow(ruleset, path, allowed & rights)
-        library = ctypes.CDLL(None, use_errno=True)
-        _checked(library.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
+        _take_no_privileges()
         _checked(_syscall(_RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)
+    return True
+
+
+class _Program(ctypes.Structure):
+    """`struct sock_fprog`."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+
+
+def refuse_local_sockets() -> bool:
+    """Refuse this process and its children every new socket to programs on this machine by path.
+
+    `socketpair` stays allowed, TCP and UDP too; io_uring, which could make sockets past the filter,
+    does not.
+
+    Returns:
+        Whether they are refused now; False on systems other than Linux on x86-64 and ARM64.
+
+    Raises:
+        OSError: The kernel refused; the process must not go on.
+    """
+    known = _ARCHITECTURES.get(platform.machine()) if sys.platform == "linux" else None
+    if known is None:
+        return False
+    architecture, seccomp, socket = known
+    rows = [
+        (_LOAD, 0, 0, _ARCH),
+        (_IF_EQUAL, 1, 0, architecture),
+        (_RETURN, 0, 0, _KILL),
+        (_LOAD, 0, 0, _NUMBER),
+        (_IF_AT_LEAST, 5, 0, _X32_CALLS),
+        (_IF_EQUAL, 4, 0, _IO_URING_SETUP),
+        (_IF_EQUAL, 0, 2, socket),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_IF_EQUAL, 1, 0, _AF_UNIX),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _DENY),
+    ]
+    code = b"".join(struct.pack("=HBBI", *row) for row in rows)
+    program = _Program(len(rows), code)
+    _take_no_privileges()
+    _checked(_syscall(seccomp, _SET_FILTER, 0, ctypes.byref(program)))
     return True
 
 
@@ -103,6 +160,10 @@ def _allow(ruleset: int, path: str | Path, allowed: int) -> None:
         _checked(_syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0))
     finally:
         os.close(descriptor)
+
+
+def _take_no_privileges() -> None:
+    _checked(ctypes.CDLL(None, use_errno=True).prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 
 def _handled(rights: dict[int, int], version: int) -> int:

@@ -16,6 +16,10 @@ ones win. Wrong settings end with status 2 and one line that names the field.
 `--http --port N` serves Streamable HTTP on loopback behind a bearer token, which is
 `HOST_SERVER_TOKEN` or is made up and shown on stderr.
 
+With `HOST_SERVER_CONFINE=1`, which the host sets, the server confines itself before it builds
+anything: it reaches what `Settings.reach` names, its own program and the system's, and nothing
+else of the user's (see `servers.confine`). Where the kernel cannot, it says so and goes on.
+
 `python -m servers.docs NAME` writes `docs/servers/NAME.md` from the server's own answers.
 """
 
@@ -27,16 +31,20 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from servers.confine import confine, program_paths, refuse_local_sockets, system_paths
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP
     from fastmcp.server.auth import TokenVerifier
 
 SETTINGS_VARIABLE = "HOST_SERVER_SETTINGS"
+CONFINE_VARIABLE = "HOST_SERVER_CONFINE"
 TOKEN_VARIABLE = "HOST_SERVER_TOKEN"  # noqa: S105 - the variable's name, not a token
 T = TypeVar("T", bound="ServerSettings")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -46,6 +54,27 @@ class ServerSettings(BaseModel):
     """Base of a bundled server's settings: unknown fields are errors, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    def reach(self) -> "Reach | None":
+        """Return what the server reaches when it is confined; None if it cannot be."""
+        return Reach()
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What of the machine a confined server has to reach, beside its own program.
+
+    Args:
+        read: Folders and files that it reads.
+        write: Folders and files that it changes, too.
+        made: Those of them that are made first where they are missing.
+        local_sockets: Whether it connects to programs on this machine by a socket's path.
+    """
+
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    made: tuple[Path, ...] = ()
+    local_sockets: bool = False
 
 
 class SettingsError(ValueError):
@@ -67,6 +96,8 @@ def launch(name: str, *, rest: str | None = None, argv: Sequence[str] | None = N
     try:
         settings = read_settings(model, os.environ, vars(options))
         check_binding(options.host)
+        if os.environ.get(CONFINE_VARIABLE) == "1":
+            confine_server(name, settings)
         server = create_server(name, settings)
         _serve(server, options)
     except (SettingsError, OSError) as error:
@@ -74,6 +105,26 @@ def launch(name: str, *, rest: str | None = None, argv: Sequence[str] | None = N
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def confine_server(name: str, settings: ServerSettings) -> None:
+    """Leave this process what its settings name, and tell on stderr what could not be taken away.
+
+    Raises:
+        OSError: The kernel can confine and refused to.
+    """
+    reach = settings.reach()
+    if reach is None:
+        return
+    for path in reach.made:
+        path.expanduser().mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths = [path.expanduser().absolute() for path in reach.read]
+    changed = [path.expanduser().absolute() for path in reach.write]
+    held = confine(read=[*program_paths(), *system_paths(), *paths], write=["/dev/null", *changed])
+    if not held:
+        sys.stderr.write(f"servers.{name}: not confined to its folders: no Landlock here.\n")
+    if not reach.local_sockets and not refuse_local_sockets():
+        sys.stderr.write(f"servers.{name}: not held off local sockets: not on this system.\n")
 
 
 def load_settings_model(name: str) -> type[ServerSettings]:

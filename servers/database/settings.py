@@ -1,10 +1,12 @@
 """The settings of the database server."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from typing_extensions import override
 
-from servers.launch import ServerSettings
+from servers.launch import Reach, ServerSettings
 
 
 class DatabaseSettings(BaseModel):
@@ -20,6 +22,15 @@ class DatabaseSettings(BaseModel):
     """Whether a role that can reach beyond its data (superuser, server files) is accepted."""
 
 
+def _sqlite_file(url: str) -> Path | None:
+    """Return the file of a SQLite address; None for other databases."""
+    scheme, mark, rest = url.partition(":///")
+    if not mark or scheme.partition("+")[0] != "sqlite":
+        return None
+    file = rest.partition("?")[0].removeprefix("file:")
+    return Path(file).expanduser().absolute() if file and file != ":memory:" else None
+
+
 class Settings(ServerSettings):
     """Serve SQL databases to MCP clients, read-only unless configured otherwise."""
 
@@ -33,3 +44,19 @@ class Settings(ServerSettings):
     """Longest value; a longer one is cut and says so."""
     timeout_seconds: float = Field(default=30, gt=0)
     """Longest run of one statement, which is then cancelled in the database."""
+
+    @override
+    def reach(self) -> Reach:
+        """SQLite's files, the folder too where it writes, and databases' sockets."""
+        read: list[Path] = []
+        write: list[Path] = []
+        elsewhere = False
+        for database in self.databases.values():
+            file = _sqlite_file(database.url.get_secret_value())
+            if file is None:
+                elsewhere = True
+            elif database.access == "rw":
+                write.append(file.parent)
+            else:
+                read += [file.with_name(file.name + end) for end in ("", "-wal", "-shm")]
+        return Reach(tuple(read), tuple(write), local_sockets=elsewhere)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing_extensions import override
 
-from servers.launch import ServerSettings
+from servers.launch import Reach, ServerSettings
 
 Access = Literal["ro", "rw"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,63}")
@@ -64,6 +65,14 @@ class Settings(ServerSettings):
     """Processes that scan contents; 0: one a processor, at most 8."""
     symlink_resolver: Literal["auto", "kernel", "walk"] = "auto"
     """How paths are kept below a root: openat2, or a walk of O_NOFOLLOW opens; auto: the best."""
+
+    @override
+    def reach(self) -> Reach:
+        """Its roots, and the trash where that is elsewhere."""
+        trash = () if self.trash is None else (self.trash,)
+        read = tuple(root.path for root in self.roots if root.access == "ro")
+        write = tuple(root.path for root in self.roots if root.access == "rw")
+        return Reach(read, (*write, *trash), made=trash)
 
     @model_validator(mode="after")
     def _check_names(self) -> "Settings":

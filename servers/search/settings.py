@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr
+from typing_extensions import override
 
 from host.memory.config import EmbedderConfig
-from servers.launch import ServerSettings
+from servers.launch import Reach, ServerSettings
 
 ProviderName = Literal["duckduckgo", "brave", "tavily", "searxng"]
 
@@ -65,3 +66,8 @@ class Settings(ServerSettings):
     """Longest wait for the vector of a query."""
     language: str = Field(default="english", pattern="^[a-z_]{1,63}$")
     """PostgreSQL text search configuration of documents: `simple` has no stems or stop words."""
+
+    @override
+    def reach(self) -> Reach | None:
+        """With documents it may have to start PostgreSQL, which must not be confined with it."""
+        return None if self.documents else Reach()

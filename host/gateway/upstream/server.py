@@ -397,6 +397,7 @@ class UpstreamServer:
         env = child_environment()
         if self.config.bundled is not None:
             env["HOST_SERVER_SETTINGS"] = json.dumps(self.config.settings)
+            env["HOST_SERVER_CONFINE"] = "1"
             env["PYTHONPATH"] = str(Path(__file__).parents[3])
             make_default_folder(self.config)
             stored = uses_store(self.config.bundled, self.config.settings)
