@@ -1,6 +1,6 @@
 """A policy's own test cases: calls, and what is to become of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +11,12 @@ from host.domain.errors import ConfigError, InvalidConfigError, PolicyError
 from host.domain.principal import Principal
 from host.policy.attempt import KINDS, Attempt, Kind
 from host.policy.decision import Decision, decide
-from host.policy.document import CallConfig, CaseConfig, CasesConfig
+from host.policy.document import CallConfig, CaseConfig, CasesConfig, SeenConfig
 from host.policy.limit import FixedCounters
 from host.policy.path import Ground
+from host.policy.pointer import Located, descend
 from host.policy.policy_set import PolicySet, load_policy_file
+from host.policy.provenance import Origin
 from host.policy.source import CASES_SUFFIX
 
 
@@ -96,9 +98,39 @@ def attempt_of_case(call: CallConfig) -> Attempt:
         face=call.face,
         session=call.session,
         taint=frozenset(call.taint),
+        provenance=None if call.seen is None else _Stated(call.seen),
         ground=Ground(bases=(Path(call.folder),) if call.folder else ()),
         now=_zoned(call.at),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A value of a test case."""
+
+    kind: str
+    text: str
+    origins: frozenset[Origin]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """Says of values what a test case says of them."""
+
+    seen: Mapping[str, SeenConfig]
+
+    def trace(self, value: object, name: str = "") -> list[_Value]:
+        """Return those of the stated values that are in an argument."""
+        found = {
+            str(one.value)
+            for one in descend(Located("", value))
+            if not isinstance(one.value, dict | list)
+        }
+        return [
+            _Value(stated.kind, text, frozenset(stated.origins))
+            for text, stated in self.seen.items()
+            if text in found
+        ]
 
 
 def method_of(kind: Kind) -> str:

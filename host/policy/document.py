@@ -351,6 +351,19 @@ class ToolLabelsConfig(StrictModel):
     """Pattern of tool names → paths among the arguments that are only read by a changing tool."""
 
 
+class SeenConfig(StrictModel):
+    """Where a value of a test case was seen; a plain list means its origins."""
+
+    origins: tuple[Origin, ...] = Field(min_length=1)
+    """Where."""
+    kind: ValueKind = "name"
+    """What it is."""
+
+
+def _as_seen(value: Json) -> Json:
+    return {"origins": _as_list(value)} if isinstance(value, str | list) else value
+
+
 class CallConfig(StrictModel):
     """A call in a test case; what is left out is ordinary."""
 
@@ -388,6 +401,11 @@ class CallConfig(StrictModel):
     """Labels that the session has met."""
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     """The arguments."""
+    seen: dict[str, Annotated[SeenConfig, BeforeValidator(_as_seen)]] | None = None
+    """Text or number in the arguments → where it was seen; None: the host does not hear the user.
+
+    What is not listed decides nothing.
+    """
     folder: str | None = None
     """Folder that relative paths are relative to; None means that it is not known."""
     at: datetime | None = None
