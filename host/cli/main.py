@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "servers": ("host.cli.servers", "List, add, remove and import tool servers."),
     "trust": ("host.cli.trust", "Let a working folder's configuration take part."),
     "tokens": ("host.cli.tokens", "Make, list and revoke the clients' tokens."),
+    "models": ("host.cli.models", "List and try language models."),
+    "keys": ("host.cli.keys", "Keep the API keys of model providers."),
     "policy": ("host.cli.policy", "Write and try out policies (not enforced yet)."),
     "taint": ("host.cli.taint", "Show what clients have met, and let them begin anew."),
     "plugins": ("host.cli.plugins", "Write, check, test and install plugins."),

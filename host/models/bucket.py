@@ -38,11 +38,15 @@ class Lease:
         bucket: Name of its bucket.
         tokens: Estimated at first; the caller sets what was used.
         observed: What the headers said; the caller sets it.
+        at: When it was admitted, in seconds of the store's clock; 0 without a store.
+        refused_for: Seconds for which the provider wants nothing, where it refused the request.
     """
 
     bucket: str
     tokens: int
     observed: Observed = field(default_factory=Observed)
+    refused_for: float = 0.0
+    at: float = 0.0
 
 
 class Buckets(Protocol):

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from typing_extensions import override
 
-from host.domain.errors import BudgetExceededError
+from host.domain.errors import BudgetExceededError, StoreError
 from host.models.config import BudgetConfig
 from host.models.name import ModelName
 
@@ -90,6 +90,7 @@ class Budget:
     def __init__(self, config: BudgetConfig, ledger: Ledger) -> None:
         self._config = config
         self._ledger = ledger
+        self._owed: list[tuple[Scope, Expense]] = []
         self._limits = {
             name: limit
             for name in ("run", "day", "user")
@@ -100,9 +101,11 @@ class Budget:
         """Let a request pass, or not.
 
         Raises:
+            StoreError: What was spent is not known.
             BudgetExceededError: The budget is used up, or the model's price unknown and that is
                 not allowed.
         """
+        await self._settle()
         if not self._limits:
             return
         if not priced and self._config.unpriced == "deny":
@@ -122,8 +125,21 @@ class Budget:
                 )
 
     async def book(self, scope: Scope, expense: Expense) -> None:
-        """Add what a reply cost."""
-        await self._ledger.book(scope, expense)
+        """Add what a reply cost.
+
+        Where the store is away, the reply is not lost with it: the next check books it or fails.
+        """
+        if expense.cost == 0:
+            return  # a model of the user's own
+        try:
+            await self._ledger.book(scope, expense)
+        except StoreError:
+            self._owed.append((scope, expense))
+
+    async def _settle(self) -> None:
+        while self._owed:
+            await self._ledger.book(*self._owed[0])
+            self._owed.pop(0)
 
 
 def _whose(name: str, scope: Scope) -> str:

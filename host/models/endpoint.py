@@ -91,6 +91,10 @@ class Endpoint:
         async with buckets.admit(self.bucket, self.limits, estimate) as lease:
             try:
                 yield lease
+            except ModelError as error:
+                if error.fault == "rate_limit":
+                    lease.refused_for = error.retry_after or 0.0
+                raise
             finally:
                 lease.observed, self.headers.observed = self.headers.observed, Observed()
 
@@ -143,8 +147,12 @@ class Endpoint:
 
 
 def _bare(error: Exception) -> Exception:
-    """Return a cause that holds nobody's local variables: an SDK's have the key."""
-    return error.with_traceback(None)
+    """Return a cause without anybody's local variables, all the way down: an SDK's have the key."""
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
+    return error
 
 
 def ended_early(stream: StreamedResponse) -> bool:

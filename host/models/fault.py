@@ -73,7 +73,7 @@ def fault_of(error: BaseException) -> Fault | None:
     if isinstance(error, ModelError):
         return error.fault
     if isinstance(error, ai.ModelConnectionError) and not isinstance(error, ai.ModelTimeoutError):
-        return "cut" if error.phase == "read" else "connection"
+        return "cut" if getattr(error, "phase", None) == "read" else "connection"
     for kind, fault in _KINDS:
         if isinstance(error, kind):
             return fault

@@ -33,7 +33,10 @@ from host.models.route import Desk, RoutedModel
 from host.models.script import Script, load_script, script_names
 from host.models.scripted import ScriptedModel
 from host.models.settings import DEFAULT_TIMEOUT, build_settings
+from host.models.stored_bucket import StoredBuckets
+from host.models.stored_ledger import StoredLedger
 from host.secrets.keys import Keys
+from host.storage.store import Store
 
 __all__ = ["Models", "Sampler", "Scope"]
 
@@ -114,16 +117,23 @@ class Models:
 
     @classmethod
     def load(
-        cls, paths: Paths, environ: Mapping[str, str], *, desk: Desk | None = None
+        cls, paths: Paths, environ: Mapping[str, str], *, store: Store | None = None
     ) -> "Models":
         """Read the user's `models.yaml`, or the shipped one.
+
+        Args:
+            paths: The user's folders.
+            environ: Environment variables, which may hold keys.
+            store: Where rate buckets and expenses are; None: in this process, for its life.
 
         Raises:
             ConfigError: It says something that is not allowed.
         """
         keys = Keys.of_user(paths, environ)
         folders = (paths.config / "models" / "scripts",)
-        return cls(load_models_config(paths.config), keys=keys, folders=folders, desk=desk)
+        config = load_models_config(paths.config)
+        desk = stored_desk(config, store) if store is not None else None
+        return cls(config, keys=keys, folders=folders, desk=desk)
 
     def resolve(
         self,
@@ -293,6 +303,15 @@ class Models:
         if self._keys.find(provider.key, provider.variables) is not None:
             return "present"
         return "absent" if provider.key_required else "not needed"
+
+
+def stored_desk(config: ModelsConfig, store: Store) -> Desk:
+    """Return a desk whose buckets and ledger are shared by all processes of a store."""
+    return Desk(
+        buckets=StoredBuckets(store),
+        budget=Budget(config.budgets, StoredLedger(store)),
+        prices=PriceTable(config.prices),
+    )
 
 
 def load_models_config(folder: Path) -> ModelsConfig:

@@ -42,7 +42,7 @@ TAKEN: dict[Dialect | str, frozenset[str]] = {
     "ollama": _CHAT,
     "compatible": _CHAT,
     "client": frozenset(("temperature", "max_tokens", "stop")),
-    "scripted": frozenset(),
+    "scripted": frozenset((*_NAMES, *_SAMPLERS)),  # it reads none and acts the same
 }
 """What each wire format has a field for."""
 _BODY_FIELDS: dict[str, dict[str, str]] = {
@@ -83,7 +83,7 @@ def build_settings(parameters: Parameters, *, provider: str, dialect: str) -> Se
         if name in extra:
             body[extra[name]] = value
         elif name in TAKEN[dialect] and not _refused(name, value, dialect):
-            values[_NAMES[name]] = _value(name, value)
+            values[_NAMES.get(name, name)] = _value(name, value)
         else:
             notes.append(f"{provider} takes no {name}; {name} = {value!r} is not sent.")
     if dialect not in {"client", "scripted"}:

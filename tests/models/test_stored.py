@@ -1,0 +1,161 @@
+"""Rate buckets and budgets that all processes of a store share."""
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import anyio
+import pytest
+from pydantic_ai.messages import ModelRequest, UserPromptPart
+from pydantic_ai.models import ModelRequestParameters
+
+from host.domain.errors import BudgetExceededError, ModelError
+from host.models.bucket import Observed
+from host.models.budget import Budget, Expense, Scope
+from host.models.config import BudgetConfig, LimitConfig, ModelsConfig
+from host.models.models import Models, stored_desk
+from host.models.name import ModelName
+from host.models.stored_bucket import StoredBuckets
+from host.models.stored_ledger import StoredLedger
+from host.secrets.keys import Keys
+from host.storage.store import Store, open_store
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = ROOT / "tests/models/programs/admit.py"
+WINDOW = 0.5
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path) -> AsyncGenerator[Store]:
+    store = await open_store(None, folder, linger=0.0)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@pytest.fixture
+def bucket() -> str:
+    return f"test-{secrets.token_hex(4)}"
+
+
+@pytest.mark.parametrize(("requests", "tokens", "at_once"), [(8, 0, 8), (0, 80, 8)])
+def test_four_processes_together_never_pass_the_limit(
+    store_folder: Path, bucket: str, requests: int, tokens: int, at_once: int
+) -> None:
+    words = [str(store_folder), bucket, str(WINDOW), str(requests), str(tokens), "8"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = [
+        subprocess.Popen([sys.executable, PROGRAM, *words], stdout=subprocess.PIPE, env=environ)
+        for _ in range(4)
+    ]
+    times: list[float] = []
+    for process in started:
+        out, _ = process.communicate(timeout=100)
+        assert process.returncode == 0
+        times += [float(line) for line in out.split()]
+    times.sort()
+    assert len(times) == 32
+    spans = [later - earlier for earlier, later in zip(times, times[at_once:], strict=False)]
+    assert min(spans) >= WINDOW - 1e-6
+
+
+async def test_request_that_a_provider_refuses_keeps_all_processes_back(
+    store_folder: Path, bucket: str
+) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        raise TimeoutError
+
+    limits = LimitConfig(requests_per_minute=100)
+    async with opened(store_folder) as store:
+        buckets = StoredBuckets(store, sleep=sleep)
+        async with buckets.admit(bucket, limits, 1) as lease:
+            lease.observed = Observed(requests_left=0, requests_reset=300.0)
+        with pytest.raises(TimeoutError):
+            await enter(buckets, bucket, limits)
+    assert 0 < waits[0] <= 300
+
+
+async def enter(buckets: StoredBuckets, bucket: str, limits: LimitConfig) -> None:
+    async with buckets.admit(bucket, limits, 1):
+        pass
+
+
+async def test_concurrent_requests_wait_for_one_another(store_folder: Path, bucket: str) -> None:
+    inside = most = 0
+    limits = LimitConfig(concurrency=2)
+
+    async def work(buckets: StoredBuckets) -> None:
+        nonlocal inside, most
+        async with buckets.admit(bucket, limits, 1):
+            inside += 1
+            most = max(most, inside)
+            await anyio.lowlevel.checkpoint()
+            inside -= 1
+
+    async with opened(store_folder) as store:
+        buckets = StoredBuckets(store)
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                group.start_soon(work, buckets)
+    assert most <= 2
+    assert inside == 0
+
+
+async def test_request_larger_than_the_bucket_is_refused_at_once(
+    store_folder: Path, bucket: str
+) -> None:
+    async with opened(store_folder) as store:
+        with pytest.raises(ModelError, match="may be sent 5 a minute"):
+            async with StoredBuckets(store).admit(bucket, LimitConfig(tokens_per_minute=5), 6):
+                pass
+
+
+async def test_budget_holds_across_processes_and_says_whose_is_used_up(store_folder: Path) -> None:
+    run, user = secrets.token_hex(4), secrets.token_hex(4)
+    model = ModelName("openai", "gpt-4.1")
+    async with opened(store_folder) as store:
+        first, second = StoredLedger(store), StoredLedger(store)
+        await first.book(Scope(user, run), Expense(model, 10, 5, 0.75))
+        await second.book(Scope(user, run), Expense(model, 10, 5, 0.5))
+        spent = await first.spent(Scope(user, run))
+        assert (spent.run, spent.user) == (1.25, 1.25)
+        for config, whose in (
+            (BudgetConfig(run=1), f"run '{run}'"),
+            (BudgetConfig(user=1), f"user '{user}'"),
+        ):
+            with pytest.raises(BudgetExceededError, match=whose):
+                await Budget(config, second).check(Scope(user, run), model, priced=True)
+        await Budget(BudgetConfig(run=2), second).check(Scope(user, run), model, priced=True)
+
+
+async def test_run_stops_when_its_budget_is_used_up(store_folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "s.yaml"
+    script.write_text("{turns: [{reply: a, usage: {input: 0, output: 1000}}], loop: true}")
+    name = f"scripted:{script}"
+    config = ModelsConfig.model_validate(
+        {"prices": {name: {"input": 0, "output": 600}}, "budgets": {"run": 1}}
+    )
+    async with opened(store_folder) as store:
+        models = Models(config, keys=Keys(tmp_path, {}), desk=stored_desk(config, store))
+        model = models.resolve(name, scope=Scope(run=secrets.token_hex(4)))
+        talk = [ModelRequest([UserPromptPart("go")])]
+        costs: list[float] = []
+
+        async def go_on() -> None:
+            while len(costs) < 9:
+                reply = await model.request([*talk], None, ModelRequestParameters())
+                costs.append((reply.metadata or {})["cost"])
+
+        with pytest.raises(BudgetExceededError, match="is used up"):
+            await go_on()
+    assert costs == [0.6, 0.6]
