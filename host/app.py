@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections import ChainMap, OrderedDict
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from host.agents.agents import Agents
 from host.approvals.desk import Desk
 from host.approvals.inbox import Inbox
 from host.approvals.open import open_board, set_config
@@ -172,6 +174,10 @@ class Host:
         )
         self._settle_code_mode()
         self.plugins = self._plugin_shelf(pool)
+        self.agents = Agents(
+            paths, self.store, self.gateway, redactor=self.redactor, variables=os.environ
+        )
+        self.own["agent"] = self.agents.provider
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -186,6 +192,7 @@ class Host:
             async with pool:
                 yield host
         finally:
+            await host.agents.close()
             await host.gateway.close()
             await host.board.close()
             await client.close()

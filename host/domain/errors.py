@@ -15,6 +15,11 @@
     ├── ModelError                a model or its provider failed; `fault` says how
     │   └── ModelOutputError          its reply is not what the schema asks for
     ├── BudgetExceededError       a run, a day or a user may spend no more on models
+    ├── RunError                  an agent's run could not be started, or did not end well
+    │   ├── StaleRunError             somebody else has taken it up
+    │   ├── RunStateError             what was asked does not fit how far it is
+    │   ├── RunLimitError             it reached a limit of steps, tokens, cost, time or depth
+    │   └── OutputError               its answer never met the schema
     ├── DaemonError               the daemon could not be started, reached or stopped
     ├── UpstreamError             a tool server failed
     │   ├── UpstreamUnavailableError  it is not running or not reachable
@@ -251,6 +256,26 @@ class ModelOutputError(ModelError):
 
 class BudgetExceededError(HostError):
     """A run, a day or a user may spend no more on models."""
+
+
+class RunError(HostError):
+    """An agent's run could not be started, or did not end well."""
+
+
+class StaleRunError(RunError):
+    """A run was taken up by somebody else; whoever gets this stops at once."""
+
+
+class RunStateError(RunError):
+    """What was asked of a run does not fit how far it is."""
+
+
+class RunLimitError(RunError):
+    """A run reached a limit of steps, tokens, cost, time or depth."""
+
+
+class OutputError(RunError):
+    """The model's answer never met the schema that was asked for."""
 
 
 class DaemonError(HostError):

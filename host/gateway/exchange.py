@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from host.telemetry.tracing import CallSpan
 
 
+CANCELLED_BY_CLIENT = "cancelled by the client"
+"""What a cancellation says that the client asked for; one without it means that it was lost."""
+
+
 @dataclass(eq=False)
 class Session(ABC):
     """The span over which grants and taint last: an MCP session, or a stateless client's visits.

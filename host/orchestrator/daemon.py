@@ -29,6 +29,7 @@ from host.domain.jsonrpc import Json
 from host.identity.bind import check_bind
 from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
+from host.orchestrator.own_tools import OrchestratorProvider
 from host.orchestrator.pins import answer_about_pins
 from host.orchestrator.socket import SocketFace
 from host.telemetry.log import configure_log
@@ -72,6 +73,9 @@ class Daemon:
     def __init__(self, host: Host, options: DaemonOptions) -> None:
         self.host = host
         self.options = options
+        host.own["orchestrator"] = OrchestratorProvider(
+            host.agents, host.store, host.gateway.on_notice
+        )
         self.started_at = time.time()
         self.stopping = asyncio.Event()
         self.endpoint: str | None = None
@@ -96,6 +100,7 @@ class Daemon:
                     group.create_task(self._load_journal()),
                     group.create_task(self._watch_tokens()),
                     group.create_task(self.host.plugins.watch()),
+                    group.create_task(self.host.agents.watch()),
                 ]
                 if self.options.background:
                     tasks.append(group.create_task(self._watch_idle()))
@@ -229,7 +234,7 @@ class Daemon:
             limit = self.host.settings.daemon.idle_timeout
             await asyncio.sleep(min(1.0, limit or 1.0))
             now = time.monotonic()
-            if self._socket_face.clients:
+            if self._socket_face.clients or self.host.agents.runner.active:
                 self._busy_at = now
             elif limit and now - self._busy_at > limit:
                 log.info("no client for %g s", limit)

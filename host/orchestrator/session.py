@@ -23,7 +23,7 @@ from host.domain.jsonrpc import (
     request,
 )
 from host.domain.protocol import CLIENT_METHODS, object_member
-from host.gateway.exchange import Exchange, Session
+from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange, Session
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class ClientSession(Session):
         """Cancel a request of the client that is being served; anything else is not one."""
         task = find_by_id(self.in_flight, request_id)
         if task is not None:
-            task.cancel()
+            task.cancel(CANCELLED_BY_CLIENT)
 
     def check_capacity(self, request_id: RequestId) -> None:
         """Refuse a request that is one too many, or whose id is in use.

@@ -1,0 +1,120 @@
+"""Everything about agents that a host holds, wired."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import anyio
+
+from host.agents.library import AgentLibrary
+from host.agents.provider import AgentProvider
+from host.agents.recall import Recaller
+from host.agents.router import Router
+from host.agents.runner import Runner
+from host.config.paths import Paths
+from host.config.shipped import shipped_folder
+from host.events.runs import Hub, Runs
+from host.events.writer import EventWriter
+from host.gateway.gateway import Gateway
+from host.prompts.library import PromptLibrary
+from host.secrets.redaction import Redactor, dump_json
+from host.storage.store import Store
+
+if TYPE_CHECKING:
+    from host.models.models import Models
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 1.0
+"""Seconds between two looks at agents' files, for clients that keep the list of tools."""
+
+
+class Agents:
+    """The agents of a host: their files, runs and tools.
+
+    Args:
+        paths: The user's folders.
+        store: The database.
+        gateway: Where tools are called.
+        redactor: Keeps secrets out of events.
+        variables: For `${VARIABLE}`s of agents' files.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        store: Store,
+        gateway: Gateway,
+        *,
+        redactor: Redactor,
+        variables: Mapping[str, str],
+    ) -> None:
+        self.prompts = prompt_library(paths)
+        self.library = agent_library(paths, self.prompts, variables)
+        self.router = Router(self.library)
+        self.hub = Hub()
+        self.runs = Runs(store)
+        self._models: Models | None = None
+        self._paths, self._store, self._variables = paths, store, variables
+        self._writer = EventWriter(
+            store,
+            lambda value: redactor.redact_json(dump_json(value)),
+            heard=self.hub.publish,
+        )
+        self.runner = Runner(
+            self.library,
+            gateway,
+            models=self.models,
+            writer=self._writer,
+            runs=self.runs,
+            hub=self.hub,
+            recaller=Recaller(store),
+        )
+        self.provider = AgentProvider(self.runner, gateway.on_notice, prompts=self.prompts)
+
+    def models(self) -> "Models":
+        """Return the models; pydantic-ai is imported when they are first asked for."""
+        if self._models is None:
+            from host.models.models import Models  # noqa: PLC0415
+
+            self._models = Models.load(self._paths, self._variables)
+        return self._models
+
+    async def watch(self) -> None:
+        """Tell clients of edited agents, until cancelled."""
+        seen = self._signature()
+        while True:
+            await anyio.sleep(LOOK_AGAIN)
+            now = await asyncio.to_thread(self._signature)
+            if now != seen:
+                seen = now
+                for error in self.library.errors().values():
+                    log.error("an agent is not offered: %s", error)
+                self.provider.changed()
+                self.provider.changed("prompts")
+
+    def _signature(self) -> object:
+        agents = self.library.agents()
+        return {name: agent.digest for name, agent in agents.items()}, self.prompts.names()
+
+    async def close(self) -> None:
+        """Stop runs, which can be resumed, and store what is left of their events."""
+        await self.runner.close()
+        await self._writer.close()
+        if self._models is not None:
+            await self._models.aclose()
+
+
+def prompt_library(paths: Paths) -> PromptLibrary:
+    """Return the prompts of a user, then those that come with the host."""
+    folders = [paths.config / "prompts", shipped_folder("configs") / "prompts"]
+    return PromptLibrary(folders, paths.data / "prompts")
+
+
+def agent_library(
+    paths: Paths, prompts: PromptLibrary, variables: Mapping[str, str]
+) -> AgentLibrary:
+    """Return the agents of a user, then those that come with the host."""
+    folders = [paths.config / "agents", shipped_folder("configs") / "agents"]
+    return AgentLibrary(folders, prompts, variables=variables)

@@ -1,0 +1,51 @@
+"""Makes an agent ready for a run: its model, its tools, its instructions, its answer's shape."""
+
+from typing import TYPE_CHECKING
+
+from host.agents.context import Context
+from host.agents.library import Agent
+from host.agents.loop import Cast
+from host.agents.output import AnswerReader
+from host.agents.paging import Pages
+from host.agents.planned import PlannedReader
+from host.agents.toolbox import OWN_PREFIX, Toolbox, Tools
+from host.models.models import Models, Scope
+from host.models.parameters import Parameters
+
+if TYPE_CHECKING:
+    from host.agents.runner import Active
+
+
+async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tools) -> Cast:
+    """Return an agent that can take a conversation.
+
+    Raises:
+        HostError: Its model or its instructions are not to be had.
+    """
+    config, order = agent.config, active.order
+    asked = order.model if agent.name == order.agent else ""
+    principal = active.exchange.session.principal
+
+    async def sample(params: dict[str, object]) -> dict[str, object]:
+        return await active.exchange.ask("sampling/createMessage", params)
+
+    model = models.resolve(
+        asked or config.model,
+        scope=Scope(user=principal.user, run=active.run.root, agent=agent.name),
+        parameters=Parameters.model_validate(config.parameters) if config.parameters else None,
+        sampler=sample,
+    )
+    wanted = (*config.tools, *(OWN_PREFIX + name for name in config.agents))
+    offered = await tools.offered(wanted)
+    schema = order.schema if agent.name == order.agent and order.schema else config.output
+    reader: AnswerReader | None = PlannedReader(model, schema) if schema is not None else None
+    return Cast(
+        agent,
+        model,
+        agent.instructions(user=principal.user),
+        Toolbox(
+            {tool.name: tool for tool in offered}, Pages(config.result_tokens), config.handoffs
+        ),
+        Context(config.memory.buffer),
+        reader,
+    )

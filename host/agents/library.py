@@ -1,0 +1,185 @@
+"""Finds agents in their files, and reads a file again when it was edited."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from host.agents.config import AgentConfig
+from host.config.document import validate_document
+from host.config.expand import expand
+from host.config.files import stamp_file
+from host.config.yaml import load_yaml, read_bytes
+from host.domain.errors import ConfigError, NotFoundError
+from host.prompts.library import PromptLibrary
+from host.prompts.template import names_in, render_template
+
+ENDINGS = (".yaml", ".yml", ".json")
+
+PLANNING = (
+    "Before anything else write a short numbered plan of how you will answer. Then work through it "
+    "step by step, and say when you change it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent as it stands in its file now.
+
+    Attributes:
+        digest: First digits of the SHA-256 of all that it says.
+        template: Its instructions before values are filled in.
+    """
+
+    name: str
+    config: AgentConfig
+    file: Path | None
+    digest: str
+    template: str
+
+    def instructions(self, *, user: str = "", now: datetime | None = None) -> str:
+        """Return the instructions for a run.
+
+        Raises:
+            ConfigError: The template asks for a value that is not there.
+        """
+        values: dict[str, object] = {
+            "agent": self.name,
+            "user": user,
+            "date": (now or datetime.now().astimezone()).strftime("%Y-%m-%d"),
+            "vars": self.config.variables,
+        }
+        text = render_template(self.template, values, name=f"instructions of {self.name}")
+        return "\n\n".join(
+            part for part in (text, PLANNING if self.config.planning else "") if part
+        )
+
+
+@dataclass(slots=True)
+class _Reading:
+    """One look at all files."""
+
+    stamps: dict[Path, object] = field(default_factory=dict[Path, object])
+    agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
+    errors: dict[str, ConfigError] = field(default_factory=dict[str, ConfigError])
+
+
+class AgentLibrary:
+    """The agents of some folders; the first folder that has a name wins.
+
+    Args:
+        folders: Where agents' files lie.
+        prompts: For instructions by reference.
+        variables: For `${VARIABLE}`s of the files.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        prompts: PromptLibrary,
+        *,
+        variables: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.folders = tuple(folders)
+        self._prompts = prompts
+        self._variables = variables
+        self._added: dict[str, Path] = {}
+        self._reading: _Reading | None = None
+
+    def add(self, name: str, file: Path) -> Agent:
+        """Add one agent from a file of any place.
+
+        Raises:
+            ConfigError: The file is wrong.
+        """
+        agent = self._read(name, file, {})
+        self._added[name] = file
+        self._reading = None
+        return agent
+
+    def agents(self) -> dict[str, Agent]:
+        """Return all agents whose files are right, by name."""
+        return dict(self._current().agents)
+
+    def errors(self) -> dict[str, ConfigError]:
+        """Return what is wrong with the other files, by agent."""
+        return dict(self._current().errors)
+
+    def get(self, name: str) -> Agent:
+        """Return an agent.
+
+        Raises:
+            NotFoundError: There is none of this name.
+            ConfigError: Its file is wrong.
+        """
+        current = self._current()
+        if name in current.errors:
+            raise current.errors[name]
+        if name not in current.agents:
+            raise NotFoundError("agent", name, current.agents)
+        return current.agents[name]
+
+    def files(self) -> dict[str, Path]:
+        """Return each agent's file, whether it is right or wrong."""
+        found = dict(self._added)
+        for folder in self.folders:
+            if not folder.is_dir():
+                continue
+            for file in sorted(folder.iterdir()):
+                if file.suffix in ENDINGS and file.is_file():
+                    found.setdefault(file.stem, file)
+        return found
+
+    def _current(self) -> _Reading:
+        """Return what the files say, read again only if one of them has changed."""
+        files = self.files()
+        reading = self._reading
+        if reading is not None and set(files.values()) <= set(reading.stamps):
+            stamps = {file: stamp_file(file) for file in reading.stamps}
+            if stamps == reading.stamps and set(files) == {*reading.agents, *reading.errors}:
+                return reading
+        fresh = _Reading()
+        for name, file in files.items():
+            try:
+                fresh.agents[name] = self._read(name, file, fresh.stamps)
+            except ConfigError as error:
+                fresh.errors[name] = error
+            except NotFoundError as error:
+                fresh.errors[name] = ConfigError(str(error), file=file)
+        self._reading = fresh
+        return fresh
+
+    def _read(self, name: str, file: Path, stamps: dict[Path, object]) -> Agent:
+        stamps[file] = stamp_file(file)
+        document = load_yaml(file)
+        expansion = expand(document, self._variables)
+        config = validate_document(
+            AgentConfig, document, value=expansion.value, known=expansion.errors
+        )
+        if config.name and config.name != name and file not in self._added.values():
+            raise document.error(
+                f"The agent is called {config.name!r}, but its file {name!r}.",
+                place=("name",),
+                next_step="Rename one of them, or leave the name out.",
+            )
+        template = config.instructions
+        if config.instructions_file is not None:
+            text_file = (file.parent / config.instructions_file).absolute()
+            stamps[text_file] = stamp_file(text_file)
+            template = read_bytes(text_file).decode("utf-8", "replace")
+        if config.prompt is not None:
+            prompt = self._prompts.get(config.prompt)
+            template = prompt.text
+            if prompt.file is not None:
+                stamps[prompt.file] = stamp_file(prompt.file)
+        unknown = set(names_in(template, name=name)) - {"agent", "user", "date", "vars"}
+        if unknown:
+            raise document.error(
+                f"The instructions ask for {', '.join(sorted(unknown))}, which nobody gives.",
+                place=("instructions",),
+                next_step="Give it under `variables` and write `{{ vars.NAME }}`.",
+            )
+        said = (config.model_dump_json() + "\0" + template).encode()
+        return Agent(name, config, file, hashlib.sha256(said).hexdigest()[:12], template)

@@ -1,0 +1,367 @@
+"""The loop of an agent: ask the model, carry out its calls, write down each step, until done."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import anyio
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ToolCallPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+
+from host.agents.budget import Budget, out_of_time
+from host.agents.context import Context
+from host.agents.library import Agent
+from host.agents.output import AnswerReader
+from host.agents.paging import PAGE_TOOL
+from host.agents.toolbox import ToolAnswer, Toolbox, Tools
+from host.agents.transcript import (
+    Transcript,
+    dump_response,
+    result_part,
+    retry_part,
+    system_message,
+)
+from host.domain.errors import ModelError, NotFoundError
+from host.domain.jsonrpc import Json
+from host.events.writer import RunLog
+
+UNKNOWN = (
+    "The host stopped while this call was being made. Whether it took effect is not known; check "
+    "before you call it again."
+)
+"""What the model reads of a call whose outcome was lost."""
+
+
+class StreamedReply(Protocol):
+    """A reply as it comes in."""
+
+    def __aiter__(self) -> Any:  # noqa: ANN401 - events of pydantic-ai
+        """Yield events."""
+        ...
+
+    def get(self) -> ModelResponse:
+        """Return what has come in so far."""
+        ...
+
+
+class AskedModel(Protocol):
+    """What the loop needs of a model; a subset of pydantic-ai's `Model`."""
+
+    def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> AbstractAsyncContextManager[StreamedReply]:
+        """Ask, and get the reply as it comes in."""
+        ...
+
+
+@dataclass(slots=True)
+class Cast:
+    """Who has the conversation: an agent with its model and tools.
+
+    Attributes:
+        instructions: The agent's instructions with values filled in.
+        reader: Reads its answer; None where any text will do.
+    """
+
+    agent: Agent
+    model: AskedModel
+    instructions: str
+    toolbox: Toolbox
+    context: Context
+    reader: AnswerReader | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a run gave.
+
+    Attributes:
+        value: The answer read by its schema; None without one.
+    """
+
+    agent: str
+    text: str
+    value: Any = None
+
+
+class Loop:
+    """One run of an agent.
+
+    Args:
+        log: Where each step is written.
+        transcript: The conversation so far; it is continued.
+        tools: Carries calls out.
+        budget: What may be used.
+        cast: Returns who has the conversation, by the agent's name.
+        heard: Takes text as it comes in.
+    """
+
+    def __init__(
+        self,
+        log: RunLog,
+        transcript: Transcript,
+        *,
+        tools: Tools,
+        budget: Budget,
+        cast: Callable[[str], Awaitable[Cast]],
+        heard: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._log = log
+        self._transcript = transcript
+        self._tools = tools
+        self._budget = budget
+        self._cast = cast
+        self._heard = heard
+        self._repairs = 0
+
+    async def run(self) -> Answer:
+        """Go on until there is an answer.
+
+        Raises:
+            RunLimitError: A limit was reached first.
+            ModelError: The model failed for good.
+            OutputError: Its answer never met the schema.
+        """
+        clock = asyncio.timeout(self._budget.seconds_left())
+        try:
+            async with clock:
+                return await self._run()
+        except TimeoutError:
+            if clock.expired():
+                raise out_of_time(self._budget.limits.seconds) from None
+            raise
+
+    async def _run(self) -> Answer:
+        now = await self._cast(self._transcript.agent)
+        while True:
+            open_calls = self._transcript.open_calls()
+            if now.reader is not None:
+                open_calls = self._without_answer(now.reader, open_calls)
+            if open_calls:
+                now = await self._carry_out(now, open_calls)
+                continue
+            answer = self._answer(now)
+            if answer is not None:
+                return answer
+            self._budget.check()
+            await self._step(now)
+
+    def _without_answer(
+        self, reader: AnswerReader, calls: list[ToolCallPart]
+    ) -> list[ToolCallPart]:
+        """Return the calls that are to be made, without the one that gives the answer."""
+        made = [call for call in calls if not reader.takes(call.tool_name)]
+        if made:
+            for call in calls:
+                if reader.takes(call.tool_name):
+                    text = "Not taken yet: answer again when you have the other results."
+                    self._result(call, ToolAnswer(text, error=True))
+        return made
+
+    def _answer(self, now: Cast) -> Answer | None:
+        """Return the answer if the last message is one; send it back if it misses the schema."""
+        messages = self._transcript.messages
+        last = messages[-1] if messages else None
+        if not isinstance(last, ModelResponse):
+            return None
+        if now.reader is None:
+            return Answer(now.agent.name, last.text or "")
+        read = now.reader.read(last)
+        if read.fault is None:
+            return Answer(now.agent.name, last.text or read.text, read.value)
+        self._repairs += 1
+        if self._repairs > now.agent.config.limits.repairs:
+            raise now.reader.error(now.agent.name, read.fault)
+        data: Json = {"id": read.call_id, "tool": read.tool, "text": read.fault, "answer": True}
+        self._log.add("rejected", data)
+        self._transcript.answered.add(str(read.call_id or ""))
+        self._transcript.add_part(retry_part(data))
+        return None
+
+    async def _step(self, now: Cast) -> None:
+        """Ask the model once."""
+        await self._fit(now, force=False)
+        try:
+            await self._ask(now)
+        except ModelError as error:
+            if error.fault != "context":
+                raise
+            # The provider's count differs from ours: what it finds too long is summed up once.
+            await self._fit(now, force=True)
+            await self._ask(now)
+
+    async def _ask(self, now: Cast) -> None:
+        messages = [system_message(now.instructions), *self._transcript.messages]
+        parameters = ModelRequestParameters(function_tools=now.toolbox.definitions())
+        if now.reader is not None:
+            parameters = now.reader.apply(parameters)
+        self._log.add("request", {"agent": now.agent.name, "messages": len(messages)})
+        response = await self._stream(now.model, messages, parameters)
+        details = response.metadata or {}
+        cost = float(details.get("cost") or 0.0)
+        used = response.usage
+        usage = self._log.usage
+        usage.steps += 1
+        usage.input_tokens += used.input_tokens
+        usage.output_tokens += used.output_tokens
+        usage.cost += cost
+        self._budget.use(used.input_tokens + used.output_tokens, cost)
+        now.context.note(response, len(self._transcript.messages))
+        self._log.add("reply", {"agent": now.agent.name, "response": dump_response(response)})
+        self._transcript.add_response(response)
+
+    async def _stream(
+        self, model: AskedModel, messages: list[ModelMessage], parameters: ModelRequestParameters
+    ) -> ModelResponse:
+        try:
+            async with model.request_stream(messages, None, parameters) as stream:
+                async for event in stream:
+                    text = _text_of(event)
+                    if text:
+                        self._heard(text)
+                return stream.get()
+        except ModelError as error:
+            self._log.add(
+                "error", {"text": str(error), "fault": error.fault, "transient": error.transient}
+            )
+            raise
+
+    async def _fit(self, now: Cast, *, force: bool) -> None:
+        """Sum up the older part of a conversation that has become too long."""
+        plan = now.context.plan(self._transcript.messages, force=force)
+        if plan is None:
+            return
+        old = self._transcript.messages[: len(self._transcript.messages) - plan.kept]
+        response = await self._stream_quietly(now.model, now.context.summary_request(old))
+        usage = self._log.usage
+        usage.input_tokens += response.usage.input_tokens
+        usage.output_tokens += response.usage.output_tokens
+        self._budget.tokens += response.usage.total_tokens
+        summary = response.text or ""
+        self._log.add("compacted", {"summary": summary, "kept": plan.kept, "tokens": plan.tokens})
+        self._transcript.compact(summary, plan.kept)
+        now.context.forget()
+
+    async def _stream_quietly(
+        self, model: AskedModel, messages: list[ModelMessage]
+    ) -> ModelResponse:
+        async with model.request_stream(messages, None, ModelRequestParameters()) as stream:
+            async for _ in stream:
+                pass
+            return stream.get()
+
+    async def _carry_out(self, now: Cast, calls: list[ToolCallPart]) -> Cast:
+        """Carry out the calls of a reply, those that only read side by side."""
+        handed = next((to for call in calls if (to := now.toolbox.handoff(call.tool_name))), None)
+        readable = [now.toolbox.tools.get(call.tool_name) for call in calls]
+        if handed is None and len(calls) > 1 and all(tool and tool.reads for tool in readable):
+            await self._together(now, calls)
+            return now
+        for call in calls:
+            to = now.toolbox.handoff(call.tool_name)
+            if to is not None and to == handed:
+                self._result(call, ToolAnswer(f"{to} has the conversation now."))
+            else:
+                self._result(call, await self._call(now, call))
+        if handed is None:
+            return now
+        self._log.add("handoff", {"from": now.agent.name, "to": handed})
+        self._transcript.agent = handed
+        return await self._cast(handed)
+
+    async def _together(self, now: Cast, calls: list[ToolCallPart]) -> None:
+        """Make calls at the same time; their results are written in the order of the calls."""
+        answers: dict[int, ToolAnswer | None] = {}
+
+        async def one(place: int, call: ToolCallPart) -> None:
+            answers[place] = await self._call(now, call)
+
+        async with anyio.create_task_group() as group:
+            for place, call in enumerate(calls):
+                group.start_soon(one, place, call)
+        for place, call in enumerate(calls):
+            self._result(call, answers[place])
+
+    async def _call(self, now: Cast, call: ToolCallPart) -> ToolAnswer | None:
+        """Return what a call gave; None where it was refused for its arguments."""
+        call_id, name = call.tool_call_id, call.tool_name
+        tool = now.toolbox.tools.get(name)
+        if call_id in self._transcript.called and not (tool and tool.repeatable):
+            return ToolAnswer(UNKNOWN, error=True)
+        if name == PAGE_TOOL and len(now.toolbox.pages):
+            return self._page(now, call)
+        checked = now.toolbox.check(name, call.args, call_id)
+        if isinstance(checked, str):
+            data: Json = {"id": call_id, "tool": name, "text": checked}
+            self._log.add("rejected", data)
+            self._transcript.answered.add(call_id)
+            self._transcript.add_part(retry_part(data))
+            return None
+        self._transcript.called.add(call_id)
+        reads = tool is not None and tool.reads
+        self._log.add("call", {"id": call_id, "tool": name, "arguments": checked, "reads": reads})
+        if not reads:
+            await self._log.settle()  # the intent is stored before anything can change
+        answer = await self._in_time(now, name, checked, call_id)
+        return ToolAnswer(now.toolbox.pages.first(call_id, answer.text), answer.error)
+
+    async def _in_time(self, now: Cast, name: str, arguments: Json, call_id: str) -> ToolAnswer:
+        seconds = now.agent.config.limits.tool_seconds
+        clock = asyncio.timeout(seconds)
+        try:
+            async with clock:
+                return await self._tools.call(name, arguments, call_id)
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            return ToolAnswer(
+                f"{name} did not answer within {seconds:g} s and was given up; whether it took "
+                "effect is not known.",
+                error=True,
+            )
+
+    def _page(self, now: Cast, call: ToolCallPart) -> ToolAnswer:
+        checked = now.toolbox.check(PAGE_TOOL, call.args)
+        if isinstance(checked, str):
+            return ToolAnswer(checked, error=True)
+        try:
+            text = now.toolbox.pages.page(str(checked["result"]), int(checked["offset"]))
+        except NotFoundError as error:
+            return ToolAnswer(str(error), error=True)
+        return ToolAnswer(text)
+
+    def _result(self, call: ToolCallPart, answer: ToolAnswer | None) -> None:
+        if answer is None:
+            return
+        data: Json = {
+            "id": call.tool_call_id,
+            "tool": call.tool_name,
+            "text": answer.text,
+            "error": answer.error,
+        }
+        self._log.add("result", data)
+        self._transcript.answered.add(call.tool_call_id)
+        self._transcript.add_part(result_part(data))
+
+
+def _text_of(event: object) -> str:
+    """Return the text that an event of a stream brings."""
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""

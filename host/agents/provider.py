@@ -1,0 +1,259 @@
+"""Each agent as a tool `agent__NAME`, runs as resources, and prompts of the library as prompts."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from host.agents.library import Agent
+from host.agents.runner import Runner
+from host.domain.errors import ConfigError, NotFoundError
+from host.domain.jsonrpc import INVALID_PARAMS, RESOURCE_NOT_FOUND, Json, RpcError, as_object
+from host.domain.protocol import list_member, object_member
+from host.events.run import Event
+from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
+from host.gateway.local import LocalProvider
+from host.gateway.upstream.connection import OnNotice
+from host.prompts.library import PromptLibrary
+
+if TYPE_CHECKING:
+    from host.agents.order import Outcome
+    from host.agents.runner import Active
+
+EVENT_META = "mcp-agent-host/event"
+"""Member of a progress notification's `_meta` that holds the event as it happened."""
+
+_URI = re.compile(r"run://(?P<run>[a-z0-9]+)")
+
+INPUT: Json = {
+    "type": "object",
+    "properties": {
+        "message": {"type": "string", "description": "What the agent is asked."},
+        "thread": {
+            "type": "string",
+            "description": "The conversation to go on with, from an earlier result.",
+        },
+        "files": {
+            "type": "array",
+            "description": "Pictures, sound or documents that belong to the message.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "name": {"type": "string"},
+                    "media_type": {"type": "string"},
+                    "data": {"type": "string", "description": "Base64."},
+                },
+                "required": ["media_type", "data"],
+                "additionalProperties": False,
+            },
+        },
+        "model": {"type": "string", "description": "A model in place of the agent's own."},
+        "schema": {"type": "object", "description": "JSON Schema of the answer wanted."},
+    },
+    "required": ["message"],
+    "additionalProperties": False,
+}
+
+
+class AgentProvider(LocalProvider):
+    """Offers the agents.
+
+    Args:
+        runner: Runs them.
+        on_notice: The gateway's.
+        prompts: Offered as prompts.
+    """
+
+    def __init__(self, runner: Runner, on_notice: OnNotice, *, prompts: PromptLibrary) -> None:
+        super().__init__("agent", on_notice)
+        self._runner = runner
+        self._prompts = prompts
+
+    @override
+    async def tools(self) -> list[Json]:
+        return [tool_of(agent) for agent in self._runner.library.agents().values()]
+
+    @override
+    async def call(self, exchange: Exchange, name: str, arguments: Json) -> Json:
+        order = order_of(name, arguments)
+        active = await self._runner.start(exchange, order)
+        return result_of(await attend(self._runner, active, exchange))
+
+    @override
+    async def templates(self) -> list[Json]:
+        return [
+            {
+                "uriTemplate": "run://{run}",
+                "name": "run",
+                "description": "A run of an agent and all that happened in it.",
+                "mimeType": "application/json",
+            }
+        ]
+
+    @override
+    async def read(self, exchange: Exchange, uri: str) -> Json:
+        found = _URI.fullmatch(uri)
+        if found is None:
+            raise RpcError(RESOURCE_NOT_FOUND, "Resource not found", {"uri": uri})
+        principal = exchange.session.principal
+        try:
+            run = await self._runner.runs.get(principal, found["run"])
+        except NotFoundError as error:
+            raise RpcError(RESOURCE_NOT_FOUND, str(error), {"uri": uri}) from error
+        events = await self._runner.runs.events(principal, run.id)
+        body = {"run": run.fields(), "events": [event.fields() for event in events]}
+        text = json.dumps(body, ensure_ascii=False)
+        return {"contents": [{"uri": uri, "mimeType": "application/json", "text": text}]}
+
+    @override
+    async def prompts(self) -> list[Json]:
+        found: list[Json] = []
+        for name in self._prompts.names():
+            try:
+                prompt = self._prompts.get(name)
+                arguments = [{"name": one, "required": True} for one in prompt.arguments]
+            except ConfigError:
+                continue  # `host prompts list` says what is wrong with it
+            found.append({"name": name, "description": prompt.title, "arguments": arguments})
+        return found
+
+    @override
+    async def prompt(self, exchange: Exchange, name: str, arguments: Json) -> Json:
+        try:
+            prompt = self._prompts.get(name)
+            text = prompt.render(arguments)
+        except (NotFoundError, ConfigError) as error:
+            raise RpcError(INVALID_PARAMS, str(error)) from error
+        message = {"role": "user", "content": {"type": "text", "text": text}}
+        return {"description": prompt.title, "messages": [message]}
+
+    @override
+    async def complete(self, exchange: Exchange, params: Json) -> Json:
+        argument = object_member(params, "argument")
+        begun = str(argument.get("value") or "")
+        values: list[str] = []
+        if object_member(params, "ref").get("type") == "ref/resource":
+            runs = await self._runner.runs.page(exchange.session.principal, limit=100)
+            values = [run.id for run in runs if run.id.startswith(begun)]
+        elif argument.get("name") == "agent":
+            values = [one for one in self._runner.library.agents() if one.startswith(begun)]
+        shown = values[:100]
+        return {"completion": {"values": shown, "total": len(values), "hasMore": values != shown}}
+
+    @override
+    async def close(self) -> None:
+        await self._runner.close()
+
+
+def tool_of(agent: Agent) -> Json:
+    """Return the definition of an agent's tool."""
+    output: Json = agent.config.output or {"description": "The answer read by its schema."}
+    return {
+        "name": agent.name,
+        "title": agent.name,
+        "description": agent.config.description or f"The agent {agent.name}.",
+        "inputSchema": INPUT,
+        "outputSchema": outcome_schema(output),
+        "annotations": {"readOnlyHint": False, "destructiveHint": False, "openWorldHint": True},
+    }
+
+
+def outcome_schema(output: Json) -> Json:
+    """Return the schema of what a run's result says.
+
+    Args:
+        output: The schema of the answer itself.
+    """
+    texts = ("run", "thread", "agent", "status", "text")
+    return {
+        "type": "object",
+        "properties": {
+            **{name: {"type": "string"} for name in texts},
+            "output": {"anyOf": [output, {"type": "null"}]} if "type" in output else output,
+            "error": {"type": ["string", "null"]},
+            "steps": {"type": "integer"},
+            "input_tokens": {"type": "integer"},
+            "output_tokens": {"type": "integer"},
+            "cost": {"type": "number"},
+        },
+        "required": [*texts],
+    }
+
+
+def order_of(agent: str, arguments: Json) -> Any:  # noqa: ANN401 - pydantic-ai is imported late
+    """Return what the arguments of an agent's tool ask for.
+
+    Raises:
+        RpcError: They are wrong.
+    """
+    from host.agents.order import Order, file_of  # noqa: PLC0415 - pydantic-ai loads slowly
+    from host.agents.toolbox import schema_faults  # noqa: PLC0415
+
+    faults = schema_faults(INPUT, arguments)
+    if faults:
+        raise RpcError(INVALID_PARAMS, f"The arguments of {agent} are wrong: {'; '.join(faults)}.")
+    files = [file_of(as_object(one) or {}) for one in list_member(arguments, "files")]
+    message = str(arguments["message"])
+    return Order(
+        agent=agent,
+        content=[message, *files] if files else message,
+        thread=str(arguments.get("thread") or ""),
+        model=str(arguments.get("model") or ""),
+        schema=arguments.get("schema"),
+    )
+
+
+async def attend(runner: Runner, active: "Active", exchange: Exchange) -> "Outcome":
+    """Return how a run ends, telling the client of everything meanwhile.
+
+    A run goes on when its client is lost; it ends when the client cancels it.
+    """
+    stop = runner.hub.listen(active.run.id, _teller(exchange))
+    try:
+        return await active.wait()
+    except asyncio.CancelledError as error:
+        if active.task is not None and CANCELLED_BY_CLIENT in error.args:
+            active.task.cancel(CANCELLED_BY_CLIENT)
+        raise
+    finally:
+        stop()
+
+
+def _teller(exchange: Exchange) -> Callable[[Event], None]:
+    count = 0
+
+    def tell(event: Event) -> None:
+        nonlocal count
+        count += 1
+        message = _sentence(event)
+        params: Json = {"progress": count, "_meta": {EVENT_META: event.fields()}}
+        exchange.progress({**params, "message": message} if message else params)
+
+    return tell
+
+
+def _sentence(event: Event) -> str:
+    data = event.data
+    if event.kind == "delta":
+        return str(data["text"])
+    if event.kind == "call":
+        return f"calls {data['tool']}"
+    if event.kind == "result":
+        return f"{data['tool']} {'failed' if data['error'] else 'answered'}"
+    if event.kind == "handoff":
+        return f"hands over to {data['to']}"
+    return event.kind
+
+
+def result_of(outcome: "Outcome") -> Json:
+    """Return the end of a run as a tool's result."""
+    failed = outcome.status != "succeeded"
+    text = outcome.error or outcome.status if failed else outcome.text
+    return {
+        "content": [{"type": "text", "text": text}],
+        "structuredContent": outcome.fields(),
+        **({"isError": True} if failed else {}),
+    }

@@ -1,0 +1,334 @@
+"""Starts runs of agents, keeps them going when their client has left, ends and resumes them."""
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from host.agents.budget import MAX_DEPTH, Budget
+from host.agents.library import Agent, AgentLibrary
+from host.agents.recall import Recaller
+from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError
+from host.domain.jsonrpc import Json
+from host.domain.principal import Principal
+from host.events.run import Event, Run, RunStatus, new_run_id, utc_now
+from host.events.runs import Hub, Runs
+from host.events.writer import EventWriter, RunLog
+from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
+from host.gateway.gateway import Gateway
+
+if TYPE_CHECKING:
+    from host.agents.loop import Answer, Cast
+    from host.agents.order import Order, Outcome
+    from host.agents.transcript import Transcript
+    from host.models.models import Models
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Active:
+    """A run that goes on in this process.
+
+    Attributes:
+        exchange: The request that it serves, even if that was answered meanwhile.
+        order: What was asked.
+    """
+
+    run: Run
+    log: RunLog
+    exchange: Exchange
+    order: "Order"
+    budget: Budget
+    outer: "Active | None" = None
+    task: "asyncio.Task[Outcome] | None" = None
+    agent: str = ""
+    history: Sequence[str] = field(default_factory=tuple)
+
+    async def wait(self) -> "Outcome":
+        """Return how it ended; the run goes on if whoever waits is cancelled."""
+        assert self.task is not None  # noqa: S101 - set before anybody gets to see this
+        return await asyncio.shield(self.task)
+
+
+class Runner:
+    """Runs agents.
+
+    Args:
+        library: The agents.
+        gateway: Where their tools are called.
+        models: Returns the models; it is asked only when a run begins.
+        writer: Takes the events.
+        runs: Reads them.
+        hub: Passes events on inside this process.
+        recaller: Reads and writes the long-term memory.
+    """
+
+    def __init__(  # noqa: PLR0913 - it is wired once, by name
+        self,
+        library: AgentLibrary,
+        gateway: Gateway,
+        *,
+        models: "Callable[[], Models]",
+        writer: EventWriter,
+        runs: Runs,
+        hub: Hub,
+        recaller: Recaller,
+    ) -> None:
+        self.library = library
+        self.runs = runs
+        self.hub = hub
+        self._gateway = gateway
+        self._models = models
+        self._writer = writer
+        self._recaller = recaller
+        self.active: dict[str, Active] = {}
+
+    async def start(self, exchange: Exchange, order: "Order") -> Active:
+        """Begin a run, which goes on until it ends by itself or is cancelled.
+
+        Raises:
+            NotFoundError: There is no such agent or conversation.
+            RunLimitError: Too many runs are around it.
+        """
+        agent = self.library.get(order.agent)
+        outer = self.active.get(exchange.parent or "")
+        depth = outer.run.depth + 1 if outer is not None else exchange.depth
+        if depth > MAX_DEPTH:
+            raise RunLimitError(
+                f"The agent {agent.name} was not started: {depth} runs are around it already.",
+                next_step=f"At most {MAX_DEPTH} agents may call one another.",
+            )
+        principal = exchange.session.principal
+        history: list[str] = []
+        if order.thread:
+            history = [run.id for run in await self.runs.thread(principal, order.thread)]
+            if not history:
+                raise NotFoundError("conversation", order.thread, next_step="`host runs list`.")
+        run = self._new_run(agent, exchange, order, outer=outer, depth=depth)
+        active = self._activate(self._writer.begin(run), exchange, order, agent, outer=outer)
+        active.history = history
+        active.task = asyncio.create_task(self._run(active, agent), name=f"run-{run.id}")
+        return active
+
+    async def resume(self, exchange: Exchange, run_id: str) -> Active:
+        """Take up a run that was interrupted, failed or cancelled, where its events end.
+
+        Raises:
+            NotFoundError: There is no such run, or its agent is gone.
+            RunStateError: It goes on, or ended well.
+        """
+        from host.agents.order import Order  # noqa: PLC0415 - see `_run`
+        from host.agents.transcript import load_content  # noqa: PLC0415
+
+        principal = exchange.session.principal
+        run = await self.runs.get(principal, run_id)
+        if run.id in self.active:
+            raise RunStateError(f"The run {run.id} is going on.")
+        agent = self.library.get(run.name)
+        run = await self.runs.claim(principal, run)
+        events = await self.runs.events(principal, run.id)
+        nothing: Json = {}
+        begun = next((event.data for event in events if event.kind == "started"), nothing)
+        order = Order(
+            agent=run.name,
+            content=load_content(begun.get("input", "")),
+            model=str(begun.get("model") or ""),
+            schema=begun.get("schema"),
+        )
+        last = events[-1].seq if events else 0
+        active = self._activate(
+            self._writer.open(run, last=last), exchange, order, agent, outer=None
+        )
+        active.history = begun.get("history") or ()
+        active.task = asyncio.create_task(self._run(active, agent, events), name=f"run-{run.id}")
+        return active
+
+    async def cancel(self, principal: Principal, run_id: str) -> Run:
+        """End a run, and those that it started.
+
+        Raises:
+            NotFoundError: There is no such run.
+            RunStateError: It does not go on here.
+        """
+        run = await self.runs.get(principal, run_id)
+        active = self.active.get(run.id)
+        if active is None or active.task is None:
+            raise RunStateError(
+                f"The run {run.id} is not going on here: it is {run.status}.",
+                next_step=f"`host runs show {run.id}`.",
+            )
+        active.task.cancel(CANCELLED_BY_CLIENT)
+        await asyncio.wait([active.task])
+        return await self.runs.get(principal, run.id)
+
+    async def close(self) -> None:
+        """Stop every run; each can be resumed later."""
+        tasks = [one.task for one in self.active.values() if one.task is not None]
+        for task in tasks:
+            task.cancel("the host stops")
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _new_run(
+        self, agent: Agent, exchange: Exchange, order: "Order", *, outer: Active | None, depth: int
+    ) -> Run:
+        from host.agents.transcript import title_of  # noqa: PLC0415 - see `_run`
+
+        principal = exchange.session.principal
+        run_id = new_run_id()
+        now = utc_now()
+        return Run(
+            id=run_id,
+            user_id=principal.user,
+            client=principal.client,
+            name=agent.name,
+            model=order.model or agent.config.model,
+            title=title_of(order.content).replace("\x00", ""),
+            parent=outer.run.id if outer is not None else None,
+            root=outer.run.root if outer is not None else run_id,
+            thread=order.thread or run_id,
+            depth=depth,
+            definition=agent.digest,
+            started=now,
+            heartbeat=now,
+        )
+
+    def _activate(
+        self,
+        run_log: RunLog,
+        exchange: Exchange,
+        order: "Order",
+        agent: Agent,
+        *,
+        outer: Active | None,
+    ) -> Active:
+        budget = Budget(agent.config.limits, outer.budget if outer is not None else None)
+        active = Active(run_log.run, run_log, exchange, order, budget, outer, agent=agent.name)
+        self.active[run_log.run.id] = active
+        return active
+
+    async def _run(
+        self, active: Active, agent: Agent, events: Sequence[Event] | None = None
+    ) -> "Outcome":
+        """Run an agent to its end, whatever that is; nothing that happened stays unwritten."""
+        # Messages are pydantic-ai's, which takes a second to import: only who runs agents pays.
+        from host.agents.loop import Loop  # noqa: PLC0415
+        from host.agents.order import Outcome  # noqa: PLC0415
+
+        run_log = active.log
+        status: RunStatus = "failed"
+        answer: Answer | None = None
+        error: str | None = None
+        try:
+            transcript = await self._transcript(active, events)
+            tools = self._tools(active)
+            loop = Loop(
+                run_log,
+                transcript,
+                tools=tools,
+                budget=active.budget,
+                cast=lambda name: self._cast(active, name, tools),
+                heard=lambda text: self._heard(active, text),
+            )
+            answer = await loop.run()
+            status = "succeeded"
+            await self._recaller.keep(
+                active.exchange.session.principal, agent, active.order.content, answer.text
+            )
+        except asyncio.CancelledError:
+            status, error = "cancelled", "The run was cancelled."
+        except HostError as failure:
+            error = str(failure)
+        except Exception as failure:  # the worker's boundary: a run's fault must not stay unwritten
+            log.exception("the run %s failed", active.run.id)
+            error = f"The host failed: {type(failure).__name__}. See its log."
+        await self._finish(active, status, error, answer)
+        run = dataclasses.replace(
+            active.run, status=status, error=error, ended=utc_now(), **_counts(run_log)
+        )
+        return Outcome(
+            run=run,
+            status=status,
+            agent=answer.agent if answer else active.agent,
+            text=answer.text if answer else "",
+            value=answer.value if answer else None,
+            error=error,
+        )
+
+    async def _finish(
+        self, active: Active, status: RunStatus, error: str | None, answer: "Answer | None"
+    ) -> None:
+        data = {
+            "text": answer.text if answer else "",
+            "output": answer.value if answer else None,
+            "agent": active.agent,
+        }
+        try:
+            active.log.finish(status, data, error=error)
+            await active.log.settle()
+        except (HostError, asyncio.CancelledError) as failure:
+            log.warning("the end of the run %s is not stored yet: %s", active.run.id, failure)
+        self.active.pop(active.run.id, None)
+        self._writer.release(active.log)
+
+    async def _transcript(self, active: Active, events: Sequence[Event] | None) -> "Transcript":
+        """Return the conversation that a run begins with, and write its beginning."""
+        from host.agents.transcript import (  # noqa: PLC0415 - see `_run`
+            Transcript,
+            dump_content,
+            replay_events,
+            user_message,
+        )
+
+        principal = active.exchange.session.principal
+        transcript = Transcript(agent=active.agent)
+        for run_id in active.history:
+            replay_events(await self.runs.events(principal, run_id), transcript)
+            transcript.close_calls()
+        order = active.order
+        transcript.agent = active.agent
+        if events is not None:
+            replay_events(events, transcript)
+            active.agent = transcript.agent
+            active.log.add("resumed", {"epoch": active.run.epoch})
+            return transcript
+        transcript.messages.append(user_message(order.content))
+        active.log.add(
+            "started",
+            {
+                "agent": active.agent,
+                "input": dump_content(order.content),
+                "history": list(active.history),
+                "model": order.model,
+                "schema": order.schema,
+                "chosen": order.chosen,
+            },
+        )
+        recalled = await self._recaller.recall(
+            principal, self.library.get(active.agent), order.content
+        )
+        if recalled:
+            active.log.add("recalled", {"text": recalled})
+            transcript.recall(recalled)
+        return transcript
+
+    def _tools(self, active: Active) -> Any:  # noqa: ANN401 - see `_run`
+        from host.agents.gateway_tools import GatewayTools  # noqa: PLC0415
+
+        return GatewayTools(self._gateway, active.exchange, active.log, agent=lambda: active.agent)
+
+    async def _cast(self, active: Active, name: str, tools: Any) -> "Cast":  # noqa: ANN401
+        from host.agents.casting import cast_agent  # noqa: PLC0415 - see `_run`
+
+        active.agent = name
+        return await cast_agent(active, self.library.get(name), self._models(), tools)
+
+    def _heard(self, active: Active, text: str) -> None:
+        self.hub.publish(Event(active.run.id, 0, "delta", utc_now(), {"text": text}))
+
+
+def _counts(run_log: RunLog) -> dict[str, Any]:
+    return dataclasses.asdict(run_log.usage)

@@ -1,0 +1,213 @@
+"""The tools of one run: which there are, what they take, what their results say."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any, Protocol, cast
+
+import jsonschema_rs
+from pydantic_ai.tools import ToolDefinition
+
+from host.agents.paging import PAGE_SCHEMA, PAGE_TOOL, Pages
+from host.domain.jsonrpc import Json, as_object
+from host.domain.protocol import list_member, object_member
+
+OWN_PREFIX = "agent__"
+HANDOFF = "hand_over_to_"
+"""Beginning of the names of the tools by which an agent gives a conversation away."""
+
+_ERRORS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool as an agent sees it."""
+
+    name: str
+    description: str
+    schema: Json
+    reads: bool = False
+    repeatable: bool = False
+
+    @property
+    def definition(self) -> ToolDefinition:
+        """How the model is told of it."""
+        return ToolDefinition(
+            name=self.name, description=self.description, parameters_json_schema=self.schema
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ToolAnswer:
+    """What a call gave.
+
+    Attributes:
+        text: What the model reads.
+        error: Whether the tool says that it failed.
+        structured: The structured part of the result.
+    """
+
+    text: str
+    error: bool = False
+    structured: Any = None
+
+
+class Tools(Protocol):
+    """Where an agent's tools come from: the gateway, or a recorded run."""
+
+    async def offered(self, wanted: Sequence[str]) -> list[Tool]:
+        """Return the tools that match an agent's patterns."""
+        ...
+
+    async def call(self, name: str, arguments: Json, call_id: str) -> ToolAnswer:
+        """Call a tool.
+
+        Raises:
+            HostError: The run cannot go on; whatever the model can deal with is an answer.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class Toolbox:
+    """The tools that one agent has in one run.
+
+    Attributes:
+        tools: By name.
+        pages: Long results.
+        handoffs: Agents that it may hand over to.
+    """
+
+    tools: dict[str, Tool]
+    pages: Pages
+    handoffs: tuple[str, ...] = ()
+    _definitions: list[ToolDefinition] | None = field(default=None, init=False)
+
+    def definitions(self) -> list[ToolDefinition]:
+        """Return what the model is told; the tool for paging only once there is something long."""
+        if self._definitions is None:
+            self._definitions = [tool.definition for tool in self.tools.values()]
+            self._definitions += [
+                ToolDefinition(
+                    name=HANDOFF + name,
+                    description=f"Give the whole conversation to the agent {name}.",
+                    parameters_json_schema={"type": "object", "properties": {}},
+                )
+                for name in self.handoffs
+            ]
+        if not len(self.pages):
+            return self._definitions
+        page = ToolDefinition(
+            name=PAGE_TOOL,
+            description="Read more of a long tool result.",
+            parameters_json_schema=cast("dict[str, Any]", PAGE_SCHEMA),
+        )
+        return [*self._definitions, page]
+
+    def handoff(self, name: str) -> str | None:
+        """Return the agent that a call hands over to."""
+        to = name.removeprefix(HANDOFF)
+        return to if to != name and to in self.handoffs else None
+
+    def check(self, name: str, arguments: Json | str | None, call_id: str = "") -> Json | str:
+        """Return the arguments of a call as an object, or in a text what is wrong with it."""
+        tool = self.tools.get(name)
+        schema = cast("Json", PAGE_SCHEMA) if name == PAGE_TOOL else tool.schema if tool else None
+        if schema is None:
+            names = ", ".join(self.tools) or "none"
+            return f"There is no tool {name!r}. The tools are: {names}."
+        if isinstance(arguments, str):
+            try:
+                arguments = json.loads(arguments) if arguments.strip() else {}
+            except ValueError as error:
+                return f"The arguments of {name} are not JSON: {error}. Send an object."
+        found = as_object(arguments if arguments is not None else {})
+        if found is None:
+            return f"The arguments of {name} have to be an object."
+        faults = schema_faults(schema, found)
+        if not faults:
+            return found
+        told = "\n".join(f"- {fault}" for fault in faults)
+        return f"The arguments of {name} do not fit its schema:\n{told}\nCorrect them."
+
+
+def schema_faults(schema: Json, value: object) -> list[str]:
+    """Return the first faults of a value; a bad schema finds none."""
+    validator = _validator(json.dumps(schema, sort_keys=True))
+    if validator is None:
+        return []
+    faults: list[str] = []
+    for error in validator.iter_errors(value):
+        place = "/".join(str(part) for part in error.instance_path) or "top level"
+        faults.append(f"{place}: {error.message}")
+        if len(faults) >= _ERRORS_SHOWN:
+            break
+    return faults
+
+
+@lru_cache(maxsize=512)
+def _validator(schema: str) -> Any:  # noqa: ANN401 - one of several classes of the package
+    try:
+        return jsonschema_rs.validator_for(
+            json.loads(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True
+        )
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
+        return None
+
+
+def tools_of(
+    definitions: Iterable[Json], wanted: Sequence[str], known: Mapping[str, str]
+) -> list[Tool]:
+    """Return the tools that patterns choose from a catalog.
+
+    Args:
+        definitions: As they are listed.
+        wanted: Catalog names, patterns, or names of servers.
+        known: Server of each tool.
+    """
+    chosen: list[Tool] = []
+    for definition in definitions:
+        name = str(definition.get("name"))
+        if any(_fits(name, known.get(name, ""), pattern) for pattern in wanted):
+            chosen.append(_tool(name, definition))
+    return chosen
+
+
+def _fits(name: str, server: str, pattern: str) -> bool:
+    return pattern == server or fnmatchcase(name, pattern)
+
+
+def _tool(name: str, definition: Json) -> Tool:
+    annotations = object_member(definition, "annotations")
+    reads = annotations.get("readOnlyHint") is True
+    return Tool(
+        name,
+        str(definition.get("description") or ""),
+        object_member(definition, "inputSchema") or {"type": "object", "properties": {}},
+        reads,
+        reads or annotations.get("idempotentHint") is True,
+    )
+
+
+def answer_of(result: Json) -> ToolAnswer:
+    """Return a `CallToolResult` as the model reads it."""
+    parts: list[str] = []
+    for block in list_member(result, "content"):
+        body = as_object(block) or {}
+        kind = body.get("type")
+        if kind == "text":
+            parts.append(str(body.get("text", "")))
+        elif kind == "resource":
+            resource = object_member(body, "resource")
+            parts.append(str(resource.get("text") or f"[resource {resource.get('uri')}]"))
+        elif kind == "resource_link":
+            parts.append(f"[resource {body.get('uri')}]")
+        else:
+            size = len(str(body.get("data", ""))) * 3 // 4
+            parts.append(f"[{kind} {body.get('mimeType', '')}, {size} bytes]")
+    structured = result.get("structuredContent")
+    if not parts and structured is not None:
+        parts.append(json.dumps(structured, ensure_ascii=False))
+    return ToolAnswer("\n".join(parts), result.get("isError") is True, structured)

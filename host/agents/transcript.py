@@ -1,0 +1,197 @@
+"""Turns messages into events and events into messages: to resume, replay, or go on talking."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    ModelResponse,
+    SystemPromptPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserContent,
+    UserPromptPart,
+)
+
+from host.events.run import Event
+
+_RESPONSE: TypeAdapter[ModelResponse] = TypeAdapter(ModelResponse)
+_CONTENT: TypeAdapter[str | Sequence[UserContent]] = TypeAdapter(str | Sequence[UserContent])
+
+SUMMARY = "Summary of the conversation before this point:\n"
+
+
+def dump_response(response: ModelResponse) -> dict[str, Any]:
+    """Return a model's reply as JSON."""
+    return _RESPONSE.dump_python(response, mode="json")
+
+
+def load_response(data: dict[str, Any]) -> ModelResponse:
+    """Return the reply that `dump_response` gave."""
+    return _RESPONSE.validate_python(data)
+
+
+def dump_content(content: str | Sequence[UserContent]) -> Any:  # noqa: ANN401 - any JSON
+    """Return what a user said as JSON: a text, or a list of texts and files."""
+    return content if isinstance(content, str) else _CONTENT.dump_python(content, mode="json")
+
+
+def load_content(data: Any) -> str | Sequence[UserContent]:  # noqa: ANN401 - any JSON
+    """Return what `dump_content` gave."""
+    return data if isinstance(data, str) else _CONTENT.validate_python(data)
+
+
+def calls_of(response: ModelResponse) -> list[ToolCallPart]:
+    """Return the tool calls of a reply, in order."""
+    return [part for part in response.parts if isinstance(part, ToolCallPart)]
+
+
+def system_message(text: str) -> ModelRequest:
+    """Return instructions as a message."""
+    return ModelRequest(parts=[SystemPromptPart(text)])
+
+
+def user_message(content: str | Sequence[UserContent]) -> ModelRequest:
+    """Return what a user said as a message."""
+    return ModelRequest(parts=[UserPromptPart(content)])
+
+
+@dataclass(slots=True)
+class Transcript:
+    """A conversation as it goes on, without its instructions.
+
+    Attributes:
+        messages: What was said, in order.
+        agent: Who has it now.
+        called: Ids of the calls whose intent was written down, of the last reply.
+        answered: Ids of those of them that have a result.
+    """
+
+    agent: str = ""
+    messages: list[ModelMessage] = field(default_factory=list[ModelMessage])
+    called: set[str] = field(default_factory=set[str])
+    answered: set[str] = field(default_factory=set[str])
+
+    def add_response(self, response: ModelResponse) -> None:
+        """Add a model's reply."""
+        self.messages.append(response)
+        self.called, self.answered = set(), set()
+
+    def add_part(self, part: ModelRequestPart) -> None:
+        """Add a result, which goes into one message with its siblings."""
+        last = self.messages[-1] if self.messages else None
+        if isinstance(last, ModelRequest):
+            last.parts = [*last.parts, part]
+        else:
+            self.messages.append(ModelRequest(parts=[part]))
+
+    def open_calls(self) -> list[ToolCallPart]:
+        """Return the calls of the last reply that have no result yet."""
+        last = next((m for m in reversed(self.messages) if isinstance(m, ModelResponse)), None)
+        if last is None:
+            return []
+        return [call for call in calls_of(last) if call.tool_call_id not in self.answered]
+
+    def compact(self, summary: str, kept: int) -> None:
+        """Put a summary in the place of all but the last messages."""
+        tail = self.messages[len(self.messages) - kept :] if kept else []
+        self.messages = [user_message(SUMMARY + summary), *tail]
+
+    def close_calls(self) -> None:
+        """Say of each call without a result that it was not carried out, so that all have one."""
+        for call in self.open_calls():
+            self.answered.add(call.tool_call_id)
+            self.add_part(
+                ToolReturnPart(call.tool_name, "Not carried out.", tool_call_id=call.tool_call_id)
+            )
+
+    def recall(self, text: str) -> None:
+        """Add memories to what the user said."""
+        self.add_part(UserPromptPart(text))
+
+    def text(self) -> str:
+        """Return the last text that a model gave."""
+        for message in reversed(self.messages):
+            if isinstance(message, ModelResponse) and message.text:
+                return message.text
+        return ""
+
+
+def replay_events(events: Iterable[Event], transcript: Transcript) -> Transcript:
+    """Bring a transcript to where the events of a run leave it."""
+    for event in events:
+        _apply(event, transcript)
+    return transcript
+
+
+def _apply(event: Event, transcript: Transcript) -> None:
+    apply = _APPLY.get(event.kind)
+    if apply is not None:
+        apply(transcript, event.data)
+
+
+def _begin(transcript: Transcript, data: dict[str, Any]) -> None:
+    transcript.agent = str(data.get("agent", transcript.agent))
+    transcript.messages.append(user_message(load_content(data["input"])))
+
+
+def _take_result(transcript: Transcript, data: dict[str, Any]) -> None:
+    transcript.answered.add(str(data["id"]))
+    transcript.add_part(result_part(data))
+
+
+def _take_rejection(transcript: Transcript, data: dict[str, Any]) -> None:
+    transcript.answered.add(str(data.get("id") or ""))
+    transcript.add_part(retry_part(data))
+
+
+def _hand_over(transcript: Transcript, data: dict[str, Any]) -> None:
+    transcript.agent = str(data["to"])
+
+
+_APPLY: dict[str, Callable[[Transcript, dict[str, Any]], None]] = {
+    "started": _begin,
+    "recalled": lambda transcript, data: transcript.recall(str(data["text"])),
+    "reply": lambda transcript, data: transcript.add_response(load_response(data["response"])),
+    "call": lambda transcript, data: transcript.called.add(str(data["id"])),
+    "result": _take_result,
+    "rejected": _take_rejection,
+    "handoff": _hand_over,
+    "compacted": lambda transcript, data: transcript.compact(
+        str(data["summary"]), int(data["kept"])
+    ),
+}
+
+
+def result_part(data: dict[str, Any]) -> ToolReturnPart:
+    """Return a tool's result as the model gets it."""
+    return ToolReturnPart(str(data["tool"]), str(data["text"]), tool_call_id=str(data["id"]))
+
+
+def retry_part(data: dict[str, Any]) -> ModelRequestPart:
+    """Return what tells the model that its call or answer was wrong."""
+    call_id = data.get("id")
+    if call_id is None:
+        return UserPromptPart(str(data["text"]))
+    return ToolReturnPart(
+        str(data["tool"]), str(data["text"]), tool_call_id=str(call_id), outcome="retried"
+    )
+
+
+def plain_text(content: object) -> str:
+    """Return the text in what a user said."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list | tuple):
+        parts = cast("Sequence[object]", content)
+        return " ".join(part for part in parts if isinstance(part, str))
+    return ""
+
+
+def title_of(content: object) -> str:
+    """Return the beginning of what was asked, in one line."""
+    return " ".join(plain_text(content).split())[:120]

@@ -1,0 +1,142 @@
+"""`host agents`: list, show, check and begin agents' files; no daemon is needed."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from host.cli.client import show_json
+from host.cli.config import JSON_OPTION
+
+if TYPE_CHECKING:
+    from host.agents.library import Agent, AgentLibrary
+
+NAME = typer.Argument(help="The agent's name.")
+
+_NEW = """\
+# The agent {name}. `host agents check` says what is wrong with it; it is read again when edited.
+description: What it is good for, in one sentence.
+model: {model}
+instructions: |
+  You are {{{{ agent }}}}. Today is {{{{ date }}}}.
+  Say what you know, and say when you do not.
+tools:            # catalog names, patterns such as files__read_*, or whole servers
+  - files
+memory:
+  buffer: 24000   # tokens of the conversation that are sent; what is older is summed up
+  long_term: false
+limits:
+  steps: 25
+"""
+
+
+def register(root: typer.Typer) -> None:
+    """Add `agents`."""
+    app = typer.Typer(help="List, show, check and begin agents.", no_args_is_help=True)
+    app.command("list")(list_agents)
+    for command in (show, check, new):
+        app.command()(command)
+    root.add_typer(app, name="agents")
+
+
+def list_agents(as_json: bool = JSON_OPTION) -> None:
+    """Print all agents; those whose files are wrong are named too."""
+    library = _library()
+    agents, errors = library.agents(), library.errors()
+    if as_json:
+        found = [_row(agent) for agent in agents.values()]
+        wrong = [{"name": name, "error": str(error)} for name, error in errors.items()]
+        print(show_json(found + wrong))
+        return
+    width = max((len(name) for name in agents), default=0)
+    for name, agent in agents.items():
+        print(f"{name:<{width}}  {agent.config.model:<24}  {agent.config.description}".rstrip())
+    for name, error in errors.items():
+        print(f"{name}: not usable: {error}", file=sys.stderr)
+    if not agents and not errors:
+        print("No agents. `host agents new NAME` begins one.")
+
+
+def show(name: str = NAME, as_json: bool = JSON_OPTION) -> None:
+    """Print what an agent's file says, with every default."""
+    agent = _library().get(name)
+    if as_json:
+        print(show_json({**_row(agent), **agent.config.model_dump(mode="json"), "name": name}))
+        return
+    import yaml
+
+    print(f"# {agent.file}  {agent.digest}")
+    print(yaml.safe_dump(agent.config.model_dump(mode="json"), sort_keys=False).strip())
+
+
+def check(name: str | None = typer.Argument(None, help="An agent; none checks all.")) -> None:
+    """Check agents' files; the exit status is 2 if one is wrong."""
+    library = _library()
+    if name is not None:
+        library.get(name)
+    elif library.errors():
+        for error in library.errors().values():
+            print(f"host: {error}", file=sys.stderr)
+        raise typer.Exit(2)
+    names = [name] if name is not None else list(library.agents())
+    wrong = [line for one in names for line in _missing(library, one)]
+    for line in wrong:
+        print(f"host: {line}", file=sys.stderr)
+    if wrong:
+        raise typer.Exit(2)
+    print(f"{', '.join(names)}: right.")
+
+
+def new(
+    name: str = NAME,
+    model: str = typer.Option("scripted:demo", help="The model it runs on."),
+) -> None:
+    """Write a commented file for an agent of your own."""
+    from host.config.names import check_name
+    from host.config.paths import user_paths
+    from host.domain.errors import ConfigError
+
+    fault = check_name(name)
+    if fault:
+        raise ConfigError(fault)
+    file = user_paths().config / "agents" / f"{name}.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(_NEW.format(name=name, model=model))
+    except FileExistsError as error:
+        raise ConfigError("The file is there already.", file=file) from error
+    print(f'{file}\nTry it: host run {name} "Hello"')
+
+
+def _missing(library: "AgentLibrary", name: str) -> list[str]:
+    """Return which agents a file speaks of that are not there."""
+    agent = library.get(name)
+    known = library.files()
+    others: list[str] = [*agent.config.agents, *agent.config.handoffs]
+    return [
+        f"{agent.file}: there is no agent {one!r}. Known are {', '.join(sorted(known))}."
+        for one in others
+        if one not in known
+    ]
+
+
+def _library() -> "AgentLibrary":
+    from host.agents.agents import agent_library, prompt_library
+    from host.config.paths import user_paths
+
+    paths = user_paths()
+    return agent_library(paths, prompt_library(paths), os.environ)
+
+
+def _row(agent: "Agent") -> dict[str, object]:
+    return {
+        "name": agent.name,
+        "description": agent.config.description,
+        "model": agent.config.model,
+        "tools": list(agent.config.tools),
+        "file": str(agent.file) if isinstance(agent.file, Path) else None,
+        "digest": agent.digest,
+    }

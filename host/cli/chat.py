@@ -1,0 +1,117 @@
+"""`host chat`: a conversation with an agent in the terminal."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+import typer
+
+from host.domain.errors import DaemonError, HostError
+from host.domain.jsonrpc import Json
+from host.domain.protocol import object_member
+
+if TYPE_CHECKING:
+    from host.cli.agent_client import AgentClient
+    from host.cli.chat_screen import Screen
+    from host.cli.chat_session import ChatSession
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command."""
+    root.command("chat")(chat)
+
+
+def chat(
+    agent: str = typer.Argument("", help="The agent; without one the host chooses by message."),
+    model: str = typer.Option("", help="A model in place of the agent's own."),
+    resume: str = typer.Option("", help="A conversation: its name, or a run's id."),
+) -> None:
+    """Talk with an agent. /help lists the commands, Ctrl-C stops the step, Ctrl-D leaves."""
+    asyncio.run(_chat(agent, model, resume))
+
+
+async def _chat(agent: str, model: str, resume: str) -> None:
+    from host.cli.agent_client import open_client
+    from host.cli.ask import answer_question
+    from host.cli.chat_screen import Screen
+    from host.cli.chat_session import ChatSession
+
+    screen = Screen()
+
+    async def question(method: str, params: Json) -> Json:
+        return await answer_question(method, params, screen.read_line, screen.say)
+
+    async with open_client(question if screen.interactive else None) as client:
+        session = ChatSession(client, screen, agent=agent, model=model)
+        if agent:
+            await session.check_agent()
+        if resume:
+            await session.resume(resume)
+        screen.greet(agent or "whichever agent fits", await session.words())
+        await _talk(client, session, screen)
+
+
+async def _talk(client: "AgentClient", session: "ChatSession", screen: "Screen") -> None:
+    """Take messages and commands until the end."""
+    while True:
+        try:
+            line = await screen.read_message(session.prompt())
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        text = line.strip()
+        if not text:
+            continue
+        try:
+            if text.startswith("/"):
+                if not await session.command(text):
+                    return
+            else:
+                await _turn(session, screen, text)
+        except DaemonError:
+            raise
+        except HostError as error:
+            screen.say(str(error))
+
+
+async def _turn(session: "ChatSession", screen: "Screen", text: str) -> None:
+    """Send one message; Ctrl-C stops it and nothing else."""
+    from host.cli.approving import attend_approvals
+
+    task = asyncio.ensure_future(session.send(text))
+    attending = None
+    if screen.interactive:
+        attending = asyncio.ensure_future(
+            attend_approvals(screen.read_line, screen.say, read_secret=screen.read_secret)
+        )
+    async with _interrupts(task):
+        try:
+            result = await task
+        except asyncio.CancelledError:
+            screen.pause()
+            screen.say("stopped.")
+            return
+        finally:
+            if attending is not None:
+                attending.cancel()
+    screen.pause()
+    if result.get("isError") is True:
+        screen.fail(object_member(result, "structuredContent"), result)
+
+
+@contextlib.asynccontextmanager
+async def _interrupts(task: "asyncio.Task[Json]") -> AsyncGenerator[None]:
+    """Have Ctrl-C cancel a task while the block runs."""
+    loop = asyncio.get_running_loop()
+    if sys.platform == "win32":
+        yield  # asyncio has no signal handlers there: Ctrl-C ends the program
+        return
+    loop.add_signal_handler(signal.SIGINT, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

@@ -1,0 +1,271 @@
+"""A conversation in the terminal: who is talked with, what was said, and the commands about it."""
+
+import json
+from collections.abc import Awaitable, Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from host.cli.run import text_of
+from host.cli.tools import printable
+from host.domain.errors import ConfigError, NotFoundError
+from host.domain.jsonrpc import Json, as_object
+from host.domain.protocol import list_member, object_member
+
+if TYPE_CHECKING:
+    from host.cli.agent_client import AgentClient
+    from host.cli.chat_screen import Screen
+
+HELP = """\
+/agents [NAME]   list the agents, or talk with another one
+/tools           list what the agent can call
+/calls           show the last message's calls whole
+/model [NAME]    show the model, or use another one
+/memory TEXT     search your memory
+/cost            tokens and cost of this conversation
+/save NAME       give this conversation a name
+/resume [NAME]   list conversations, or go on with one
+/undo            take the last message and its answer back
+/export [FILE]   write this conversation as Markdown
+/new             begin another conversation
+/quit            leave"""
+
+
+class ChatSession:
+    """One conversation.
+
+    Args:
+        client: The daemon.
+        screen: Where it is shown.
+        agent: Who is talked with; empty lets the host choose by message.
+        model: In place of the agent's own; empty leaves it.
+    """
+
+    def __init__(
+        self, client: "AgentClient", screen: "Screen", *, agent: str = "", model: str = ""
+    ) -> None:
+        self._client, self._screen = client, screen
+        self.agent, self.model = agent, model
+        self.thread = ""
+        self.runs: list[str] = []
+        self._tokens = 0
+        self._cost = 0.0
+        self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
+            "/help": self._help,
+            "/agents": self._agents,
+            "/tools": self._tools,
+            "/calls": self._calls,
+            "/model": self._model,
+            "/memory": self._memory,
+            "/cost": self._cost_of,
+            "/save": self._save,
+            "/resume": self._resume,
+            "/undo": self._undo,
+            "/export": self._export,
+            "/new": self._new,
+        }
+
+    def prompt(self) -> str:
+        """Return what stands before the line that is typed."""
+        return f"{self.agent or 'you'}> "
+
+    async def words(self) -> list[str]:
+        """Return what can be completed."""
+        agents = [str(one.get("name")) for one in await self._known_agents()]
+        return [*self._commands, "/quit", *(f"/agents {name}" for name in agents)]
+
+    async def check_agent(self) -> None:
+        """Return if the agent is there.
+
+        Raises:
+            NotFoundError: It is not.
+        """
+        names = [str(one.get("name")) for one in await self._known_agents()]
+        if self.agent not in names:
+            raise NotFoundError("agent", self.agent, names)
+
+    async def send(self, text: str) -> Json:
+        """Send a message and return the result of the run."""
+        arguments: Json = {"message": text}
+        if self.agent:
+            arguments["agent"] = self.agent
+        if self.thread:
+            arguments["thread"] = self.thread
+        if self.model:
+            arguments["model"] = self.model
+        self._screen.calls.clear()
+        result = await self._client.call("orchestrator__run_agent", arguments, on_event=self._hear)
+        outcome = object_member(result, "structuredContent")
+        self._tokens += int(outcome.get("input_tokens") or 0)
+        self._tokens += int(outcome.get("output_tokens") or 0)
+        self._cost += float(outcome.get("cost") or 0.0)
+        return result
+
+    def _hear(self, event: Json) -> None:
+        run = str(event.get("run"))
+        if event.get("kind") == "started" and run not in self.runs:
+            self.runs.append(run)
+            self.thread = self.thread or run
+        if event.get("kind") == "started" and not self.agent:
+            reason = object_member(event, "data").get("chosen")
+            self._screen.say(f"{object_member(event, 'data').get('agent')}: {reason}")
+        self._screen.hear(event)
+
+    async def command(self, line: str) -> bool:
+        """Carry out a command; return whether the conversation goes on.
+
+        Raises:
+            NotFoundError: There is no such command.
+        """
+        name, _, rest = line.partition(" ")
+        if name in ("/quit", "/exit"):
+            return False
+        work = self._commands.get(name)
+        if work is None:
+            raise NotFoundError("command", name, [*self._commands, "/quit"])
+        await work(rest.strip())
+        return True
+
+    async def resume(self, name: str) -> None:
+        """Go on with a conversation.
+
+        Raises:
+            ConfigError: There is none of this name.
+        """
+        found = await self._ask("find_thread", {"name": name})
+        self.thread = str(found.get("thread"))
+        runs = [as_object(one) or {} for one in list_member(found, "runs")]
+        self.runs = [str(run.get("id")) for run in runs]
+        if runs:
+            self.agent = str(runs[-1].get("name"))
+        self._screen.show_markdown(await self._written())
+
+    async def _ask(self, tool: str, arguments: Json | None = None) -> Json:
+        result = await self._client.call(f"orchestrator__{tool}", arguments or {})
+        if result.get("isError") is True:
+            raise ConfigError(text_of(result))
+        return object_member(result, "structuredContent")
+
+    async def _known_agents(self) -> list[Json]:
+        found = await self._ask("list_agents")
+        return [as_object(one) or {} for one in list_member(found, "agents")]
+
+    async def _help(self, rest: str) -> None:
+        self._screen.say(HELP)
+
+    async def _agents(self, rest: str) -> None:
+        agents = await self._known_agents()
+        names = [str(one.get("name")) for one in agents]
+        if rest:
+            if rest not in names:
+                raise NotFoundError("agent", rest, names)
+            self.agent = rest
+            return
+        for one in agents:
+            self._screen.say(f"{one.get('name')}  {one.get('model')}  {one.get('description')}")
+
+    async def _tools(self, rest: str) -> None:
+        agents = {str(one.get("name")): one for one in await self._known_agents()}
+        wanted = [str(one) for one in list_member(agents.get(self.agent, {}), "tools")]
+        listed = (await self._client.request("tools/list")).get("tools", [])
+        for tool in listed:
+            name = str(tool.get("name"))
+            server = name.partition("__")[0]
+            if not wanted or any(server == one or fnmatchcase(name, one) for one in wanted):
+                lines = str(tool.get("description") or "").strip().splitlines()[:1]
+                self._screen.say(f"{name}  {''.join(lines)[:80]}")
+
+    async def _calls(self, rest: str) -> None:
+        self._screen.unfold()
+
+    async def _model(self, rest: str) -> None:
+        if rest:
+            self.model = rest
+        agents = {str(one.get("name")): one for one in await self._known_agents()}
+        own = agents.get(self.agent, {}).get("model", "the agent's own")
+        self._screen.say(f"model: {self.model or own}")
+
+    async def _memory(self, rest: str) -> None:
+        if not rest:
+            raise ConfigError("What is to be found?", next_step="/memory TEXT")
+        found = await self._ask("search_memory", {"query": rest})
+        memories = [as_object(one) or {} for one in list_member(found, "memories")]
+        for one in memories:
+            self._screen.say(f"- {one.get('text')}")
+        if not memories:
+            self._screen.say("Nothing.")
+
+    async def _cost_of(self, rest: str) -> None:
+        self._screen.say(f"{self._tokens:,} tokens, ${self._cost:.4f}, {len(self.runs)} messages")
+
+    async def _save(self, rest: str) -> None:
+        if not rest or not self.thread:
+            raise ConfigError("There is nothing to save yet, or no name.", next_step="/save NAME")
+        await self._ask("save_thread", {"name": rest, "thread": self.thread})
+        self._screen.say(f"Saved; `host chat --resume {rest}` goes on with it.")
+
+    async def _resume(self, rest: str) -> None:
+        if rest:
+            await self.resume(rest)
+            return
+        found = await self._ask("list_threads")
+        for one in list_member(found, "threads"):
+            row = as_object(one) or {}
+            name = row.get("names") or row.get("thread")
+            self._screen.say(f"{name}  {row.get('agent')}  {row.get('title')}")
+
+    async def _undo(self, rest: str) -> None:
+        if not self.runs:
+            raise ConfigError("There is nothing to take back.")
+        await self._ask("undo_run", {"run": self.runs.pop()})
+        if not self.runs:
+            self.thread = ""
+        self._screen.say("Taken back; what tools did stays done.")
+
+    async def _export(self, rest: str) -> None:
+        text = await self._written()
+        if not rest:
+            self._screen.say(text)
+            return
+        write_new(Path(rest), text)
+        self._screen.say(f"Written to {rest}.")
+
+    async def _new(self, rest: str) -> None:
+        self.thread, self.runs = "", []
+        self._screen.say("A new conversation.")
+
+    async def _written(self) -> str:
+        """Return the conversation as Markdown."""
+        parts: list[str] = []
+        for run in self.runs:
+            found = await self._ask("read_run", {"run": run})
+            for one in list_member(found, "events"):
+                parts += _markdown(as_object(one) or {})
+        return "\n\n".join(parts) + "\n"
+
+
+def write_new(file: Path, text: str) -> None:
+    """Write a file that is not there yet.
+
+    Raises:
+        ConfigError: It is there, or cannot be made.
+    """
+    try:
+        with file.expanduser().open("x", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be made: {error.strerror}.") from error
+
+
+def _markdown(event: Json) -> list[str]:
+    data = object_member(event, "data")
+    if event.get("kind") == "started":
+        asked = data.get("input")
+        text = asked if isinstance(asked, str) else json.dumps(asked)
+        return [f"**You:** {printable(text)}"]
+    if event.get("kind") == "call":
+        given = json.dumps(data.get("arguments"), ensure_ascii=False)
+        return [f"`{data.get('tool')}` `{printable(given)[:200]}`"]
+    if event.get("kind") == "finished" and data.get("text"):
+        return [f"**{data.get('agent')}:** {printable(str(data.get('text')))}"]
+    return []

@@ -1,0 +1,210 @@
+"""`host run`: one message to an agent, from a terminal or a script."""
+
+import asyncio
+import base64
+import json
+import mimetypes
+import sys
+from pathlib import Path
+
+import typer
+
+from host.cli.ask import answer_question, can_ask
+from host.cli.client import show_json
+from host.cli.tools import printable
+from host.domain.errors import ConfigError
+from host.domain.jsonrpc import Json, as_object
+from host.domain.protocol import list_member, object_member
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+_SHOWN = 200
+
+
+def register(root: typer.Typer) -> None:
+    """Add the command."""
+    root.command("run")(run)
+
+
+def run(  # noqa: PLR0913 - a command's options are its interface
+    agent: str = typer.Argument(help="The agent's name; `host agents list` shows them."),
+    message: str | None = typer.Argument(None, help="What it is asked; - or none reads stdin."),
+    *,
+    file: list[Path] = typer.Option([], "--file", "-f", help="A file to go with it; repeatable."),
+    image: list[Path] = typer.Option([], "--image", help="A picture to go with it; repeatable."),
+    model: str = typer.Option("", help="A model in place of the agent's own."),
+    schema: str | None = typer.Option(None, help="JSON Schema of the answer: a file, or JSON."),
+    thread: str = typer.Option("", help="The conversation to go on with: a run's id or a name."),
+    as_json: bool = typer.Option(False, "--json", help="Print the whole outcome as JSON."),
+    quiet: bool = typer.Option(False, "--quiet", "-q", help="Do not show tool calls."),
+) -> None:
+    """Ask an agent once. Exit status: 0 answered, 1 failed, 2 wrong input, 130 interrupted."""
+    arguments: Json = {"message": read_message(message)}
+    files = [read_file(path) for path in (*file, *image)]
+    if files:
+        arguments["files"] = files
+    if model:
+        arguments["model"] = model
+    if schema is not None:
+        arguments["schema"] = read_schema(schema)
+    shown = Printer(quiet=quiet or as_json, silent=as_json or schema is not None)
+    try:
+        result = asyncio.run(_run(agent, arguments, thread, shown))
+    except KeyboardInterrupt:
+        print("\nhost: the run was cancelled.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    shown.end()
+    outcome = object_member(result, "structuredContent")
+    if as_json:
+        print(show_json(outcome or {"status": "failed", "error": text_of(result)}))
+    elif result.get("isError") is True:
+        print(f"host: {printable(text_of(result))}", file=sys.stderr)
+    elif schema is not None:
+        print(json.dumps(outcome.get("output"), indent=2, ensure_ascii=False))
+    if result.get("isError") is True:
+        raise typer.Exit(1)
+
+
+async def _run(agent: str, arguments: Json, thread: str, shown: "Printer") -> Json:
+    from host.cli.agent_client import open_client
+    from host.cli.line import read_line
+
+    async def ask(method: str, params: Json) -> Json:
+        shown.end()
+        return await answer_question(method, params, read_line, _tell)
+
+    async with open_client(ask if can_ask() else None) as client:
+        if thread:
+            found = await client.call("orchestrator__find_thread", {"name": thread})
+            if found.get("isError") is True:
+                raise ConfigError(text_of(found))
+            arguments["thread"] = object_member(found, "structuredContent").get("thread", "")
+        attending = _attend(shown)
+        try:
+            return await client.call(
+                "orchestrator__run_agent", {"agent": agent, **arguments}, on_event=shown.hear
+            )
+        finally:
+            if attending is not None:
+                attending.cancel()
+
+
+def _attend(shown: "Printer") -> "asyncio.Task[None] | None":
+    """Begin to ask the person at this terminal about calls that wait, if there is one."""
+    if not can_ask():
+        return None
+    from host.cli.approving import attend_approvals
+    from host.cli.line import read_line, read_secret
+
+    def show(text: str) -> None:
+        shown.end()
+        _tell(text)
+
+    return asyncio.create_task(attend_approvals(read_line, show, read_secret=read_secret))
+
+
+class Printer:
+    """Prints what a run does: text on standard output, calls on standard error.
+
+    Args:
+        quiet: Print no calls.
+        silent: Print no text either.
+    """
+
+    def __init__(self, *, quiet: bool, silent: bool) -> None:
+        self._quiet, self._silent = quiet, silent
+        self._open = False
+
+    def hear(self, event: Json) -> None:
+        """Take an event."""
+        kind, data = event.get("kind"), object_member(event, "data")
+        if kind == "delta" and not self._silent:
+            sys.stdout.write(printable(str(data.get("text", ""))))
+            sys.stdout.flush()
+            self._open = True
+        elif kind in ("call", "result", "rejected", "handoff", "error") and not self._quiet:
+            self.end()
+            print(describe(event), file=sys.stderr)
+
+    def end(self) -> None:
+        """End a line that was begun."""
+        if self._open:
+            print(flush=True)
+            self._open = False
+
+
+def describe(event: Json) -> str:
+    """Return an event in one line."""
+    kind, data = event.get("kind"), object_member(event, "data")
+    if kind == "call":
+        given = json.dumps(data.get("arguments"), ensure_ascii=False)
+        return f"  → {data.get('tool')} {printable(given)[:_SHOWN]}"
+    if kind in ("result", "rejected"):
+        mark = "✗" if data.get("error") or kind == "rejected" else "←"
+        lines = printable(str(data.get("text", ""))).strip().splitlines() or [""]
+        more = f" … {len(lines)} lines" if len(lines) > 1 else ""
+        return f"  {mark} {data.get('tool') or ''} {lines[0][:_SHOWN]}{more}"
+    if kind == "handoff":
+        return f"  ⇒ {data.get('from')} hands over to {data.get('to')}"
+    return f"  {kind}: {printable(str(data.get('text', '')))[:_SHOWN]}"
+
+
+def read_message(message: str | None) -> str:
+    """Return what was given, or standard input.
+
+    Raises:
+        ConfigError: There is nothing.
+    """
+    if message is not None and message != "-":
+        return message
+    text = "" if sys.stdin.isatty() and message is None else sys.stdin.read()
+    if not text.strip():
+        raise ConfigError(
+            "There is no message.", next_step='Write it: host run demo "What is in this folder?"'
+        )
+    return text
+
+
+def read_file(path: Path) -> Json:
+    """Return a file as the agent's tool takes it.
+
+    Raises:
+        ConfigError: It cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return {"name": path.name, "media_type": kind, "data": base64.b64encode(data).decode()}
+
+
+def read_schema(text: str) -> Json:
+    """Return a JSON Schema from a file or from the text itself.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    if not text.lstrip().startswith("{"):
+        try:
+            text = Path(text).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"The schema {text} cannot be read: {error}.") from error
+    try:
+        found = as_object(json.loads(text))
+    except ValueError as error:
+        raise ConfigError(f"The schema is not JSON: {error}.") from error
+    if found is None:
+        raise ConfigError("The schema has to be a JSON object.")
+    return found
+
+
+def text_of(result: Json) -> str:
+    """Return the text of a tool's result."""
+    blocks = [as_object(block) or {} for block in list_member(result, "content")]
+    return "\n".join(str(block.get("text", "")) for block in blocks if block.get("type") == "text")
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)

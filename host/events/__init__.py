@@ -1,0 +1,1 @@
+"""The run journal: runs and their ordered, append-only events."""

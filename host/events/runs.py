@@ -1,0 +1,258 @@
+"""Reads runs and events: lists them, follows one while it goes on, takes up one that stopped."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from host.domain.errors import NotFoundError, RunStateError
+from host.domain.principal import Principal
+from host.events.run import Event, Run, utc_now
+from host.events.writer import CHANNEL, SILENCE
+from host.storage.store import Database, Store
+
+LIVE = ("running", "parked")
+"""States of a run that goes on."""
+
+LOOK_AGAIN = 2.0
+"""Seconds after which a followed run is looked at even without news."""
+
+_COLUMNS = (
+    "id, user_id, client, kind, name, model, title, parent, root, thread, depth, definition, epoch,"
+    " status, error, hidden, steps, input_tokens, output_tokens, cost, started, heartbeat, ended"
+)
+
+
+class Runs:
+    """Runs of the users of a store; everybody sees their own, an admin sees all.
+
+    Args:
+        store: The database.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def page(
+        self,
+        principal: Principal,
+        *,
+        limit: int = 50,
+        name: str | None = None,
+        thread: str | None = None,
+        nested: bool = False,
+    ) -> list[Run]:
+        """Return runs, newest first.
+
+        Args:
+            principal: Whose.
+            limit: Most runs.
+            name: Only of this agent.
+            thread: Only of this conversation.
+            nested: Also those that other runs started.
+        """
+        tail = (
+            "where (%(name)s::text is null or name = %(name)s)"
+            " and (%(thread)s::text is null or thread = %(thread)s)"
+            " and (%(nested)s or parent is null) order by started desc, id limit %(limit)s"
+        )
+        values = {"name": name, "thread": thread, "nested": nested, "limit": limit}
+        return await self._select(principal, tail, values)
+
+    async def get(self, principal: Principal, run_id: str) -> Run:
+        """Return a run by its id or the beginning of it.
+
+        Raises:
+            NotFoundError: There is none, or several begin like that.
+        """
+        tail = "where id = %(id)s or left(id, length(%(id)s)) = %(id)s limit 2"
+        found = await self._select(principal, tail, {"id": run_id or "-"})
+        exact = [run for run in found if run.id == run_id]
+        if exact or len(found) == 1:
+            return (exact or found)[0]
+        if found:
+            raise NotFoundError("run", run_id, next_step="Several ids begin like that; give more.")
+        raise NotFoundError("run", run_id, next_step="`host runs list` shows them.")
+
+    async def events(self, principal: Principal, run_id: str, *, after: int = 0) -> list[Event]:
+        """Return the events of a run in order, without those up to a number."""
+        async with self._store.transaction(principal) as database:
+            return await _events(database, run_id, after)
+
+    async def family(self, principal: Principal, run_id: str) -> list[Run]:
+        """Return the runs that a run started, directly or not, in order."""
+        tail = "where root = %(id)s and id <> %(id)s order by started, id"
+        return await self._select(principal, tail, {"id": run_id})
+
+    async def thread(self, principal: Principal, thread: str) -> list[Run]:
+        """Return the runs of a conversation in order, without those that were taken out."""
+        tail = "where thread = %(thread)s and parent is null and not hidden order by started, id"
+        return await self._select(principal, tail, {"thread": thread})
+
+    async def hide(self, principal: Principal, run_id: str) -> None:
+        """Take a run out of its conversation; it stays in the record."""
+        async with self._store.transaction(principal) as database:
+            await database.execute("update host.runs set hidden = true where id = %s", [run_id])
+
+    async def save_thread(self, principal: Principal, name: str, thread: str) -> None:
+        """Give a conversation a name."""
+        async with self._store.transaction(principal) as database:
+            await database.execute(
+                "insert into host.run_threads (user_id, name, thread) values (%s, %s, %s)"
+                " on conflict (user_id, name) do update"
+                " set thread = excluded.thread, saved = now()",
+                [principal.user, name, thread],
+            )
+
+    async def find_thread(self, principal: Principal, name: str) -> str:
+        """Return the conversation of a name, of an id, or of the beginning of a run's id.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        async with self._store.transaction(principal) as database:
+            row = await (
+                await database.execute(
+                    "select thread from host.run_threads where name = %s and user_id = %s",
+                    [name, principal.user],
+                )
+            ).fetchone()
+        if row is not None:
+            return str(row["thread"])
+        return (await self.get(principal, name)).thread
+
+    async def threads(self, principal: Principal, *, limit: int = 20) -> list[dict[str, Any]]:
+        """Return the latest conversations: their first run's title, and names given to them."""
+        statement = """
+            select r.thread, min(r.started) as started, max(r.started) as latest,
+                count(*) as runs, (array_agg(r.title order by r.started))[1] as title,
+                (array_agg(r.name order by r.started desc))[1] as agent,
+                (select string_agg(t.name, ', ' order by t.name) from host.run_threads t
+                 where t.thread = r.thread) as names
+            from host.runs r where r.parent is null and not r.hidden
+            group by r.thread order by latest desc limit %s
+        """
+        async with self._store.transaction(principal) as database:
+            rows = await (await database.execute(statement, [limit])).fetchall()
+        return [
+            {**row, "started": row["started"].isoformat(), "latest": row["latest"].isoformat()}
+            for row in rows
+        ]
+
+    async def claim(self, principal: Principal, run: Run, *, force: bool = False) -> Run:
+        """Take up a run that nobody works on: its epoch is raised, so older writers are refused.
+
+        Raises:
+            RunStateError: It ended well, or somebody works on it.
+        """
+        if run.status == "succeeded" or (run.status in LIVE and not force):
+            raise RunStateError(
+                f"The run {run.id} {'is going on' if run.status in LIVE else 'has ended well'}.",
+                next_step=f"`host runs show {run.id}` prints it.",
+            )
+        async with self._store.transaction(principal) as database:
+            row = await (
+                await database.execute(
+                    "update host.runs set epoch = epoch + 1, status = 'running', error = null,"
+                    " ended = null, heartbeat = now() where id = %s and epoch = %s returning epoch",
+                    [run.id, run.epoch],
+                )
+            ).fetchone()
+        if row is None:
+            raise RunStateError(f"The run {run.id} was taken up by somebody else just now.")
+        return replace(run, epoch=int(row["epoch"]), status="running", error=None, ended=None)
+
+    async def follow(
+        self, principal: Principal, run_id: str, *, after: int = 0
+    ) -> AsyncGenerator[Event, None]:
+        """Yield the events of a run, those to come as well, until it ends; from any process."""
+        listener = await self._store.connect("app")
+        try:
+            await listener.execute(f"listen {CHANNEL}")
+            while True:
+                run = await self.get(principal, run_id)
+                for event in await self.events(principal, run_id, after=after):
+                    after = event.seq
+                    yield event
+                if run.status not in LIVE:
+                    return
+                await _wait_for_news(listener, run_id)
+        finally:
+            await listener.close()
+
+    async def wait_for_news(
+        self, principal: Principal, run_id: str, *, after: int, seconds: float
+    ) -> None:
+        """Return when a run has ended or has events after a number, or after some seconds."""
+        with suppress(TimeoutError):
+            async with (
+                asyncio.timeout(seconds),
+                aclosing(self.follow(principal, run_id, after=after)) as news,
+            ):
+                async for _ in news:
+                    return
+
+    async def _select(self, principal: Principal, tail: str, values: dict[str, Any]) -> list[Run]:
+        statement = f"select {_COLUMNS} from host.runs {tail}"  # noqa: S608 - no values in it
+        async with self._store.transaction(principal) as database:
+            rows = await (await database.execute(statement.encode(), values)).fetchall()
+        return [_run_of(row) for row in rows]
+
+
+async def _wait_for_news(listener: Database, run_id: str) -> None:
+    """Return when the followed run has new events, or after a while."""
+    async for note in listener.notifies(timeout=LOOK_AGAIN):
+        if note.payload == run_id:
+            return
+
+
+async def _events(database: Database, run_id: str, after: int) -> list[Event]:
+    rows = await (
+        await database.execute(
+            "select seq, kind, at, data::text as data from host.run_events"
+            " where run_id = %s and seq > %s order by seq",
+            [run_id, after],
+        )
+    ).fetchall()
+    return [
+        Event(run_id, row["seq"], row["kind"], row["at"], json.loads(row["data"])) for row in rows
+    ]
+
+
+def _run_of(row: dict[str, Any]) -> Run:
+    run = Run(**row)
+    if run.status in LIVE and run.heartbeat < utc_now() - timedelta(seconds=SILENCE):
+        return replace(run, status="interrupted")
+    return run
+
+
+Listener = Callable[[Event], None]
+
+
+class Hub:
+    """Passes events on inside this process, at once."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, list[Listener]] = {}
+
+    def listen(self, run_id: str, listener: Listener) -> Callable[[], None]:
+        """Have a function told of each event of a run; return what ends that."""
+        self._listeners.setdefault(run_id, []).append(listener)
+
+        def stop() -> None:
+            listeners = self._listeners.get(run_id, [])
+            if listener in listeners:
+                listeners.remove(listener)
+            if not listeners:
+                self._listeners.pop(run_id, None)
+
+        return stop
+
+    def publish(self, event: Event) -> None:
+        """Tell whoever listens to the event's run."""
+        listeners: Sequence[Listener] = self._listeners.get(event.run_id, ())
+        for listener in tuple(listeners):
+            listener(event)

@@ -1,0 +1,297 @@
+"""The host's own tools, `orchestrator__*`: agents, models, runs and memory for any MCP client."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from host.agents.agents import Agents
+from host.agents.provider import INPUT, attend, order_of, outcome_schema, result_of
+from host.agents.toolbox import schema_faults
+from host.domain.errors import HostError
+from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError
+from host.gateway.exchange import Exchange
+from host.gateway.local import LocalProvider, text_result
+from host.gateway.upstream.connection import OnNotice
+from host.storage.store import Store
+
+if TYPE_CHECKING:
+    from host.events.run import Run
+
+Work = Callable[[Exchange, Json], Awaitable[Json]]
+
+_TEXT: Json = {"type": "string"}
+_RUN: Json = {"run": {**_TEXT, "description": "A run's id, or the beginning of it."}}
+_COUNT: Json = {"type": "integer", "minimum": 1, "maximum": 1000}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTool:
+    """One of the host's own tools.
+
+    Attributes:
+        changes: Whether it does more than look.
+    """
+
+    name: str
+    description: str
+    work: Work
+    properties: Json
+    required: tuple[str, ...] = ()
+    changes: bool = False
+
+    @property
+    def schema(self) -> Json:
+        """What it takes."""
+        return {
+            "type": "object",
+            "properties": self.properties,
+            "required": list(self.required),
+            "additionalProperties": False,
+        }
+
+    def definition(self) -> Json:
+        """How it is listed."""
+        hints = {"readOnlyHint": not self.changes, "destructiveHint": False, "openWorldHint": False}
+        found: Json = {
+            "name": self.name,
+            "description": self.description,
+            "inputSchema": self.schema,
+            "annotations": hints,
+        }
+        if self.name in ("run_agent", "resume_run"):
+            found["outputSchema"] = outcome_schema({})
+        return found
+
+
+class OrchestratorProvider(LocalProvider):
+    """Offers the host's own tools.
+
+    Args:
+        agents: The host's agents.
+        store: The database.
+        on_notice: The gateway's.
+    """
+
+    def __init__(self, agents: Agents, store: Store, on_notice: OnNotice) -> None:
+        super().__init__("orchestrator", on_notice)
+        self._agents, self._store = agents, store
+        self._tools = {tool.name: tool for tool in self._all()}
+
+    def _all(self) -> list[OwnTool]:
+        message = {
+            "agent": {**_TEXT, "description": "Empty lets the host choose by the message."},
+            **INPUT["properties"],
+        }
+        listing = {"limit": _COUNT, "agent": _TEXT, "thread": _TEXT, "nested": {"type": "boolean"}}
+        after = {**_RUN, "after": {"type": "integer", "minimum": 0}}
+        return [
+            OwnTool("list_agents", "List the agents.", self._list_agents, {}),
+            OwnTool("list_models", "List the models that can be used.", self._list_models, {}),
+            OwnTool(
+                "run_agent",
+                "Ask an agent and wait for its answer.",
+                self._run_agent,
+                message,
+                ("message",),
+                changes=True,
+            ),
+            OwnTool(
+                "start_run",
+                "Ask an agent without waiting; the run goes on when you leave.",
+                self._start_run,
+                message,
+                ("message",),
+                changes=True,
+            ),
+            OwnTool("list_runs", "List runs, newest first.", self._list_runs, listing),
+            OwnTool(
+                "follow_run",
+                "Wait until a run ends, or has new events, and return those after a number.",
+                self._follow_run,
+                {**after, "seconds": {"type": "number", "minimum": 0, "maximum": 50}},
+                ("run",),
+            ),
+            OwnTool("read_run", "Return a run's transcript.", self._read_run, after, ("run",)),
+            OwnTool("cancel_run", "End a run.", self._cancel_run, _RUN, ("run",), changes=True),
+            OwnTool(
+                "resume_run",
+                "Take up a run that was interrupted, failed or cancelled.",
+                self._resume_run,
+                _RUN,
+                ("run",),
+                changes=True,
+            ),
+            OwnTool("list_threads", "List conversations.", self._list_threads, {"limit": _COUNT}),
+            OwnTool(
+                "find_thread",
+                "Find a conversation by its name or a run of it.",
+                self._find_thread,
+                {"name": _TEXT},
+                ("name",),
+            ),
+            OwnTool(
+                "save_thread",
+                "Give a conversation a name.",
+                self._save_thread,
+                {"name": _TEXT, "thread": _TEXT},
+                ("name", "thread"),
+                changes=True,
+            ),
+            OwnTool(
+                "undo_run",
+                "Take a run out of its conversation.",
+                self._undo_run,
+                _RUN,
+                ("run",),
+                changes=True,
+            ),
+            OwnTool(
+                "search_memory",
+                "Search your memory.",
+                self._search_memory,
+                {"query": _TEXT, "limit": _COUNT},
+                ("query",),
+            ),
+        ]
+
+    @override
+    async def tools(self) -> list[Json]:
+        return [tool.definition() for tool in self._tools.values()]
+
+    @override
+    async def call(self, exchange: Exchange, name: str, arguments: Json) -> Json:
+        tool = self._tools.get(name)
+        if tool is None:
+            raise RpcError(INVALID_PARAMS, f"Unknown tool: orchestrator__{name}")
+        faults = schema_faults(tool.schema, arguments)
+        if faults:
+            raise RpcError(INVALID_PARAMS, f"{name} cannot be called so: {'; '.join(faults)}.")
+        try:
+            return await tool.work(exchange, arguments)
+        except HostError as error:
+            return text_result(str(error), error=True)
+
+    async def _list_agents(self, exchange: Exchange, arguments: Json) -> Json:
+        library = self._agents.library
+        found = [
+            {
+                "name": agent.name,
+                "description": agent.config.description,
+                "model": agent.config.model,
+                "tools": list(agent.config.tools),
+            }
+            for agent in library.agents().values()
+        ]
+        lines = [f"{one['name']}: {one['description']}" for one in found]
+        wrong = {name: str(error) for name, error in library.errors().items()}
+        return text_result("\n".join(lines) or "None.", {"agents": found, "errors": wrong})
+
+    async def _list_models(self, exchange: Exchange, arguments: Json) -> Json:
+        cards = [str(card) for card in self._agents.models().describe()]
+        names = [getattr(card, "name", "") for card in self._agents.models().describe()]
+        return text_result("\n".join(cards), {"models": names})
+
+    async def _run_agent(self, exchange: Exchange, arguments: Json) -> Json:
+        active = await self._begin(exchange, arguments)
+        return result_of(await attend(self._agents.runner, active, exchange))
+
+    async def _start_run(self, exchange: Exchange, arguments: Json) -> Json:
+        active = await self._begin(exchange, arguments)
+        run = active.run
+        text = f"The run {run.id} has begun. follow_run waits for it, run://{run.id} reads it."
+        body = {"run": run.id, "thread": run.thread, "agent": run.name, "uri": f"run://{run.id}"}
+        return text_result(text, body)
+
+    async def _begin(self, exchange: Exchange, arguments: Json) -> Any:  # noqa: ANN401 - imported late
+        given = dict(arguments)
+        name, chosen = str(given.pop("agent", "") or ""), ""
+        if not name:
+            choice = await self._agents.router.choose(
+                exchange.session.principal, str(given["message"])
+            )
+            name, chosen = choice.agent, choice.reason
+        order = dataclasses.replace(order_of(name, given), chosen=chosen)
+        return await self._agents.runner.start(exchange, order)
+
+    async def _list_runs(self, exchange: Exchange, arguments: Json) -> Json:
+        runs = await self._agents.runs.page(
+            exchange.session.principal,
+            limit=int(arguments.get("limit", 20)),
+            name=arguments.get("agent"),
+            thread=arguments.get("thread"),
+            nested=bool(arguments.get("nested")),
+        )
+        lines = [f"{run.id}  {run.status:<11} {run.name}: {run.title}" for run in runs]
+        return text_result("\n".join(lines) or "None.", {"runs": [run.fields() for run in runs]})
+
+    async def _read_run(self, exchange: Exchange, arguments: Json) -> Json:
+        return await self._told(exchange, str(arguments["run"]), int(arguments.get("after", 0)))
+
+    async def _follow_run(self, exchange: Exchange, arguments: Json) -> Json:
+        principal = exchange.session.principal
+        run = await self._agents.runs.get(principal, str(arguments["run"]))
+        after = int(arguments.get("after", 0))
+        await self._agents.runs.wait_for_news(
+            principal, run.id, after=after, seconds=float(arguments.get("seconds", 30))
+        )
+        return await self._told(exchange, run.id, after)
+
+    async def _told(self, exchange: Exchange, run_id: str, after: int) -> Json:
+        principal = exchange.session.principal
+        run = await self._agents.runs.get(principal, run_id)
+        events = await self._agents.runs.events(principal, run.id, after=after)
+        body: Json = {"run": run.fields(), "events": [event.fields() for event in events]}
+        return text_result(_title(run), body)
+
+    async def _cancel_run(self, exchange: Exchange, arguments: Json) -> Json:
+        run = await self._agents.runner.cancel(exchange.session.principal, str(arguments["run"]))
+        return text_result(_title(run), {"run": run.fields()})
+
+    async def _resume_run(self, exchange: Exchange, arguments: Json) -> Json:
+        active = await self._agents.runner.resume(exchange, str(arguments["run"]))
+        return result_of(await attend(self._agents.runner, active, exchange))
+
+    async def _list_threads(self, exchange: Exchange, arguments: Json) -> Json:
+        found = await self._agents.runs.threads(
+            exchange.session.principal, limit=int(arguments.get("limit", 20))
+        )
+        lines = [f"{one['thread']}  {one['agent']}: {one['title']}" for one in found]
+        return text_result("\n".join(lines) or "None.", {"threads": found})
+
+    async def _find_thread(self, exchange: Exchange, arguments: Json) -> Json:
+        principal = exchange.session.principal
+        thread = await self._agents.runs.find_thread(principal, str(arguments["name"]))
+        runs = await self._agents.runs.thread(principal, thread)
+        body = {"thread": thread, "runs": [run.fields() for run in runs]}
+        return text_result(thread, body)
+
+    async def _save_thread(self, exchange: Exchange, arguments: Json) -> Json:
+        name, thread = str(arguments["name"]), str(arguments["thread"])
+        await self._agents.runs.save_thread(exchange.session.principal, name, thread)
+        return text_result(f"The conversation is called {name}.", {"name": name, "thread": thread})
+
+    async def _undo_run(self, exchange: Exchange, arguments: Json) -> Json:
+        principal = exchange.session.principal
+        run = await self._agents.runs.get(principal, str(arguments["run"]))
+        await self._agents.runs.hide(principal, run.id)
+        return text_result(f"The run {run.id} is out of its conversation.", {"run": run.id})
+
+    async def _search_memory(self, exchange: Exchange, arguments: Json) -> Json:
+        from host.memory.memory import Memory  # noqa: PLC0415 - only where it is asked for
+        from host.memory.record import Filter  # noqa: PLC0415
+
+        memory = Memory(self._store, exchange.session.principal)
+        found = await memory.search(
+            str(arguments["query"]), Filter(everything=True), most=int(arguments.get("limit", 10))
+        )
+        hits = [{"id": hit.record.id, "text": hit.record.text} for hit in found.hits]
+        text = "\n".join(f"- {hit['text']}" for hit in hits)
+        return text_result(text or "Nothing.", {"memories": hits, "notes": list(found.notes)})
+
+
+def _title(run: "Run") -> str:
+    text = f"{run.id} {run.name}: {run.status}, {run.steps} steps. {run.title}"
+    return f"{text}\n{run.error}" if run.error else text

@@ -1,0 +1,1 @@
+"""The prompt library: Jinja2 templates with versions named by content."""

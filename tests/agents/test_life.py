@@ -1,0 +1,163 @@
+"""Runs outlive who asked for them, can be cancelled, resumed after a crash, and replayed."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+from typing_extensions import override
+
+from host.agents.replay import replay_run
+from host.agents.runner import Active
+from host.domain.errors import RunStateError, StaleRunError
+from host.domain.principal import Principal
+from host.events.run import Event, Run, new_run_id
+from host.events.runs import Runs
+from tests.agents.scene import Scene, open_agents
+from tests.agents.test_loop import call
+
+pytestmark = pytest.mark.anyio
+
+
+async def crash(scene: Scene, run_id: str) -> Run:
+    """Leave a run as a killed process would: going on in the store, and worked on by nobody."""
+    active = scene.runner.active[run_id]
+    await active.log.settle()
+    # From now on this process's writes are those of one that was overtaken.
+    run = await scene.host.agents.runs.get(scene.principal, run_id)
+    claimed = await scene.host.agents.runs.claim(scene.principal, run, force=True)
+    assert active.task is not None
+    active.task.cancel()
+    scene.runner.active.pop(run_id)
+    async with scene.host.store.transaction(scene.principal) as database:
+        await database.execute(
+            "update host.runs set heartbeat = now() - interval '1 hour' where id = %s", [run_id]
+        )
+    return claimed
+
+
+class ChangedRuns(Runs):
+    """Runs whose calls were tampered with."""
+
+    @override
+    async def events(self, principal: Principal, run_id: str, *, after: int = 0) -> list[Event]:
+        found = await super().events(principal, run_id, after=after)
+        made = next(event for event in found if event.kind == "call")
+        made.data["arguments"] = {"text": "something else"}
+        return found
+
+
+async def add_late(active: Active) -> None:
+    active.log.add("error", {"text": "from the past"})
+    await active.log.settle()
+
+
+async def test_run_goes_on_when_whoever_waits_is_gone(store_folder: Path, tmp_path: Path) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("patient", [call("notes__wait"), {"reply": "done"}])
+        active = await scene.start("patient")
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await active.wait()
+        await scene.notes.begun.wait()
+        scene.notes.gate.set()
+        assert (await active.wait()).text == "done"
+
+
+async def test_cancelled_run_says_so_and_keeps_what_happened(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("patient", [call("notes__wait"), {"reply": "done"}])
+        active = await scene.start("patient")
+        await scene.notes.begun.wait()
+        run = await scene.runner.cancel(scene.principal, active.run.id)
+        assert run.status == "cancelled"
+        assert await scene.kinds(run.id) == ["started", "request", "reply", "call", "finished"]
+
+
+async def test_resumed_run_does_not_repeat_a_call_whose_outcome_is_unknown(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        turns = [call("notes__add", text="a"), call("notes__wait"), {"reply": "It said: ${result}"}]
+        scene.agent("patient", turns)
+        active = await scene.start("patient")
+        await scene.notes.begun.wait()
+        await crash(scene, active.run.id)
+        assert [name for name, _ in scene.notes.calls] == ["add", "wait"]
+        resumed = await scene.runner.resume(scene.exchange(), active.run.id)
+        outcome = await resumed.wait()
+        assert outcome.status == "succeeded"
+        assert "Whether it took effect is not known" in outcome.text
+        assert [name for name, _ in scene.notes.calls] == ["add", "wait"]
+
+
+async def test_overtaken_writer_adds_nothing(store_folder: Path, tmp_path: Path) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("patient", [call("notes__wait"), {"reply": "done"}])
+        active = await scene.start("patient")
+        await scene.notes.begun.wait()
+        await crash(scene, active.run.id)
+        before = await scene.events(active.run.id)
+        with pytest.raises(StaleRunError):
+            await add_late(active)
+        assert await scene.events(active.run.id) == before
+
+
+async def test_run_that_ended_well_is_not_resumed(store_folder: Path, tmp_path: Path) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("quick", [{"reply": "done"}])
+        outcome = await scene.ask("quick")
+        with pytest.raises(RunStateError, match="has ended well"):
+            await scene.runner.resume(scene.exchange(), outcome.run.id)
+
+
+async def test_recorded_run_is_replayed_alike_without_any_call(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        both = {
+            "calls": [
+                {"tool": "notes__read", "arguments": {"title": "a"}},
+                {"tool": "notes__read", "arguments": {"title": "b"}},
+            ]
+        }
+        turns = [both, call("notes__add", text=1), call("notes__add", text="x"), {"reply": "end"}]
+        scene.agent("writer", turns)
+        outcome = await scene.ask("writer")
+        made = list(scene.notes.calls)
+        result = await replay_run(scene.host.agents.runs, scene.principal, outcome.run.id)
+        assert (result.differences, result.steps) == ([], 4)
+        assert scene.notes.calls == made
+
+
+async def test_replay_tells_where_a_record_was_changed(store_folder: Path, tmp_path: Path) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("writer", [call("notes__add", text="x"), {"reply": "end"}])
+        outcome = await scene.ask("writer")
+        changed = ChangedRuns(scene.host.store)
+        result = await replay_run(changed, scene.principal, outcome.run.id)
+        assert len(result.differences) == 1
+
+
+async def test_follower_sees_every_event_until_the_end(store_folder: Path, tmp_path: Path) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("patient", [call("notes__wait"), {"reply": "done"}])
+        active = await scene.start("patient")
+        await scene.notes.begun.wait()
+        seen: list[str] = []
+        async for event in scene.host.agents.runs.follow(scene.principal, active.run.id):
+            seen.append(event.kind)
+            if event.kind == "call":
+                scene.notes.gate.set()
+        assert seen == await scene.kinds(active.run.id)
+        assert seen[-1] == "finished"
+
+
+async def test_runs_of_one_user_are_not_seen_by_another(store_folder: Path, tmp_path: Path) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("quick", [{"reply": "done"}])
+        outcome = await scene.ask("quick")
+        stranger = type(scene.principal)(f"user-{new_run_id()}", "test")
+        assert await scene.host.agents.runs.page(stranger) == []
+        assert await scene.host.agents.runs.events(stranger, outcome.run.id) == []

@@ -1,0 +1,203 @@
+"""`host chat` and `host run` as a person uses them: in a pseudo-terminal, with a real daemon."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.fakes.terminal import Terminal
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are Unix's")
+
+
+class Home:
+    """A user's folders, with a daemon of their own that starts when it is needed."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        self.folder = folder
+        config = folder / "xdg" / "mcp-agent-host"
+        (config / "agents").mkdir(parents=True)
+        (config / "models" / "scripts").mkdir(parents=True)
+        work = folder / "work"
+        work.mkdir()
+        (work / "notes.txt").write_text("milk")
+        settings = {"roots": [str(work)]}
+        servers = {"files": {"bundled": "files", "settings": settings}}
+        (config / "host.yaml").write_text(json.dumps({"servers": servers}))
+        self._config = config
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("HOST_")},
+            "PYTHONPATH": str(ROOT),
+            "XDG_CONFIG_HOME": str(folder / "xdg"),
+            "HOST_DATA_DIR": str(store),
+            "HOST_RUNTIME_DIR": str(folder / "run"),
+        }
+
+    def agent(self, name: str, turns: list[object], **config: object) -> None:
+        """Write an agent and its script."""
+        script = {"turns": turns, "loop": True}
+        (self._config / "models" / "scripts" / f"{name}.yaml").write_text(yaml.safe_dump(script))
+        body = {"model": f"scripted:{name}", **config}
+        (self._config / "agents" / f"{name}.yaml").write_text(yaml.safe_dump(body))
+
+    def host(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "host", *words],
+            env=self.environ,
+            cwd=self.folder / "work",
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+
+    def terminal(self, *words: str) -> Terminal:
+        """Start a command in a terminal."""
+        return Terminal(["-m", "host", *words], self.environ, self.folder / "work")
+
+
+@pytest.fixture(scope="module")
+def home(store_folder: Path) -> Iterator[Home]:
+    with tempfile.TemporaryDirectory(prefix="mcph-") as folder:
+        found = Home(Path(folder), store_folder)
+        found.agent("slow", [{"reply": "too late", "delay": 100}])
+        try:
+            yield found
+        finally:
+            found.host("stop")
+
+
+def test_chat_streams_an_answer_and_shows_the_calls_folded(home: Home) -> None:
+    terminal = home.terminal("chat", "demo")
+    try:
+        terminal.wait_for("demo>")
+        terminal.type("what is in my folder?\r")
+        terminal.wait_for("→ files__list {}")
+        terminal.wait_for("← files__list")
+        terminal.wait_for("notes.txt")
+        terminal.wait_for("demo>")
+        terminal.type("/cost\r")
+        assert "1 messages" in terminal.wait_for("messages")
+        terminal.type("/quit\r")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+
+
+def test_ctrl_c_stops_the_step_and_not_the_program(home: Home) -> None:
+    terminal = home.terminal("chat", "slow")
+    try:
+        terminal.wait_for("slow>")
+        terminal.type("hurry\r")
+        runs: list[dict[str, str]] = []
+        while not any(run["title"] == "hurry" for run in runs):
+            runs = json.loads(home.host("runs", "list", "--json").stdout)
+        terminal.type("\x03")
+        terminal.wait_for("stopped.")
+        terminal.wait_for("slow>")
+        terminal.type("\x04")
+        assert terminal.wait() == 0
+        found = json.loads(home.host("runs", "list", "--json", "--agent", "slow").stdout)
+        assert found[0]["status"] == "cancelled"
+    finally:
+        terminal.close()
+
+
+def test_conversation_is_saved_and_taken_up_again(home: Home) -> None:
+    said = "remember the milk\n/save shopping\n/quit\n"
+    assert "Saved" in home.host("chat", "demo", stdin=said).stdout
+    again = home.host("chat", "--resume", "shopping", stdin="/export\n/undo\n/quit\n")
+    assert "remember the milk" in again.stdout
+    assert "Taken back" in again.stdout
+
+
+def test_wrong_command_names_the_nearest(home: Home) -> None:
+    shown = home.host("chat", "demo", stdin="/agent\n/quit\n").stdout
+    assert "/agents" in shown
+
+
+def test_host_chooses_the_agent_and_says_why(home: Home) -> None:
+    home.agent("cook", [{"reply": "Soup."}], description="Knows recipes for soups and bread.")
+    shown = home.host("chat", stdin="a recipe for bread\n/quit\n").stdout
+    assert "cook speaks of bread, recipe" in shown
+
+
+def test_run_prints_the_answer_alone_on_standard_output(home: Home) -> None:
+    done = home.host("run", "demo", "--quiet", stdin="what is in the folder")
+    assert done.returncode == 0
+    assert "notes.txt" in done.stdout
+    assert "→" not in done.stdout + done.stderr
+
+
+def test_run_with_a_schema_prints_json_that_fits(home: Home) -> None:
+    home.agent("count", [{"json": {"count": 3}}])
+    schema = {
+        "type": "object",
+        "properties": {"count": {"type": "integer"}},
+        "required": ["count"],
+    }
+    done = home.host("run", "count", "How many?", "--schema", json.dumps(schema))
+    assert json.loads(done.stdout) == {"count": 3}
+
+
+def test_failed_run_has_exit_status_1_and_its_message(home: Home) -> None:
+    home.agent("broken", [{"error": {"fault": "auth"}}])
+    done = home.host("run", "broken", "Hello")
+    assert done.returncode == 1
+    assert done.stderr.startswith("host: ") or "host: " in done.stderr
+
+
+def test_run_of_an_unknown_agent_names_the_nearest(home: Home) -> None:
+    done = home.host("run", "demmo", "Hello")
+    assert done.returncode == 1
+    assert "Did you mean demo?" in done.stderr
+
+
+def test_run_without_a_message_says_how_to_write_one(home: Home) -> None:
+    done = home.host("run", "demo", stdin="")
+    assert done.returncode == 2
+    assert "There is no message." in done.stderr
+
+
+def test_edited_agent_is_in_force_with_the_next_run(home: Home) -> None:
+    home.agent("moody", [{"reply": "good"}])
+    assert home.host("run", "moody", "How are you?").stdout == "good\n"
+    home.agent("moody2", [{"reply": "bad"}])
+    home.agent("moody", [{"reply": "unused"}], instructions="new")
+    file = home.folder / "xdg" / "mcp-agent-host" / "agents" / "moody.yaml"
+    file.write_text("model: scripted:moody2\n")
+    assert home.host("run", "moody", "How are you?").stdout == "bad\n"
+
+
+def test_call_that_needs_a_yes_is_asked_about_in_the_chat(home: Home) -> None:
+    turns = [
+        {"when": {"asked": True}, "calls": [{"tool": "files__append", "arguments": APPEND}]},
+        {"reply": "It said: ${result}"},
+    ]
+    home.agent("scribe", turns, tools=["files"])
+    terminal = home.terminal("chat", "scribe")
+    try:
+        terminal.wait_for("scribe>")
+        terminal.type("add bread\r")
+        terminal.wait_for("wants to call files__append")
+        terminal.wait_for("Allow?")
+        terminal.type("y\r")
+        terminal.wait_for("It said")
+        terminal.type("/quit\r")
+        assert terminal.wait() == 0
+        assert (home.folder / "work" / "notes.txt").read_text() == "milkbread"
+    finally:
+        terminal.close()
+
+
+APPEND = {"path": "notes.txt", "content": "bread"}

@@ -1,0 +1,8 @@
+"""Runs are kept on asyncio, as the store does."""
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
