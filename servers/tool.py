@@ -13,9 +13,10 @@ from typing_extensions import override
 LABELS_KEY = "host/labels"
 """The key in a tool's `_meta` under which its labels stand."""
 
-Label = Literal["untrusted", "private", "sends", "changes", "destructive"]
+Label = Literal["untrusted", "private", "egress", "sends", "changes", "destructive"]
 """What a policy can match. untrusted: strangers wrote its output; private: it reads the user's own
-data; sends: data leaves this machine; changes: state changes; destructive: beyond undoing."""
+data; egress: the question leaves this machine; sends: it reaches other people; changes: state
+changes; destructive: beyond undoing."""
 
 
 class Declaration(TypedDict):

@@ -87,8 +87,6 @@ class Player:
             if asked and not approves:
                 continue
             self.session.meet(facts.labels, source=call["tool"])
-            if asked:
-                self.session.approved(call["arguments"])
             self.session.reached(
                 call["result"], facts.labels, server=self.suite, arguments=call["arguments"]
             )

@@ -52,13 +52,9 @@ class SessionTaint:
         self._store.add(self.key, frozenset(labels) - ABOUT_THE_CALL, source=source)
 
     def say(self, text: str) -> None:
-        """Keep what the user said, or approved with their own eyes."""
+        """Keep what the user said; an approval is not that, since it is for one call."""
         if self.ledger is not None:
             self.ledger.say(text)
-
-    def approved(self, arguments: Any) -> None:  # noqa: ANN401 - any JSON
-        """Keep that a person has read a call's arguments and approved them: now they said them."""
-        self.say("\n".join(texts(arguments)))
 
     def reached(
         self,

@@ -101,7 +101,7 @@ def create_server(settings: Settings) -> FastMCP[Any]:
 
 
 def _add_web_search(server: FastMCP[Any], searcher: Searcher, settings: Settings) -> None:
-    @server.tool(**declare("Search the web", SearchResults, "untrusted", "sends", open_world=True))
+    @server.tool(**declare("Search the web", SearchResults, "untrusted", "egress", open_world=True))
     async def web_search(
         query: Annotated[str, Field(min_length=1, max_length=400, description="The words")],
         count: Annotated[int, Field(ge=1, le=20, description="Most results")] = 10,
@@ -121,7 +121,7 @@ def _add_web_search(server: FastMCP[Any], searcher: Searcher, settings: Settings
 
 
 def _add_fetch(server: FastMCP[Any], fetcher: Fetcher) -> None:
-    @server.tool(**declare("Fetch a page", Page, "untrusted", "sends", open_world=True))
+    @server.tool(**declare("Fetch a page", Page, "untrusted", "egress", open_world=True))
     async def fetch(
         url: Annotated[str, Field(max_length=4000, description="An http or https address")],
         start: Annotated[int, Field(ge=0, description="First character of the slice")] = 0,

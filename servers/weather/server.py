@@ -75,13 +75,13 @@ def create_server(settings: Settings) -> FastMCP[Any]:
 
 
 def _add_forecasts(server: FastMCP[Any], weather: Weather, usual: Units) -> None:
-    @server.tool(**declare("Current weather", report.CurrentWeather, "sends", open_world=True))
+    @server.tool(**declare("Current weather", report.CurrentWeather, "egress", open_world=True))
     async def current_weather(place: PlaceText, units: UnitsChoice = None) -> ToolResult:
         """Weather now: temperature, feel, humidity, rain, snow, clouds, pressure, wind."""
         found = await weather.now(place, units or usual)
         return answer(render_answer("Now", found.answer, found.readings), found.answer)
 
-    @server.tool(**declare("Hourly forecast", report.HourlyForecast, "sends", open_world=True))
+    @server.tool(**declare("Hourly forecast", report.HourlyForecast, "egress", open_world=True))
     async def hourly_forecast(
         place: PlaceText,
         hours: Annotated[int, Field(ge=1, le=384, description="How many, from now")] = 24,
@@ -91,7 +91,7 @@ def _add_forecasts(server: FastMCP[Any], weather: Weather, usual: Units) -> None
         found = await weather.hours(place, hours, units=units or usual)
         return answer(render_answer("By hour", found.answer, found.readings), found.answer)
 
-    @server.tool(**declare("Daily forecast", report.DailyForecast, "sends", open_world=True))
+    @server.tool(**declare("Daily forecast", report.DailyForecast, "egress", open_world=True))
     async def daily_forecast(
         place: PlaceText,
         days: Annotated[int, Field(ge=1, le=16, description="How many, from today")] = 7,
@@ -103,7 +103,7 @@ def _add_forecasts(server: FastMCP[Any], weather: Weather, usual: Units) -> None
 
 
 def _add_history(server: FastMCP[Any], weather: Weather, usual: Units) -> None:
-    @server.tool(**declare("Past weather", report.WeatherHistory, "sends", open_world=True))
+    @server.tool(**declare("Past weather", report.WeatherHistory, "egress", open_world=True))
     async def weather_history(
         place: PlaceText,
         start: Annotated[date, Field(description="First day, from 1940-01-01 on")],
@@ -115,7 +115,7 @@ def _add_history(server: FastMCP[Any], weather: Weather, usual: Units) -> None:
         found = await weather.past(place, start, end=end, hourly=hourly, units=units or usual)
         return answer(render_answer("Past", found.answer, found.readings), found.answer)
 
-    @server.tool(**declare("Air quality", report.AirQuality, "sends", open_world=True))
+    @server.tool(**declare("Air quality", report.AirQuality, "egress", open_world=True))
     async def air_quality(
         place: PlaceText,
         hours: Annotated[int, Field(ge=0, le=120, description="Forecast hours beside now")] = 0,
@@ -126,7 +126,7 @@ def _add_history(server: FastMCP[Any], weather: Weather, usual: Units) -> None:
 
 
 def _add_places_and_alerts(server: FastMCP[Any], weather: Weather, usual: Units) -> None:
-    @server.tool(**declare("Find a place", report.Places, "untrusted", "sends", open_world=True))
+    @server.tool(**declare("Find a place", report.Places, "untrusted", "egress", open_world=True))
     async def find_place(
         name: PlaceText,
         most: Annotated[int, Field(ge=1, le=100, description="How many at most")] = 10,
@@ -140,7 +140,7 @@ def _add_places_and_alerts(server: FastMCP[Any], weather: Weather, usual: Units)
         text = "\n".join(lines) or f"No place named {name!r} is known; check the spelling."
         return answer(text, found)
 
-    @server.tool(**declare("Weather alerts", report.Alerts, "untrusted", "sends", open_world=True))
+    @server.tool(**declare("Weather alerts", report.Alerts, "untrusted", "egress", open_world=True))
     async def weather_alerts(place: PlaceText, units: UnitsChoice = None) -> ToolResult:
         """Official warnings (United States only) and hazards computed from the 7-day forecast.
 

@@ -37,7 +37,7 @@ async def test_every_tool_says_what_it_does_and_answers_by_a_schema(name: str):
         assert (tool.output_schema or {}).get("type") == "object", tool.name
         assert ("changes" in labels) is (hints.read_only_hint is False), tool.name
         assert ("destructive" in labels) is (hints.destructive_hint is True), tool.name
-        assert ("sends" in labels) is (hints.open_world_hint is True), tool.name
+        assert ("egress" in labels) is (hints.open_world_hint is True), tool.name
         for argument, about in tool.input_schema.get("properties", {}).items():
             assert about, (tool.name, argument)
 

@@ -87,12 +87,6 @@ def test_a_server_that_was_given_a_strangers_value_is_not_trusted_with_it_later(
     assert origins(run, "carl@x.example") == {"carl@x.example": {"trusted"}}
 
 
-def test_what_a_person_approved_counts_as_said(run: SessionTaint):
-    run.reached("bob@evil.com", {"untrusted"}, server="web")
-    run.approved({"to": ["bob@evil.com"]})
-    assert "user" in origins(run, "bob@evil.com")["bob@evil.com"]
-
-
 def test_texts_are_found_in_all_parts_of_a_result_but_pictures(run: SessionTaint):
     result = {
         "content": [
@@ -120,6 +114,5 @@ def test_texts_are_found_in_all_parts_of_a_result_but_pictures(run: SessionTaint
 def test_where_the_user_is_not_heard_only_labels_are_kept(store: TaintStore):
     session = SessionTaint(store, "ann/cursor")
     session.say("hello")
-    session.approved({"to": "x"})
     session.reached({"text": "x"}, {"untrusted"}, server="web", arguments={})
     assert session.ledger is None

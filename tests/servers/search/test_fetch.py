@@ -382,8 +382,8 @@ async def test_parser_can_neither_connect_nor_start_programs_nor_write(tmp_path:
 
 async def test_tools_declare_strangers_output_and_sending(client: Caller):
     assert await labels_of(client) == {
-        "fetch": ["untrusted", "sends"],
-        "web_search": ["untrusted", "sends"],
+        "fetch": ["untrusted", "egress"],
+        "web_search": ["untrusted", "egress"],
     }
     for tool in await client.list_tools():
         assert tool.annotations is not None

@@ -277,17 +277,17 @@ async def test_unreachable_service_is_named(urls: dict[str, str]):
             await ask(client, "current_weather", place="52, 13")
 
 
-async def test_every_tool_declares_that_it_reads_and_sends(client: Caller):
+async def test_every_tool_declares_that_it_reads_and_what_leaves_this_machine(client: Caller):
     tools = await client.list_tools()
 
     assert await labels_of(client) == {
-        "air_quality": ["sends"],
-        "current_weather": ["sends"],
-        "daily_forecast": ["sends"],
-        "find_place": ["untrusted", "sends"],
-        "hourly_forecast": ["sends"],
-        "weather_alerts": ["untrusted", "sends"],
-        "weather_history": ["sends"],
+        "air_quality": ["egress"],
+        "current_weather": ["egress"],
+        "daily_forecast": ["egress"],
+        "find_place": ["untrusted", "egress"],
+        "hourly_forecast": ["egress"],
+        "weather_alerts": ["untrusted", "egress"],
+        "weather_history": ["egress"],
     }
     for tool in tools:
         assert tool.annotations is not None
