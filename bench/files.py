@@ -1,4 +1,4 @@
-"""The files server beside `rg` and the npm reference server, one run: `python -m bench.files`."""
+"""The files server beside `rg` and the npm reference server, one run: `python -m bench files`."""
 
 import argparse
 import contextlib
@@ -9,14 +9,13 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
-from fastmcp import Client
-from fastmcp.client.transports import StdioTransport
 
+from bench.raw_stdio import RawClient
 from tests.servers.files.reference import find_reference
 
 PROJECT = Path(__file__).parents[1]
@@ -77,26 +76,26 @@ def memory_of_children() -> dict[str, float]:
     return found
 
 
-def ours(top: Path) -> Client[Any]:
+def ours(top: Path) -> RawClient:
     """Our server over stdio, its limits lifted so that whole answers are measured."""
     settings = '{"max_entries": 1000000, "max_read_bytes": 100000000}'
     words = ["-m", "servers.files", str(top), "--settings", settings]
     environment = {"PYTHONPATH": str(PROJECT), "PATH": os.environ["PATH"]}
-    return Client(StdioTransport(sys.executable, words, env=environment, keep_alive=False))
+    return RawClient([sys.executable, *words], environment)
 
 
-def reference(top: Path) -> Client[Any] | None:
+def reference(top: Path) -> RawClient | None:
     """The npm reference server over stdio, or None with the reason printed."""
     entry = find_reference()
     if isinstance(entry, str):
         print(f"reference server left out: {entry}")
         return None
-    return Client(StdioTransport("node", [str(entry), str(top)], keep_alive=False))
+    return RawClient(["node", str(entry), str(top)])
 
 
-async def compare_with_rg(client: Client[Any], top: Path, rounds: int) -> None:
+async def compare_with_rg(client: RawClient, top: Path, rounds: int) -> dict[str, float]:
     """Print search times beside `rg`, in the same run."""
-    rg = shutil.which("rg")
+    rg, ratios = shutil.which("rg"), dict[str, float]()
     print("\ncontent search, best of", rounds, "" if rg else "(rg is not installed)")
     for label, args, words in (
         ("literal", {"pattern": "needle_in_haystack"}, ["-F", "needle_in_haystack"]),
@@ -107,19 +106,21 @@ async def compare_with_rg(client: Client[Any], top: Path, rounds: int) -> None:
 
         async def search(args: dict[str, Any] = args) -> None:
             answer = await client.call_tool("search", {**args, "limit": 1000})
-            assert answer.structured_content
-            assert len(answer.structured_content["matches"]) > 0
+            assert len(answer["structuredContent"]["matches"]) > 0
 
         async def run_rg(words: list[str] = words) -> None:
             await anyio.run_process([rg or "rg", "--hidden", "-n", *words, str(top)])
 
         mine = await best(search, rounds)
         theirs = await best(run_rg, rounds) if rg else float("nan")
+        ratios[label] = mine / theirs
         print(f"  {label:10} ours {mine:6.3f} s   rg {theirs:6.3f} s   ratio {mine / theirs:5.2f}")
+    return ratios
 
 
-async def whole_tree(client: Client[Any], other: Client[Any] | None, rounds: int) -> None:
+async def whole_tree(client: RawClient, other: RawClient | None, rounds: int) -> dict[str, float]:
     """Print the times of walking the whole tree."""
+    ratios: dict[str, float] = {}
     print("\nwhole tree over stdio, best of", rounds)
     rows: list[tuple[str, tuple[str, dict[str, Any]], tuple[str, dict[str, Any]]]] = [
         ("tree", ("tree", {}), ("directory_tree", {"path": "."})),
@@ -140,11 +141,14 @@ async def whole_tree(client: Client[Any], other: Client[Any] | None, rounds: int
         if other is not None:
             theirs = await best(lambda t=their_tool, a=their_args: other.call_tool(t, a), rounds)
             line += f"   reference {theirs:7.3f} s   ratio {mine / theirs:5.2f}"
+            ratios[label] = mine / theirs
         print(line)
+    return ratios
 
 
-async def single_calls(client: Client[Any], other: Client[Any] | None, rounds: int) -> None:
+async def single_calls(client: RawClient, other: RawClient | None, rounds: int) -> dict[str, float]:
     """Print the latency of small calls."""
+    ratios: dict[str, float] = {}
     print("\nsmall calls over stdio, p50 / p95 of", rounds, "in ms")
     path = "pkg000/mod0/new.txt"
     new = {"path": path, "content": "text\n"}
@@ -164,15 +168,21 @@ async def single_calls(client: Client[Any], other: Client[Any] | None, rounds: i
                 lambda t=their_tool, a=their_args: other.call_tool(t, a), rounds
             )
             line += f"   reference {q50:6.2f} / {q95:6.2f}   ratio {p50 / q50:5.2f}"
+            ratios[label] = p50 / q50
         print(line)
+    return ratios
 
 
-async def main() -> None:
+def run(arguments: Sequence[str]) -> dict[str, Any]:
     """Run everything once and print it."""
-    parser = argparse.ArgumentParser("python -m bench.files", description=__doc__)
+    parser = argparse.ArgumentParser("python -m bench files", description=__doc__)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    return anyio.run(measure, parser.parse_args(arguments))
+
+
+async def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Make the tree and measure."""
     with tempfile.TemporaryDirectory(prefix="bench-files-") as folder:
         top = Path(folder)
         make_tree(top, options.files)
@@ -180,17 +190,16 @@ async def main() -> None:
         print(
             f"{options.files} files, {size.stdout.split()[0].decode()} MB, {os.cpu_count()} cores"
         )
-        async with contextlib.AsyncExitStack() as stack:
-            client = await stack.enter_async_context(ours(top))
-            other = reference(top)
-            if other is not None:
-                await stack.enter_async_context(other)
-            await single_calls(client, other, 200)
+        client, other = ours(top), reference(top)
+        try:
+            found: dict[str, Any] = {"calls": await single_calls(client, other, 200)}
             print("\nresident MB:", {k: round(v) for k, v in memory_of_children().items()})
-            await compare_with_rg(client, top, options.rounds)
-            await whole_tree(client, other, options.rounds)
-            print("\nresident MB after:", {k: round(v) for k, v in memory_of_children().items()})
-
-
-if __name__ == "__main__":
-    anyio.run(main)
+            found["search"] = await compare_with_rg(client, top, options.rounds)
+            found["tree"] = await whole_tree(client, other, options.rounds)
+            found["resident_mb"] = memory_of_children()
+            print("\nresident MB after:", {k: round(v) for k, v in found["resident_mb"].items()})
+        finally:
+            for one in (client, other):
+                if one is not None:
+                    one.close()
+        return found
