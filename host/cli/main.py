@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "taint": ("host.cli.taint", "Show what clients have met, and let them begin anew."),
     "plugins": ("host.cli.plugins", "Write, check, test and install plugins."),
     "new-server": ("host.cli.new_server", "Make a project for a new MCP server."),
+    "test-server": ("host.cli.test_server", "Test any MCP server, as a stranger would."),
     "install": ("host.cli.install", "Put the host into an MCP client, or take it out."),
 }
 """Command name → (module that has `register(root)`, one line of help), in the order of help."""

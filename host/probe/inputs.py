@@ -1,0 +1,192 @@
+"""Makes arguments from a tool's input schema: some that fit, some that do not, each checked."""
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import jsonschema_rs
+
+_TEXTS = ("text", "", "a b", "Grüße 😀", "0", "-1", "null", "2024-02-29", "x" * 300)
+_FORMATS = {
+    "date": "2024-02-29",
+    "date-time": "2024-02-29T12:00:00Z",
+    "uuid": "123e4567-e89b-42d3-a456-426614174000",
+    "email": "ann@example.com",
+    "uri": "https://example.com/",
+    "ipv4": "192.0.2.1",
+    "hostname": "example.com",
+}
+_DEEPEST = 5
+
+
+@dataclass(frozen=True)
+class BadInput:
+    """Arguments that a schema refuses, and what is wrong with them."""
+
+    arguments: dict[str, Any]
+    wrong: str
+
+
+def is_valid(schema: Mapping[str, Any], value: object) -> bool | None:
+    """Return whether a value fits a schema; None where the schema is none."""
+    try:
+        check = jsonschema_rs.validator_for(dict(schema))
+        return check.is_valid(value)
+    except (ValueError, TypeError):
+        return None
+
+
+def good_inputs(schema: Mapping[str, Any], *, seed: int, most: int = 5) -> list[dict[str, Any]]:
+    """Return different arguments that fit a schema, the required ones alone first.
+
+    Args:
+        schema: The input schema.
+        seed: The same seed makes the same arguments.
+        most: Most of them; fewer where no more are found.
+    """
+    found: list[dict[str, Any]] = []
+    for attempt in range(most * 8):
+        chance = random.Random(f"{seed}:{attempt}")  # noqa: S311 - test data, not secrets
+        value = _object(schema, _Maker(schema, chance, full=attempt > 0), depth=0)
+        if value not in found and is_valid(schema, value):
+            found.append(value)
+        if len(found) == most:
+            break
+    return found
+
+
+@dataclass
+class _Maker:
+    root: Mapping[str, Any]
+    chance: random.Random
+    full: bool
+    """Whether optional properties may be there, too."""
+
+
+def _object(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> dict[str, Any]:
+    properties = _mapping(schema.get("properties"))
+    required = schema.get("required")
+    names = cast("list[object]", required) if isinstance(required, list) else []
+    found: dict[str, Any] = {}
+    for name, inner in properties.items():
+        wanted = make.full and depth < _DEEPEST and make.chance.random() < 0.5
+        if name in names or wanted:
+            found[name] = _value(_mapping(inner), make, depth=depth + 1)
+    return found
+
+
+def _value(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> Any:  # noqa: ANN401 - JSON
+    schema = _follow(schema, make)
+    if "const" in schema:
+        return schema["const"]
+    if isinstance(schema.get("enum"), list) and schema["enum"]:
+        return make.chance.choice(schema["enum"])
+    for key in ("anyOf", "oneOf"):
+        if isinstance(schema.get(key), list) and schema[key] and depth < _DEEPEST * 2:
+            return _value(_mapping(make.chance.choice(schema[key])), make, depth=depth + 1)
+    kind = schema.get("type")
+    if isinstance(kind, list) and kind:
+        kind = make.chance.choice(cast("list[object]", kind))
+    if kind == "object" or (kind is None and "properties" in schema):
+        return _object(schema, make, depth=depth)
+    if kind == "array":
+        return _array(schema, make, depth=depth)
+    maker = _SCALARS.get(kind if isinstance(kind, str) else "")
+    anything: list[Any] = ["text", 1, True, None, {}]
+    return maker(schema, make.chance) if maker else make.chance.choice(anything)
+
+
+def _follow(schema: Mapping[str, Any], make: _Maker) -> Mapping[str, Any]:
+    for _ in range(20):
+        ref = schema.get("$ref")
+        if not isinstance(ref, str) or not ref.startswith("#/"):
+            return schema
+        node: object = make.root
+        for part in ref[2:].split("/"):
+            node = _mapping(node).get(part.replace("~1", "/").replace("~0", "~"))
+        schema = _mapping(node)
+    return {}
+
+
+def _array(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> list[Any]:
+    least = _whole(schema.get("minItems"), 0)
+    most = min(_whole(schema.get("maxItems"), least + 3), least + 3)
+    number = least if depth >= _DEEPEST else make.chance.randint(least, max(least, most))
+    items = _mapping(schema.get("items"))
+    return [_value(items, make, depth=depth + 1) for _ in range(min(number, 50))]
+
+
+def _text(schema: Mapping[str, Any], chance: random.Random) -> str:
+    known = _FORMATS.get(str(schema.get("format")))
+    text = known or chance.choice(_TEXTS)
+    least, most = _whole(schema.get("minLength"), 0), _whole(schema.get("maxLength"), 100_000)
+    return text[:most].ljust(min(least, 100_000), "x")
+
+
+def _integer(schema: Mapping[str, Any], chance: random.Random) -> int:
+    low, high = _bounds(schema)
+    step = _whole(schema.get("multipleOf"), 1) or 1
+    edges = [low, high, min(max(low, 1), high), chance.randint(low, high)]
+    return chance.choice(edges) // step * step
+
+
+def _number(schema: Mapping[str, Any], chance: random.Random) -> float:
+    low, high = _bounds(schema)
+    return chance.choice([float(low), float(high), round(chance.uniform(low, high), 3)])
+
+
+def _bounds(schema: Mapping[str, Any]) -> tuple[int, int]:
+    low = _whole(schema.get("minimum"), _whole(schema.get("exclusiveMinimum"), -1_001) + 1)
+    high = _whole(schema.get("maximum"), _whole(schema.get("exclusiveMaximum"), low + 2_001) - 1)
+    return low, max(low, high)
+
+
+def _whole(value: object, otherwise: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return otherwise
+    return int(value)
+
+
+_SCALARS: dict[str, Callable[[Mapping[str, Any], random.Random], Any]] = {
+    "string": _text,
+    "integer": _integer,
+    "number": _number,
+    "boolean": lambda _, chance: chance.random() < 0.5,
+    "null": lambda _, __: None,
+}
+
+
+_ODD: dict[str, Any] = {
+    "an object": {"surprise": [None]},
+    "a list of lists": [[[]]],
+    "null": None,
+    "a text of 200,000 characters": "x" * 200_000,
+    "a very small number": -(2**70),
+    "control characters": "\u0000\u202e",
+}
+"""Values that few arguments take: what they are, and they."""
+
+
+def bad_inputs(schema: Mapping[str, Any], good: Mapping[str, Any]) -> list[BadInput]:
+    """Return arguments that a schema refuses, each with one thing wrong.
+
+    Args:
+        schema: The input schema.
+        good: Arguments that fit.
+    """
+    return [one for one in _spoiled(schema, good) if is_valid(schema, one.arguments) is False]
+
+
+def _spoiled(schema: Mapping[str, Any], good: Mapping[str, Any]) -> Iterator[BadInput]:
+    for name in list(good)[:8]:
+        rest = {key: value for key, value in good.items() if key != name}
+        yield BadInput(rest, f"{name!r} is missing")
+    for name in list(_mapping(schema.get("properties")))[:8]:
+        for said, value in _ODD.items():
+            yield BadInput({**good, name: value}, f"{name!r} is {said}")
+    yield BadInput({**good, "no_such_argument_": 1}, "an argument is there that is not known")
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

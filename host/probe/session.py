@@ -1,0 +1,217 @@
+"""Tests a server in one era: connects, lists, calls what only reads, and calls wrongly."""
+
+import math
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import anyio
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from host.probe.definitions import as_object, check_tools
+from host.probe.finding import Report
+from host.probe.inputs import bad_inputs, good_inputs, is_valid
+from host.probe.target import ERAS, Era, Target
+
+if TYPE_CHECKING:
+    from fastmcp import Client
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ProbeOptions:
+    """How a server is tested."""
+
+    timeout: float = 30
+    """Longest wait for one answer, in seconds; a longer one is a hang."""
+    slow: float = 5
+    """An answer that takes longer than this many seconds is worth a warning."""
+    examples: int = 5
+    """Calls of each tool with arguments that fit."""
+    seed: int = 0
+    """The same seed makes the same arguments."""
+    call: tuple[str, ...] = ()
+    """Tools that are called though they do not say that they only read."""
+    call_nothing: bool = False
+    """Look at what is listed only."""
+
+
+class _LostError(Exception):
+    """The server went away; the rest of this era is not tested."""
+
+
+async def probe(target: Target, options: ProbeOptions) -> Report:
+    """Test a server in both eras and return what was found."""
+    report = Report(target.said)
+    for era in ERAS:
+        await _probe_era(report, target, era, options=options)
+    spoken = [era for era, said in report.eras.items() if said[:1].isdigit()]
+    if not spoken:
+        reasons = "; ".join(f"{era}: {said}" for era, said in report.eras.items())
+        report.add("error", "connect", subject="server", message=f"No connection. {reasons}")
+    return report
+
+
+async def _probe_era(report: Report, target: Target, era: Era, *, options: ProbeOptions) -> None:
+    began = time.monotonic()
+    client = target.client(era, timeout=options.timeout)
+    try:
+        with anyio.fail_after(options.timeout + 5):
+            await client.__aenter__()
+    except Exception as error:  # noqa: BLE001 - a server under test may fail in any way
+        report.eras[era] = _reason(error)
+        return
+    try:
+        revision = str(client.session.protocol_version)
+        if era == "stateless" and revision not in MODERN_PROTOCOL_VERSIONS:
+            report.eras[era] = "not spoken"
+            return
+        report.seconds[era] = time.monotonic() - began
+        report.eras[era] = revision
+        session = _Session(report, client, era, options)
+        await session.run()
+    except _LostError as error:
+        report.add("error", "crash", subject="server", message=str(error), era=era)
+    finally:
+        with anyio.move_on_after(10, shield=True):
+            await _leave(client)
+
+
+async def _leave(client: "Client[Any]") -> None:
+    with suppress(Exception):  # it is being left, whatever it says
+        await client.close()
+
+
+def _reason(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[Exception]", error).exceptions[0]
+    text = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@dataclass
+class _Session:
+    report: Report
+    client: "Client[Any]"
+    era: Era
+    options: ProbeOptions
+
+    async def run(self) -> None:
+        """Test everything in this era."""
+        tools = await self._list()
+        if tools is None:
+            return
+        check_tools(self.report, tools)
+        await self._call_unknown()
+        if self.options.call_nothing:
+            return
+        for tool in tools:
+            hints = as_object(tool.get("annotations"))
+            if hints.get("readOnlyHint") is True or tool["name"] in self.options.call:
+                await self._try_tool(tool)
+
+    async def _list(self) -> list[dict[str, Any]] | None:
+        async def all_lists() -> list[dict[str, Any]]:
+            tools = await self.client.list_tools()
+            return [
+                tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools
+            ]
+
+        return await self._within("tools/list", "list", all_lists)
+
+    async def _call_unknown(self) -> None:
+        name = "no_such_tool_anywhere"
+        answer = await self._call(name, {}, "bad-input")
+        if answer is not None and not answer.is_error:
+            text = "A tool that does not exist is called without an error."
+            self._add("error", "bad-input", "server", text)
+
+    async def _try_tool(self, tool: dict[str, Any]) -> None:
+        name, schema = str(tool["name"]), as_object(tool.get("inputSchema"))
+        good = good_inputs(schema, seed=self.options.seed, most=self.options.examples)
+        if not good:
+            self._add("note", "call", name, "No arguments were found that fit its schema.")
+            return
+        failures: list[str] = []
+        for arguments in good:
+            answer = await self._call(name, arguments, "call")
+            self.report.calls += 1
+            if answer is None:
+                return
+            if answer.is_error:
+                failures.append(_text_of(answer))
+            else:
+                self._check_answer(name, tool, answer)
+        if len(failures) == len(good):
+            self._add("note", "call", name, f"Every call is refused: {failures[0][:160]}")
+        await self._try_bad(name, schema, good[0])
+
+    async def _try_bad(self, name: str, schema: dict[str, Any], good: dict[str, Any]) -> None:
+        for bad in bad_inputs(schema, good)[:30]:
+            answer = await self._call(name, bad.arguments, "bad-input")
+            self.report.bad_calls += 1
+            if answer is None:
+                return
+            if not answer.is_error:
+                text = f"It takes arguments that its schema refuses: {bad.wrong}."
+                self._add("warning", "bad-input", name, text)
+            elif "Traceback (most recent call last)" in _text_of(answer):
+                self._add("warning", "bad-input", name, f"A traceback is the answer: {bad.wrong}.")
+
+    def _check_answer(self, name: str, tool: dict[str, Any], answer: Any) -> None:  # noqa: ANN401 - FastMCP is imported late
+        schema = tool.get("outputSchema")
+        if schema is None:
+            return
+        if answer.structured_content is None:
+            text = "It has an output schema and answers without structured content."
+            self._add("error", "schema", name, text)
+        elif is_valid(schema, answer.structured_content) is False:
+            self._add("error", "schema", name, "Its answer does not fit its output schema.")
+
+    async def _call(self, name: str, arguments: dict[str, Any], check: str) -> Any:  # noqa: ANN401 - a result, or None for a hang
+        from fastmcp.client.client import CallToolResult  # noqa: PLC0415 - heavy
+        from mcp.shared.exceptions import MCPError  # noqa: PLC0415
+
+        async def call() -> Any:  # noqa: ANN401
+            try:
+                return await self.client.call_tool(name, arguments, raise_on_error=False)
+            except MCPError as error:
+                if "closed" in str(error).lower():
+                    raise _LostError(f"It went away in a call of {name}: {error}.") from error
+            except (RuntimeError, ValueError) as error:
+                text = f"Its answer breaks its output schema or the protocol: {_reason(error)}"
+                self._add("error", "schema", name, text)
+            return CallToolResult(
+                content=[], structured_content=None, meta=None, data=None, is_error=True
+            )
+
+        return await self._within(name, check, call)
+
+    async def _within(self, subject: str, check: str, ask: Callable[[], Awaitable[T]]) -> T | None:
+        began = time.monotonic()
+        answer: T | None = None
+        with anyio.move_on_after(self.options.timeout) as limit:
+            try:
+                answer = await ask()
+            except _LostError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a server under test may fail in any way
+                self._add("error", check, subject, f"It fails: {_reason(error)}")
+                return None
+        took = time.monotonic() - began
+        if limit.cancelled_caught:
+            text = f"No answer within {self.options.timeout:g} seconds."
+            self._add("error", "hang", subject, text)
+        elif took > self.options.slow:
+            self._add("warning", "slow", subject, f"An answer took {math.ceil(took)} seconds.")
+        return answer
+
+    def _add(self, level: Any, check: str, subject: str, message: str) -> None:  # noqa: ANN401
+        self.report.add(level, check, subject=subject, message=message, era=self.era)
+
+
+def _text_of(answer: Any) -> str:  # noqa: ANN401 - FastMCP is imported late
+    return " ".join(str(getattr(block, "text", "")) for block in answer.content)
