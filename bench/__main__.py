@@ -15,6 +15,7 @@ BENCHMARKS = {
     "telemetry": "bench.telemetry",
     "files": "bench.files",
     "memory": "bench.memory.run",
+    "models": "bench.models",
     "memory_quality": "bench.memory.quality",
 }
 """Name → module."""

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -20,6 +20,7 @@ def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="List and try language models.")
     group.command("list")(list_models)
     group.command("test")(probe)
+    group.command("compliance")(compliance)
     root.add_typer(group, name="models")
 
 
@@ -42,6 +43,37 @@ def probe(
 ) -> None:
     """Ask a model for one word, and say how long it took and what it cost."""
     print_probe(try_model(_load(), name), as_json)
+
+
+def compliance(
+    name: str = typer.Argument(help="A name or route of models.yaml, or provider:name."),
+    repeats: int = typer.Option(1, min=1, max=100, help="How often each schema is asked for."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Measure how often a model meets a JSON Schema, in each way of asking; makes paid calls."""
+    import anyio
+
+    rows = anyio.run(_measure, name, repeats)
+    if as_json:
+        print(json.dumps(rows))
+        return
+    print(f"{'WAY':<10} {'ASKED':>5} {'AT ONCE':>8} {'REPAIRED':>9} {'RATE':>6}")
+    for row in rows:
+        counts = f"{row['asked']:>5} {row['at_once']:>8} {row['repaired']:>9}"
+        print(f"{row['mode']:<10} {counts} {row['rate']:>6.0%}")
+
+
+async def _measure(name: str, repeats: int) -> list[dict[str, Any]]:
+    from host.models.compliance import measure_compliance
+
+    models = _load()
+    modes = ("native", "tool", "prompted")
+    try:
+        model = models.resolve(name)
+        found = [await measure_compliance(model, mode, repeats=repeats) for mode in modes]
+    finally:
+        await models.aclose()
+    return [{**asdict(each), "rate": each.rate} for each in found]
 
 
 def try_model(models: "Models", name: str) -> "ProbeResult":

@@ -1,6 +1,7 @@
 """A model provider on loopback that speaks all vendors' wire formats, for the real SDKs."""
 
 import json
+import sys
 import threading
 from collections import deque
 from collections.abc import Generator
@@ -102,13 +103,23 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    """Takes it in silence when a client has had enough."""
+
+    daemon_threads = True
+
+    @override
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def model_provider() -> Generator[ModelProvider]:
     """Run the provider on a free port."""
     provider = ModelProvider()
     bound = type("_Bound", (Handler,), {"provider": provider})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), bound)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     provider.url = f"http://127.0.0.1:{server.server_port}"

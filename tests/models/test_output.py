@@ -6,6 +6,7 @@ import pytest
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 
 from host.domain.errors import ConfigError, ModelOutputError
+from host.models.compliance import measure_compliance
 from host.models.config import ModelsConfig
 from host.models.models import Models
 from host.models.output import Mode, best_mode, plan_output, request_json
@@ -116,3 +117,20 @@ async def test_schema_reaches_every_provider_in_every_way(
     got = await request_json(model, [*asked()], plan_output(model, SCHEMA, mode=mode))
     assert got.value == value
     assert "people" in str(vendor.asked[0].body)
+
+
+async def test_compliance_counts_what_fitted_at_once_and_what_after_repair(tmp_path: Path) -> None:
+    model = scripted(
+        tmp_path,
+        """
+        turns:
+          - when: {prompt: "Ada Lovelace, 36, has"}
+            json: {name: Ada, age: 36, email: null}
+          - when: {after: final_result}
+            json: {value: [11, 13, 17]}
+          - json: {value: [11]}
+        loop: true
+        """,
+    )
+    got = await measure_compliance(model, "tool", repeats=2)
+    assert (got.asked, got.at_once, got.repaired, got.rate) == (10, 2, 2, 0.4)

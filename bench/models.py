@@ -1,0 +1,140 @@
+"""Rate buckets under four processes, and what the host adds to a model request: `bench models`.
+
+A minute is simulated in six seconds. The peer of the shared buckets is what a program without
+them does: the same limit, counted in each process by itself. The peer of a request through the
+host is the same request by pydantic-ai alone, both to a server on loopback.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+from pydantic_ai.messages import ModelRequest, UserPromptPart
+from pydantic_ai.models import Model, ModelRequestParameters
+
+from host.models.config import ModelsConfig, ProviderConfig
+from host.models.models import Models
+from host.models.name import ModelName
+from host.models.provider import build_model
+from host.secrets.keys import Keys
+from host.storage.connector import EmbeddedConnector
+from tests.fakes.model_provider import model_provider
+
+ROOT = Path(__file__).parents[1]
+WINDOW = 6.0
+LIMIT = 60
+EACH = 45
+PROCESSES = 4
+TURNS = 100
+
+
+def run(arguments: list[str]) -> dict[str, Any]:
+    """Run both; `--quick` makes fewer turns."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    turns = 20 if parser.parse_args(arguments).quick else TURNS
+    found = {"buckets": buckets(), "requests": anyio.run(requests, turns)}
+    print(json.dumps(found, indent=2))
+    return found
+
+
+def buckets() -> dict[str, Any]:
+    """Let four processes ask as fast as they can, with and without a common bucket."""
+    folder = Path(tempfile.mkdtemp(prefix="mah-bench-", dir="/tmp"))
+    folder.chmod(0o711)
+    connector = EmbeddedConnector(folder, linger=0.0)
+    connector.prepare(lambda _text: None, threading.Event())
+    try:
+        shared = _times(folder, ["shared"] * PROCESSES)
+        alone = _times(folder, [f"own-{number}" for number in range(PROCESSES)])
+    finally:
+        connector.release()
+    return {
+        "limit a simulated minute": LIMIT,
+        "processes": PROCESSES,
+        "shared buckets": _judge(shared),
+        "a bucket in each process": _judge(alone),
+    }
+
+
+def _times(folder: Path, names: list[str]) -> list[float]:
+    program = ROOT / "tests/models/programs/admit.py"
+    tail = [str(WINDOW), str(LIMIT), "0", str(EACH)]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    started = [
+        subprocess.Popen(
+            [sys.executable, program, str(folder), name, *tail],
+            stdout=subprocess.PIPE,
+            env=environ,
+        )
+        for name in names
+    ]
+    outputs = [process.communicate()[0] for process in started]
+    return sorted(float(line) for output in outputs for line in output.split())
+
+
+def _judge(times: list[float]) -> dict[str, Any]:
+    """Count the requests that came when the minute before them was full already."""
+    late = [
+        times[place] - times[place - LIMIT] < WINDOW - 1e-6 for place in range(LIMIT, len(times))
+    ]
+    return {"requests": len(times), "over the limit": sum(late)}
+
+
+async def requests(turns: int) -> dict[str, Any]:
+    """Compare a request through the host with pydantic-ai alone, taking turns."""
+    with model_provider() as vendor, tempfile.TemporaryDirectory() as place:
+        provider = ProviderConfig(base_url=f"{vendor.url}/v1")
+        models = Models(
+            ModelsConfig(providers={"work": provider}),
+            keys=Keys(Path(place), {"WORK_API_KEY": "k"}),
+        )
+        through = models.resolve("work:own")
+        async with httpx2.AsyncClient() as client:
+            name = ModelName("work", "own")
+            bare = build_model(models.provider("work"), name.name, key="k", client=client)
+            found = {
+                "CPU of a request, ms": await _compare(through, bare, turns, _whole, cpu=True),
+                "first token, ms": await _compare(through, bare, turns, _first, cpu=False),
+            }
+        await models.aclose()
+    return found
+
+
+Ask = Callable[[Model[Any]], Awaitable[None]]
+
+
+async def _compare(
+    through: Model[Any], bare: Model[Any], turns: int, ask: Ask, *, cpu: bool
+) -> dict[str, float]:
+    clock = time.thread_time if cpu else time.perf_counter
+    spent: dict[str, list[float]] = {"host": [], "pydantic-ai": []}
+    for _ in range(turns):
+        for name, model in (("host", through), ("pydantic-ai", bare)):
+            begun = clock()
+            await ask(model)
+            spent[name].append((clock() - begun) * 1000)
+    medians = {name: sorted(each)[len(each) // 2] for name, each in spent.items()}
+    found = {name: round(value, 3) for name, value in medians.items()}
+    return {**found, "ratio": round(medians["host"] / medians["pydantic-ai"], 3)}
+
+
+async def _whole(model: Model[Any]) -> None:
+    await model.request([ModelRequest([UserPromptPart("Hi")])], None, ModelRequestParameters())
+
+
+async def _first(model: Model[Any]) -> None:
+    talk = [ModelRequest([UserPromptPart("Hi")])]
+    async with model.request_stream([*talk], None, ModelRequestParameters()) as stream:
+        async for _ in stream:
+            break
