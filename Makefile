@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: serve test test-database bench-million bench-quality conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
+.PHONY: serve test test-database bench-agentdojo bench-million bench-quality conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -64,6 +64,9 @@ bench-quality: $(READY) ## Measure how well the memory finds, with a real embedd
 
 bench: $(READY) ## Run the benchmarks
 	$(BIN)/python -m bench
+
+bench-agentdojo: $(READY) ## Replay AgentDojo's attacks against the default policy (downloads 290 MB)
+	$(BIN)/python -m bench.agentdojo
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
