@@ -79,7 +79,8 @@ class Player:
         """Return every tool, resource or prompt; of the last two only what was declared."""
         if kind != "tools" and kind not in self.client.server["capabilities"]:
             return []
-        return cast("list[JSON]", (await self.request(f"{kind}/list")).get(kind, []))
+        found = cast("list[JSON]", (await self.request(f"{kind}/list")).get(kind, []))
+        return [one for one in found if not is_own(one)]
 
     async def play(self, calls: list[JSON], *, list_only: bool) -> None:
         """List and use tools, resources and prompts; `calls` replaces the sample calls."""
@@ -97,6 +98,12 @@ class Player:
             await self.request("resources/read", {"uri": resource["uri"]})
         for prompt in await self.offered("prompts"):
             await self.request("prompts/get", {"name": prompt["name"]})
+
+
+def is_own(listed: JSON) -> bool:
+    """Whether the host itself offers a tool, prompt or resource, and not the suite's server."""
+    own = ("host__", "agent__", "orchestrator__")
+    return listed["name"].startswith(own) or listed.get("uri", "").startswith("run://")
 
 
 def log_in(host: RunningHost) -> None:
