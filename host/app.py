@@ -6,6 +6,7 @@ import logging
 import os
 from collections import ChainMap, OrderedDict
 from collections.abc import AsyncGenerator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,9 +14,11 @@ from host.agents.agents import Agents
 from host.approvals.desk import Desk
 from host.approvals.inbox import Inbox
 from host.approvals.open import open_board, set_config
+from host.audit.checkpoint import Checkpoints
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
 from host.audit.record import Note
+from host.audit.retention import drop_old_records
 from host.config.environment import (
     StorePlace,
     database_url,
@@ -106,11 +109,22 @@ class Host:
         self.paths = paths
         self.keeper = Keeper()
         self.tokens = TokenStore(paths.tokens)
-        self.redactor = Redactor(secrets=loaded.settings.secret_values())
+        kept = loaded.settings.audit
+        self.redactor = Redactor(
+            secrets=loaded.settings.secret_values(),
+            fields=kept.secret_fields,
+            limit=kept.value_bytes,
+        )
         self.tracing = _open_tracing(loaded.settings.telemetry, self.redactor)
         self.journal = Journal(paths.data / "journal", self.redactor)
         self.store = store
-        self.loader = JournalLoader(paths.data / "journal", self.store, interval=LOAD_INTERVAL)
+        self.checkpoints = Checkpoints(paths.data)
+        self.loader = JournalLoader(
+            paths.data / "journal",
+            self.store,
+            interval=LOAD_INTERVAL,
+            checkpoints=self.checkpoints,
+        )
         self.config_error: str | None = None
         """Why the last edit of the configuration is not in force."""
         self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")
@@ -235,7 +249,7 @@ class Host:
         self.gateway.changed()
         later = [
             f"The change of `{part}` takes effect when the host is started again."
-            for part in ("http", "store", "telemetry", "sandbox")
+            for part in ("audit", "http", "store", "telemetry", "sandbox")
             if getattr(before, part) != getattr(loaded.settings, part)
         ]
         for sentence in later:
@@ -326,6 +340,22 @@ class Host:
 
     def _make_server(self, name: str, config: ServerConfig) -> UpstreamServer:
         return UpstreamServer(name, config, self._around)
+
+    async def drop_old_records(self) -> int:
+        """Drop the records that are no longer kept; returns how many lines went.
+
+        Raises:
+            StoreError: The store cannot be reached, or what would be dropped does not verify.
+        """
+        dropped = await drop_old_records(
+            self.store, self.paths.data, self.settings.audit, checkpoints=self.checkpoints
+        )
+        await asyncio.to_thread(self.checkpoints.compact)
+        if dropped:
+            principal = Principal(LOCAL_USER, "host", role="admin")
+            detail = [asdict(each) for each in dropped]
+            self.journal.append(Note(principal=principal, name="audit.dropped", detail=detail))
+        return sum(each.lines for each in dropped)
 
     def _open_pins(self) -> PinBook:
         """Return the book of pins; what happens to them is recorded before it is in force."""

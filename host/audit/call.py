@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from host.audit.record import OutcomeKind, load_line
 from host.domain.errors import ConfigError
@@ -42,6 +42,11 @@ class Call:
         return datetime.fromtimestamp(self.intent["at"] / 1_000_000, UTC)
 
     @property
+    def labels(self) -> list[str]:
+        """Labels of server and tool, and those that the result brought."""
+        return [*self.intent.get("labels", []), *(self.outcome or {}).get("labels", [])]
+
+    @property
     def name(self) -> str:
         """What was called."""
         return str(self.intent.get("name") or self.intent["method"])
@@ -67,6 +72,9 @@ class CallFilter:
 
     Attributes:
         since: Made at this time or later.
+        until: Made before this time.
+        user: The principal's user.
+        label: A label of server, tool or result.
         server: The upstream's name.
         tool: The catalog name, or its end after `__`.
         client: The principal's client.
@@ -75,6 +83,9 @@ class CallFilter:
     """
 
     since: datetime | None = None
+    until: datetime | None = None
+    user: str | None = None
+    label: str | None = None
     server: str | None = None
     tool: str | None = None
     client: str | None = None
@@ -85,6 +96,9 @@ class CallFilter:
         """Return whether a call is wanted."""
         return (
             (self.since is None or call.at >= self.since)
+            and (self.until is None or call.at < self.until)
+            and self.user in (None, call.intent.get("user"))
+            and (self.label is None or self.label in call.labels)
             and self.server in (None, call.intent.get("upstream"))
             and (self.tool is None or self.tool in (call.name, call.name.rpartition("__")[2]))
             and self.client in (None, call.intent.get("client"))
@@ -96,17 +110,26 @@ class CallFilter:
         """Return the same as SQL conditions on `host.audit_calls`, and their parameters."""
         wanted: list[tuple[str, Any]] = [
             ("at >= %s", self.since),
+            ("at < %s", self.until),
+            ("user_id = %s", self.user),
             ("upstream = %s", self.server),
             ("client = %s", self.client),
             ("outcome = %s", self.outcome),
         ]
         if self.tool is not None:
             wanted.append(("%s in (name, regexp_replace(name, '^.*__', ''))", self.tool))
+        if self.label is not None:
+            # A line begins with what the host itself says, so the first list of that name is meant.
+            found = rf'^[^\[\]]*"labels":\[[^\]]*"{re.escape(self.label)}"'
+            wanted.append(("(intent ~ %s or outcome_line ~ %s)", (found, found)))
         if self.text is not None:
             pattern = re.sub(r"([%_\\])", r"\\\1", self.text)
             wanted.append(("intent || coalesce(outcome_line, '') ilike %s", f"%{pattern}%"))
         kept = [(text, value) for text, value in wanted if value is not None]
-        return [text for text, _value in kept], [value for _text, value in kept]
+        values: list[Any] = []
+        for _text, value in kept:
+            values += list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else [value]
+        return [text for text, _value in kept], values
 
 
 def parse_since(text: str, *, now: datetime) -> datetime:

@@ -13,6 +13,7 @@ import psycopg
 from anyio import to_thread
 from psycopg import sql
 
+from host.audit.checkpoint import Checkpoints
 from host.audit.segment import Chunk, Line, list_segments, list_writers, read_chunk
 from host.domain.errors import StoreError
 from host.storage.lock import FileLock
@@ -105,9 +106,18 @@ class JournalLoader:
         folder: The folder of all journals.
         store: Where they go.
         interval: Seconds between two looks.
+        checkpoints: Where heads of chains are signed; None signs none.
     """
 
-    def __init__(self, folder: Path, store: Store, *, interval: float = 0.5) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        *,
+        interval: float = 0.5,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        self._checkpoints = checkpoints
         self.folder = folder
         self._store = store
         self._interval = interval
@@ -170,6 +180,9 @@ class JournalLoader:
         dead = lock.try_acquire("exclusive")
         try:
             count, position = await self._load_segments(database, home, dead=dead)
+            if self._checkpoints is not None and position.digest:
+                point = (home.name, position.sequence, position.digest)
+                await to_thread.run_sync(self._checkpoints.note_head, *point)
             if dead:
                 row = (home.name, position.sequence, position.digest, position.torn)
                 await database.execute(_END, row)

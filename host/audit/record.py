@@ -62,6 +62,7 @@ class Intent:
         parent: The call or run that made this call.
         trace_id: OpenTelemetry trace, 32 hexadecimal digits.
         span_id: OpenTelemetry span, 16 hexadecimal digits.
+        hidden: Secrets among the arguments that no name tells.
         at: Microseconds since 1970, UTC.
     """
 
@@ -86,6 +87,7 @@ class Intent:
     parent: str | None = None
     trace_id: str | None = None
     span_id: str | None = None
+    hidden: frozenset[str] = field(default_factory=frozenset[str], repr=False)
     at: int = field(default_factory=now)
 
 
@@ -102,6 +104,7 @@ class Outcome:
         error_message: What the caller was told.
         result: As the caller gets it; JSON-able.
         labels: Labels that the result brought, such as `untrusted`.
+        hidden: Secrets that the arguments showed; the result may repeat them.
         at: Microseconds since 1970, UTC.
     """
 
@@ -113,6 +116,7 @@ class Outcome:
     error_message: str | None = None
     result: Any = None
     labels: tuple[str, ...] = ()
+    hidden: frozenset[str] = field(default_factory=frozenset[str], repr=False)
     at: int = field(default_factory=now)
 
 
@@ -144,6 +148,8 @@ def encode_record(record: Record, redactor: Redactor) -> bytes:
     the host itself makes, so that only the former is searched for secrets.
     """
     outside: dict[str, Any] = {}
+    if not isinstance(record, Note) and record.hidden:
+        redactor = redactor.also(record.hidden)
     if isinstance(record, Intent):
         own = _intent_fields(record)
         _add(outside, "name", record.name)

@@ -2,21 +2,26 @@
 
 import json
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import anyio
 import typer
 
 if TYPE_CHECKING:
     from host.audit.call import Call, CallFilter
+    from host.audit.retention import Dropped
     from host.audit.trail import Trail
+    from host.audit.verify import Verification
 
 SINCE = typer.Option(None, "--since", help="30m, 12h, 7d, or an ISO 8601 time.")
+UNTIL = typer.Option(None, "--until", help="Only before this; like --since.")
+USER = typer.Option(None, "--user", help="Only calls of this user.")
+LABEL = typer.Option(None, "--label", help="Only calls with this label, such as sends.")
 SERVER = typer.Option(None, "--server", help="Only calls to this server.")
 TOOL = typer.Option(None, "--tool", help="Only calls of this tool, with or without its server.")
 CLIENT = typer.Option(None, "--client", help="Only calls of this client.")
@@ -31,7 +36,7 @@ _WIDTHS = "{:<13} {:<19} {:<11} {:<16} {:<40} {:>9}"
 def register(root: typer.Typer) -> None:
     """Add `audit` and what is under it."""
     app = typer.Typer(help="The record of every call.", no_args_is_help=True)
-    for command in (tail, show, search, verify, export):
+    for command in (tail, show, search, verify, export, prune, key):
         app.command()(command)
     root.add_typer(app, name="audit")
 
@@ -40,9 +45,12 @@ def tail(  # noqa: PLR0913, PLR0917  each is an option of the command line
     lines: int = typer.Option(20, "-n", "--lines", min=0, help="How many calls to begin with."),
     follow: bool = typer.Option(False, "--follow", "-f", help="Go on as calls end."),
     since: str | None = SINCE,
+    until: str | None = UNTIL,
+    user: str | None = USER,
+    client: str | None = CLIENT,
     server: str | None = SERVER,
     tool: str | None = TOOL,
-    client: str | None = CLIENT,
+    label: str | None = LABEL,
     outcome: str | None = OUTCOME,
     as_json: bool = AS_JSON,
 ) -> None:
@@ -50,7 +58,16 @@ def tail(  # noqa: PLR0913, PLR0917  each is an option of the command line
     from host.audit.trail import Follower
     from host.cli.store import configured_folder
 
-    wanted = _filter(since, server, tool, client, outcome)
+    wanted = _filter(
+        since,
+        until,
+        user=user,
+        client=client,
+        server=server,
+        tool=tool,
+        label=label,
+        outcome=outcome,
+    )
 
     async def run() -> None:
         follower = Follower(configured_folder() / "journal")
@@ -92,14 +109,27 @@ def search(  # noqa: PLR0913, PLR0917  each is an option of the command line
     text: str | None = typer.Argument(None, help="Found anywhere in arguments, result or names."),
     most: int = typer.Option(100, "--limit", min=1, help="How many calls at most."),
     since: str | None = SINCE,
+    until: str | None = UNTIL,
+    user: str | None = USER,
+    client: str | None = CLIENT,
     server: str | None = SERVER,
     tool: str | None = TOOL,
-    client: str | None = CLIENT,
+    label: str | None = LABEL,
     outcome: str | None = OUTCOME,
     as_json: bool = AS_JSON,
 ) -> None:
     """List the calls that match, oldest first."""
-    wanted = _filter(since, server, tool, client, outcome, text=text)
+    wanted = _filter(
+        since,
+        until,
+        user=user,
+        client=client,
+        server=server,
+        tool=tool,
+        label=label,
+        outcome=outcome,
+        text=text,
+    )
 
     async def run() -> None:
         async with open_trail() as trail:
@@ -109,50 +139,136 @@ def search(  # noqa: PLR0913, PLR0917  each is an option of the command line
     anyio.run(run)
 
 
-def verify(as_json: bool = typer.Option(False, "--json", help="Print JSON.")) -> None:
-    """Check that no line of the record was altered, removed or reordered."""
+def verify(
+    file: Path | None = typer.Argument(None, help="What `export --chain` wrote; else the record."),
+    key: str | None = typer.Option(None, "--key", help="Who has to have signed the file."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Check that no line of the record was altered, removed, reordered or rewritten."""
+    outcome = _verify_file(file, key) if file is not None else anyio.run(_verify_record)
+    if as_json:
+        print(json.dumps(asdict(outcome)))
+    else:
+        _print_verification(outcome, file)
+    if outcome.findings:
+        raise typer.Exit(1)
+
+
+async def _verify_record() -> "Verification":
+    from host.audit.checkpoint import Checkpoints
     from host.audit.trail import LOCAL_ADMIN
     from host.audit.verify import verify_record
 
-    async def run() -> int:
+    async with open_trail(journal_alone=False) as trail:
+        return await verify_record(
+            trail.folder,
+            trail.store,
+            principal=LOCAL_ADMIN,
+            checkpoints=Checkpoints(trail.folder.parent),
+        )
+
+
+def _verify_file(file: Path, key: str | None) -> "Verification":
+    from host.audit.portable import verify_export
+    from host.domain.errors import ConfigError
+
+    try:
+        with file.open(encoding="utf-8") as lines:
+            return verify_export(lines, key=key)
+    except (OSError, UnicodeDecodeError, KeyError, ValueError) as error:
+        raise ConfigError(f"{file} cannot be read as an export of the record: {error}.") from error
+
+
+def _print_verification(outcome: "Verification", file: Path | None) -> None:
+    for each in outcome.findings:
+        call = f" (call {each.call_id})" if each.call_id else ""
+        print(f"{each.kind}: line {each.sequence} of {each.writer}{call}: {each.detail}")
+    verdict = f"{len(outcome.findings)} faults" if outcome.findings else "intact"
+    print(f"{outcome.lines} lines of {outcome.writers} writers: {verdict}.")
+    if outcome.dropped:
+        print(f"{outcome.dropped} older lines were dropped by retention, as signed anchors say.")
+    whose = "the file names it: compare it" if file is not None else "of this machine"
+    print(f"Signed heads of {outcome.signed} writers, key {outcome.key} ({whose}).")
+
+
+def key() -> None:
+    """Print the public key with which this machine signs the record."""
+    from host.audit.checkpoint import KEY_FILE
+    from host.audit.signing import MarkSigner
+    from host.cli.store import configured_folder
+
+    print(MarkSigner.load(configured_folder() / KEY_FILE).public)
+
+
+def prune(
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would go, drop nothing."),
+    as_json: bool = typer.Option(False, "--json", help="Print JSON."),
+) -> None:
+    """Drop the records that `audit.keep_days` and `audit.keep_megabytes` do not keep."""
+    from host.audit.checkpoint import Checkpoints
+    from host.audit.retention import drop_old_records
+    from host.config.load import load_settings
+
+    config = load_settings().settings.audit
+
+    async def run() -> "list[Dropped]":
         async with open_trail(journal_alone=False) as trail:
-            outcome = await verify_record(trail.folder, trail.store, principal=LOCAL_ADMIN)
-        if as_json:
-            print(json.dumps(asdict(outcome)))
-        else:
-            for each in outcome.findings:
-                call = f" (call {each.call_id})" if each.call_id else ""
-                print(f"{each.kind}: line {each.sequence} of {each.writer}{call}: {each.detail}")
-            verdict = f"{len(outcome.findings)} faults" if outcome.findings else "intact"
-            print(f"{outcome.lines} lines of {outcome.writers} writers: {verdict}.")
-        return 1 if outcome.findings else 0
+            data = trail.folder.parent
+            assert trail.store is not None  # noqa: S101  or open_trail had raised
+            return await drop_old_records(
+                trail.store, data, config, checkpoints=Checkpoints(data), dry_run=dry_run
+            )
 
-    status = anyio.run(run)
-    if status:
-        raise typer.Exit(status)
+    dropped = anyio.run(run)
+    if as_json:
+        print(json.dumps([asdict(each) for each in dropped]))
+        return
+    if config.keep_days is None and config.keep_megabytes is None:
+        print("Everything is kept: neither audit.keep_days nor audit.keep_megabytes is set.")
+        return
+    lines = sum(each.lines for each in dropped)
+    verb = "would be dropped" if dry_run else "were dropped"
+    print(f"{lines} lines of {len(dropped)} writers {verb}.")
 
 
-def export(
+def export(  # noqa: PLR0913, PLR0917  each is an option of the command line
     file: Path | None = typer.Option(None, "--output", "-o", help="A new file; else the output."),
     since: str | None = SINCE,
+    until: str | None = UNTIL,
+    user: str | None = USER,
+    client: str | None = CLIENT,
     server: str | None = SERVER,
     tool: str | None = TOOL,
-    client: str | None = CLIENT,
+    label: str | None = LABEL,
     outcome: str | None = OUTCOME,
+    chain: bool = typer.Option(False, "--chain", help="Lines with their chain and signature."),
 ) -> None:
-    """Write calls as JSON lines, oldest first."""
-    wanted = _filter(since, server, tool, client, outcome)
+    """Write calls as JSON lines, oldest first; with --chain the record itself, to be verified."""
+    wanted = _filter(
+        since,
+        until,
+        user=user,
+        client=client,
+        server=server,
+        tool=tool,
+        label=label,
+        outcome=outcome,
+    )
+
+    narrowed = any((user, client, server, tool, label, outcome))
+    if chain and narrowed:
+        raise typer.BadParameter("--chain takes --since and --until only: a chain has no gaps.")
 
     async def run() -> None:
+        if chain:
+            await _export_chain(file, _moment(since), _moment(until))
+            return
         async with open_trail() as trail:
             calls = await trail.find(wanted, most=2**31)
-        if file is None:
-            for call in calls:
-                _print_call(call, as_json=True)
-            return
-        with file.open("x", encoding="utf-8") as out:
+        with _new_file(file) as out:
             out.writelines(json.dumps(call.as_json()) + "\n" for call in calls)
-        print(f"{len(calls)} calls in {file}", file=sys.stderr)
+        if file is not None:
+            print(f"{len(calls)} calls in {file}", file=sys.stderr)
 
     try:
         anyio.run(run)
@@ -164,21 +280,42 @@ def export(
         ) from None
 
 
-def _filter(
-    since: str | None,
-    server: str | None,
-    tool: str | None,
-    client: str | None,
-    outcome: str | None,
-    *,
-    text: str | None = None,
-) -> "CallFilter":
-    from host.audit.call import CallFilter, parse_since
+async def _export_chain(file: Path | None, since: datetime | None, until: datetime | None) -> None:
+    from host.audit.checkpoint import Checkpoints
+    from host.audit.portable import Span, export_chain
 
-    moment = None if since is None else parse_since(since, now=datetime.now(UTC))
-    return CallFilter(
-        since=moment, server=server, tool=tool, client=client, outcome=outcome, text=text
-    )
+    async with open_trail(journal_alone=False) as trail:
+        assert trail.store is not None  # noqa: S101  or open_trail had raised
+        signed = Checkpoints(trail.folder.parent)
+        count = 0
+        with _new_file(file) as out:
+            async for line in export_chain(trail.folder, trail.store, signed, Span(since, until)):
+                out.write(line)
+                count += 1
+    if file is not None:
+        print(f"{count} lines in {file}, signed by {signed.signer.public}", file=sys.stderr)
+
+
+@contextmanager
+def _new_file(file: Path | None) -> "Generator[TextIO]":
+    """Yield a new file, or the standard output."""
+    if file is None:
+        yield sys.stdout
+        return
+    with file.open("x", encoding="utf-8") as out:
+        yield out
+
+
+def _filter(since: str | None, until: str | None, **wanted: str | None) -> "CallFilter":
+    from host.audit.call import CallFilter
+
+    return CallFilter(since=_moment(since), until=_moment(until), **wanted)
+
+
+def _moment(text: str | None) -> datetime | None:
+    from host.audit.call import parse_since
+
+    return None if text is None else parse_since(text, now=datetime.now(UTC))
 
 
 @asynccontextmanager

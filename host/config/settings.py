@@ -99,6 +99,19 @@ class LogConfig(StrictModel):
     """`text` is for people; `json` writes one object a line."""
 
 
+class AuditConfig(StrictModel):
+    """The record of calls."""
+
+    keep_days: int | None = Field(default=None, ge=1)
+    """Days for which records are kept; None keeps them for ever."""
+    keep_megabytes: int | None = Field(default=None, ge=1)
+    """Megabytes of records that are kept, the newest; None sets no limit."""
+    value_bytes: int = Field(default=16_384, ge=0, le=10_000_000)
+    """Bytes of a call's arguments and of its result that are recorded; of the rest the digest."""
+    secret_fields: tuple[str, ...] = ()
+    """Names of fields whose values are hidden, beside those that are known (password, token, …)."""
+
+
 class TelemetryConfig(StrictModel):
     """OpenTelemetry spans; what is not said here comes from the standard OTEL_ variables."""
 
@@ -137,6 +150,8 @@ class Settings(StrictModel):
     """Logging."""
     approvals: ApprovalsConfig = ApprovalsConfig()
     """How people are asked."""
+    audit: AuditConfig = AuditConfig()
+    """The record of calls."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """OpenTelemetry spans."""
     plugins: PluginsConfig = PluginsConfig()

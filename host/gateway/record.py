@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -20,6 +21,10 @@ from host.domain.errors import (
 from host.domain.jsonrpc import Json, RpcError
 from host.domain.protocol import object_member
 from host.gateway.exchange import Exchange
+from host.secrets.declared import declares_secrets, find_declared
+
+_SCHEMAS = 10_000
+"""Definitions of which it is remembered whether they declare secrets."""
 
 
 class Recordable(Protocol):
@@ -84,6 +89,7 @@ class Record:
     def __init__(self, journal: Journal, intent: Intent) -> None:
         self._journal = journal
         self._intent = intent
+        self._shown = journal.redactor.secrets_in(intent.arguments)
         self._started = time.perf_counter_ns()
 
     @property
@@ -140,6 +146,7 @@ class Record:
                 error_code=code,
                 error_message=message,
                 result=result,
+                hidden=self._intent.hidden | self._shown,
             )
         )
 
@@ -161,6 +168,7 @@ class Recorder:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._declaring: OrderedDict[str, bool] = OrderedDict()
 
     def open(
         self, exchange: Exchange, method: str, target: Recordable, judged: Judged | None = None
@@ -199,8 +207,22 @@ class Recorder:
             parent=exchange.parent,
             trace_id=exchange.trace_id,
             span_id=exchange.span_id,
+            hidden=self._declared(target, arguments),
         )
         return Record(self._journal, intent)
+
+    def _declared(self, target: Recordable, arguments: object) -> frozenset[str]:
+        """Return the arguments that the tool's own schema says are secret."""
+        schema = target.definition.get("inputSchema")
+        key = target.digest
+        if schema is None or key is None:
+            return frozenset()
+        declares = self._declaring.get(key)
+        if declares is None:
+            declares = self._declaring[key] = declares_secrets(schema)
+            if len(self._declaring) > _SCHEMAS:
+                self._declaring.popitem(last=False)
+        return frozenset(find_declared(schema, arguments)) if declares else frozenset()
 
 
 def _may_change(annotations: Json, judged: Judged | None) -> bool:

@@ -98,6 +98,7 @@ class Daemon:
                 tasks = [
                     group.create_task(self._watch_config()),
                     group.create_task(self._load_journal()),
+                    group.create_task(self._drop_old_records()),
                     group.create_task(self._watch_tokens()),
                     group.create_task(self.host.plugins.watch()),
                     group.create_task(self.host.agents.watch()),
@@ -131,6 +132,19 @@ class Daemon:
             except Exception:  # the worker's boundary: the journal keeps what was not loaded
                 log.exception("records wait in the journal: loading them failed")
                 await asyncio.sleep(30)
+
+    async def _drop_old_records(self) -> None:
+        """Drop records that are no longer kept, soon after the start and then every hour."""
+        while True:
+            await asyncio.sleep(60)
+            try:
+                count = await self.host.drop_old_records()
+            except HostError as error:
+                log.warning("old records stay: %s", error)
+            else:
+                if count:
+                    log.info("%d lines of the record were old and are dropped", count)
+            await asyncio.sleep(3600)
 
     def _save_tokens(self) -> None:
         try:

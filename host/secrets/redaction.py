@@ -5,6 +5,7 @@ at closely.
 """
 
 import base64
+import copy
 import hashlib
 import json
 import re
@@ -16,6 +17,7 @@ from urllib.parse import quote
 import orjson
 from ahocorasick_rs import BytesAhoCorasick
 
+from host.secrets.declared import texts_in
 from host.secrets.fields import FIELD_ENDINGS, Span, find_field_values, name_stems, plain_name
 
 MARK = b"[redacted]"
@@ -23,6 +25,9 @@ MARK = b"[redacted]"
 
 MIN_SECRET = 4
 """Bytes; a shorter declared value is not searched for, since it would shred ordinary text."""
+
+_LOOKED_AT = 1 << 18
+"""Bytes of a value in which secrets are looked for, to be hidden in what belongs to it."""
 
 OVERLAP = 4096
 """Bytes redacted beyond the cut of a long value, so that no half of a secret is kept."""
@@ -109,7 +114,7 @@ class Redactor:
 
     def add_secrets(self, values: Iterable[str]) -> None:
         """Hide these values from now on, as they are, in JSON, in URLs and in base64."""
-        self._values |= {value for value in values if len(value.encode()) >= MIN_SECRET}
+        self._values |= {value for value in values if len(_encoded(value)) >= MIN_SECRET}
         forms = {form for value in self._values for form in _forms_of(value)}
         # Longest first: a secret that contains another one disappears whole.
         self._forms = sorted(forms, key=lambda form: (-len(form), form))
@@ -133,6 +138,33 @@ class Redactor:
             text, folded, at=[match[1] for match in names], endings=self._endings
         )
         return _replace_spans(text, spans) if spans else text
+
+    def secrets_in(self, value: object) -> frozenset[str]:
+        """Return the secrets that a value shows by its fields' names and by their own looks.
+
+        They are searched for where no name tells them: a password that was given as an argument
+        may come back in the middle of a result.
+        """
+        text = dump_json(value)[:_LOOKED_AT]
+        folded = text.lower()
+        found: set[str] = set()
+        for index, _start, _end in self._markers.find_matches_as_indexes(text, overlapping=True):
+            if index >= len(self._forms):
+                pattern = _PATTERNS[index - len(self._forms)][0]
+                found |= {_plain(match[match.lastindex or 0]) for match in pattern.finditer(text)}
+        names = self._names.find_matches_as_indexes(folded, overlapping=True)
+        at = [match[1] for match in names]
+        if at:
+            for span in find_field_values(text, folded, at=at, endings=self._endings):
+                found |= set(_values_of(text[span.start : span.stop]))
+            found |= {_plain(match[0].split()[-1]) for match in _SCHEME.finditer(text)}
+        return frozenset(each for each in found if len(_encoded(each)) >= MIN_SECRET)
+
+    def also(self, values: Iterable[str]) -> "Redactor":
+        """Return a redactor that hides these values too; this one stays as it is."""
+        other = copy.copy(self)
+        other.add_secrets(values)
+        return other
 
     def _without_keys(self, text: bytes, found: set[int]) -> bytes:
         """Hide the declared values and the shapes whose markers were found."""
@@ -199,6 +231,35 @@ def dump_json(value: object) -> bytes:
     except (ValueError, TypeError, RecursionError):
         text = json.dumps(repr(value), ensure_ascii=False)
     return text.encode("utf-8", "replace")
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _plain(text: bytes) -> str:
+    """Return what a piece of JSON text says."""
+    try:
+        return str(orjson.loads(b'"' + text + b'"'))
+    except orjson.JSONDecodeError:
+        return text.decode("utf-8", "replace")
+
+
+def _values_of(text: bytes) -> Iterator[str]:
+    """Yield the texts in the value of a secret field: a text's inside, a number, or an object."""
+    if text[:1] in (b"{", b"["):
+        try:
+            yield from texts_in(orjson.loads(text))
+        except orjson.JSONDecodeError:
+            yield _plain(text)
+        return
+    plain = _plain(text)
+    yield plain
+    if "\\" in plain:  # it stood in JSON that is itself a text
+        yield _plain(_encoded(plain))
+    scheme, _space, credential = plain.partition(" ")
+    if scheme.lower() in ("bearer", "basic", "digest", "token") and credential:
+        yield credential
 
 
 def _as_text(value: object) -> str:

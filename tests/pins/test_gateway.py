@@ -172,3 +172,16 @@ async def test_a_record_names_wording_and_source_together():
         await client.call("bad__read", {})
         intent = next(e for e in scene.entries() if e["kind"] == "intent")
         assert intent["definition"] == scene.host.pins.accepted_digest("bad", "tool", "read")
+
+
+async def test_a_secret_given_to_a_tool_is_in_the_record_nowhere():
+    schema = {"type": "object", "properties": {"code": {"type": "string", "format": "password"}}}
+    login = {"name": "login", "description": "Logs in.", "inputSchema": schema}
+    async with open_scene({}, web=web(login)) as scene, scene.stateless() as client:
+        result = await client.call("bad__login", {"code": "48213", "password": "hunter2"})
+        assert "48213" in str(result)  # the tool gives back what it got
+        assert "hunter2" in str(result)
+        kept = [e for e in scene.entries() if e["kind"] in ("intent", "outcome")]
+        assert len(kept) == 2
+        assert "48213" not in str(kept)
+        assert "hunter2" not in str(kept)
