@@ -6,7 +6,6 @@ import logging
 import os
 from collections import ChainMap, OrderedDict
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,7 +17,6 @@ from host.audit.checkpoint import Checkpoints
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
 from host.audit.record import Note
-from host.audit.retention import drop_old_records
 from host.config.environment import (
     StorePlace,
     database_url,
@@ -41,7 +39,7 @@ from host.gateway.gateway import Gateway
 from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.oauth.build import build_authorizer
-from host.gateway.pinning import PinDesk
+from host.gateway.pinning import PinDesk, note_pins
 from host.gateway.provider import ToolProvider
 from host.gateway.questions import Questions
 from host.gateway.record import Recorder
@@ -53,7 +51,6 @@ from host.gateway.upstream.server import Surroundings, UpstreamServer
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
 from host.pins.book import PinBook
-from host.pins.event import PinEvent
 from host.pins.origin import origin_of, owner_of
 from host.plugins.code_mode import CodeMode
 from host.plugins.installed import Register
@@ -165,7 +162,8 @@ class Host:
             hold=self._hold_source,
         )
         self.servers: dict[str, UpstreamServer] = {}
-        self.pins = self._open_pins()
+        self.pins = PinBook(paths.data / "pins", self.servers)
+        self.pins.listeners.append(note_pins(self.journal))
         self.own: dict[str, ToolProvider] = {}
         """What the host itself offers, by the first part of its names."""
         self._settle_servers(loaded.settings)
@@ -341,46 +339,8 @@ class Host:
     def _make_server(self, name: str, config: ServerConfig) -> UpstreamServer:
         return UpstreamServer(name, config, self._around)
 
-    async def drop_old_records(self) -> int:
-        """Drop the records that are no longer kept; returns how many lines went.
-
-        Raises:
-            StoreError: The store cannot be reached, or what would be dropped does not verify.
-        """
-        dropped = await drop_old_records(
-            self.store, self.paths.data, self.settings.audit, checkpoints=self.checkpoints
-        )
-        await asyncio.to_thread(self.checkpoints.compact)
-        if dropped:
-            principal = Principal(LOCAL_USER, "host", role="admin")
-            detail = [asdict(each) for each in dropped]
-            self.journal.append(Note(principal=principal, name="audit.dropped", detail=detail))
-        return sum(each.lines for each in dropped)
-
-    def _open_pins(self) -> PinBook:
-        """Return the book of pins; what happens to them is recorded before it is in force."""
-        book = PinBook(self.paths.data / "pins", self.servers)
-        book.listeners.append(self._note_pins)
-        return book
-
     def _hold_source(self, name: str, config: ServerConfig) -> str | None:
         return self.pins.hold_source(owner_of(name, config), origin_of(config), config.trust)
-
-    def _note_pins(self, events: list[PinEvent]) -> None:
-        notes = [
-            Note(
-                principal=Principal(LOCAL_USER, event.by or "host", role="admin"),
-                name=f"pin.{event.what}",
-                detail=event.as_json(),
-            )
-            for event in events
-        ]
-        self.journal.append(*notes)
-        for event in events:
-            if event.what in ("changed", "held", "moved"):
-                why = f": {event.reason}" if event.reason else ""
-                told = {"server": event.server}
-                log.warning("%s of %s %s%s", event.shown, event.server, event.what, why, extra=told)
 
     def _settle_servers(self, settings: Settings) -> list[UpstreamServer]:
         """Make the servers those of the settings; return the ones to close."""

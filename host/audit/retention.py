@@ -1,17 +1,20 @@
 """Drops old records, so that what is left still verifies: a signed anchor stands for what went."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from anyio import to_thread
 
 from host.audit.checkpoint import Checkpoints
+from host.audit.journal import Journal
 from host.audit.loader import COLUMNS, LOADER_LOCK
+from host.audit.record import Note
 from host.audit.segment import Line
 from host.audit.verify import ChainCheck
 from host.config.settings import AuditConfig
 from host.domain.errors import StoreError
+from host.domain.principal import LOCAL_USER, Principal
 from host.storage.lock import FileLock
 from host.storage.store import Database, Store
 
@@ -92,6 +95,23 @@ async def drop_old_records(
     finally:
         lock.release()
         await database.close()
+
+
+async def keep_record(
+    store: Store, data: Path, config: AuditConfig, *, checkpoints: Checkpoints, journal: Journal
+) -> int:
+    """Drop old records, note that, and tidy the signed heads; returns how many lines went.
+
+    Raises:
+        StoreError: As for `drop_old_records`.
+    """
+    dropped = await drop_old_records(store, data, config, checkpoints=checkpoints)
+    await to_thread.run_sync(checkpoints.compact)
+    if dropped:
+        principal = Principal(LOCAL_USER, "host", role="admin")
+        detail = [asdict(each) for each in dropped]
+        journal.append(Note(principal=principal, name="audit.dropped", detail=detail))
+    return sum(each.lines for each in dropped)
 
 
 def _take(lock: FileLock) -> None:

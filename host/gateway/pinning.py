@@ -2,14 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from weakref import WeakKeyDictionary
 
+from host.audit.journal import Journal
+from host.audit.record import Note
 from host.domain.errors import ConfigError, QuarantinedError
 from host.domain.jsonrpc import Json
+from host.domain.principal import LOCAL_USER, Principal
 from host.gateway.provider import ToolProvider
 from host.pins.book import PinBook
 from host.pins.digest import digest_definition
+from host.pins.event import PinEvent
+from host.pins.finding import visible
 from host.pins.origin import Origin, origin_of, owner_of
 from host.pins.record import PinKind
 from host.pins.settle import Batch
@@ -27,6 +32,26 @@ KINDS: dict[str, PinKind] = {
 
 _WHOLE = "instructions"
 """Name of a server's instructions, of which there is one text."""
+
+
+def note_pins(journal: Journal) -> Callable[[list[PinEvent]], None]:
+    """Return what records what happens to pins, before it is in force."""
+
+    def note(events: list[PinEvent]) -> None:
+        journal.append(*(_note(event) for event in events))
+        for event in events:
+            if event.what in ("changed", "held", "moved"):
+                why = f": {event.reason}" if event.reason else ""
+                told = {"server": event.server}
+                shown = visible(event.shown)
+                log.warning("%s of %s %s%s", shown, event.server, event.what, why, extra=told)
+
+    return note
+
+
+def _note(event: PinEvent) -> Note:
+    principal = Principal(LOCAL_USER, event.by or "host", role="admin")
+    return Note(principal=principal, name=f"pin.{event.what}", detail=event.as_json())
 
 
 class PinDesk:

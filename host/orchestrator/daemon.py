@@ -20,6 +20,7 @@ from typing_extensions import override
 from host import __version__
 from host.app import Host
 from host.approvals.passphrase import Passphrase
+from host.audit.retention import keep_record
 from host.config.load import LoadedSettings, load_settings
 from host.config.paths import Paths, user_paths
 from host.config.settings import HttpConfig
@@ -135,10 +136,17 @@ class Daemon:
 
     async def _drop_old_records(self) -> None:
         """Drop records that are no longer kept, soon after the start and then every hour."""
+        host = self.host
         while True:
             await asyncio.sleep(60)
             try:
-                count = await self.host.drop_old_records()
+                count = await keep_record(
+                    host.store,
+                    host.paths.data,
+                    host.settings.audit,
+                    checkpoints=host.checkpoints,
+                    journal=host.journal,
+                )
             except HostError as error:
                 log.warning("old records stay: %s", error)
             else:
