@@ -141,6 +141,16 @@ async def test_a_restart_makes_a_call_without_an_outcome_unknown_and_tells_its_c
         assert (await after.inbox.find(done.id)).state == "consumed"
 
 
+async def test_a_yes_counts_only_if_the_rule_still_takes_its_givers_word(empty_store_folder: Path):
+    async with open_office(empty_store_folder) as office:
+        approval = await asked(office)
+        await office.answer(approval)
+        boss_only = call(approvers=(frozenset({"user:boss"}),))
+        with pytest.raises(DeniedError, match="somebody else's word"):
+            await office.desk.admit(boss_only)
+        assert (await office.inbox.find(approval.id)).state == "withdrawn"
+
+
 async def test_a_denial_is_told_once_to_a_caller_that_did_not_wait(empty_store_folder: Path):
     async with open_office(empty_store_folder) as office:
         approval = await asked(office)
