@@ -30,6 +30,7 @@ class Approval:
         digest: Digest of the whole call; an answer names it.
         arguments: Digest of the arguments.
         approver: Who answered.
+        standing: What a rule may call them.
         edited: Digest of the arguments that the approver put in their place.
         outcome: How the approved call ended; None while that is open.
     """
@@ -58,6 +59,7 @@ class Approval:
     reason: str | None
     edited: str | None
     outcome: str | None
+    standing: frozenset[str] = frozenset()
 
     @property
     def caller(self) -> str:

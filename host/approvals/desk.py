@@ -7,7 +7,7 @@ from typing import TypeAlias
 import anyio
 
 from host.approvals import table
-from host.approvals.approval import DESK, Answer, Approval, Pass
+from host.approvals.approval import DESK, Answer, Approval, Pass, may_answer
 from host.approvals.board import Board, Parked
 from host.approvals.call import AskedCall
 from host.approvals.inbox import Inbox
@@ -159,7 +159,11 @@ class Desk:
             async with self._store.transaction(call.principal) as database:
                 await table.note_told(database, approval.id)
             raise _refused(approval)
-        reason = recheck() if recheck is not None and approval.state == "approved" else None
+        reason = None
+        if approval.state == "approved":
+            reason = recheck() if recheck is not None else None
+            if not may_answer(call.approvers, approval.standing):
+                reason = "The rule has come to want somebody else's word: make the call again."
         if reason is not None:
             await self._inbox.withdraw(approval.id, reason=reason)
             raise DeniedError(f"{approval.name} was not called, though approved. {reason}")

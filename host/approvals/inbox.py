@@ -45,6 +45,7 @@ class Inbox:
             given: Json = {
                 "digest": answer.digest,
                 "approver": answer.by.id,
+                "standing": sorted(standing(answer.by)),
                 "channel": answer.channel,
                 "reason": answer.reason,
                 **({"edited": None, "sealed": None} if answer.approve else {}),

@@ -46,6 +46,7 @@ def approval_of(row: dict[str, Any]) -> Approval:
         **fields,
         user=row["user_id"],
         reasons=tuple(row["reasons"]),
+        standing=frozenset(row["standing"]),
         approvers=tuple(frozenset(group) for group in groups),
     )
 
@@ -142,7 +143,7 @@ async def approve(
     Args:
         database: In a transaction.
         approval_id: Which.
-        given: `digest`, `approver`, `channel`, `reason`, `edited` and `sealed`.
+        given: `digest`, `approver`, `standing`, `channel`, `reason`, `edited`, `sealed`.
         life: Seconds for which the call may be made.
     """
     return await _one(
@@ -150,7 +151,7 @@ async def approve(
         """
         update host.approvals set state = 'approved', answered = clock_timestamp(),
             approver = %(approver)s, channel = %(channel)s, reason = %(reason)s,
-            edited = %(edited)s, sealed = coalesce(%(sealed)s, sealed),
+            edited = %(edited)s, sealed = coalesce(%(sealed)s, sealed), standing = %(standing)s,
             expires = clock_timestamp() + make_interval(secs => %(life)s)
         where id = %(id)s and state = 'pending' and expires > clock_timestamp()
             and digest = %(digest)s

@@ -71,7 +71,8 @@ class Watch:
     def __init__(self, lookout: Lookout) -> None:
         self._lookout = lookout
         self._seen: set[str] = set()
-        self._skipped: set[str] = set()
+        self._done: set[str] = set()
+        """Approvals that were answered or skipped here; the look-out may not know yet."""
         self._shown: str | None = None
         self._passphrase: str | None = None
         self._said: str | None = None
@@ -86,7 +87,7 @@ class Watch:
                 return
             if key is None or current is None:
                 continue
-            if current["id"] not in {one["id"] for one in self._lookout.waiting}:
+            if current["id"] not in {one["id"] for one in self._waiting()}:
                 continue  # it was answered elsewhere while the key was pressed
             try:
                 self._act(key, current)
@@ -95,9 +96,12 @@ class Watch:
                 self._passphrase = None
                 self._shown = None
 
+    def _waiting(self) -> list[Json]:
+        return [one for one in self._lookout.waiting if one["id"] not in self._done]
+
     def _current(self) -> Json | None:
         """Return the approval that is shown, and show it if it is another one."""
-        waiting = self._lookout.waiting
+        waiting = self._waiting()
         if self._lookout.error != self._said:
             self._said = self._lookout.error
             if self._said:
@@ -106,7 +110,7 @@ class Watch:
             if one["id"] not in self._seen:
                 self._seen.add(one["id"])
                 print(f"\a{summary(one)}", flush=True)
-        current = next((one for one in waiting if one["id"] not in self._skipped), None)
+        current = waiting[0] if waiting else None
         if self._shown is not None and self._shown not in {one["id"] for one in waiting}:
             print(f"{self._shown} is no longer open.", flush=True)
             self._shown = None
@@ -135,7 +139,8 @@ class Watch:
     def _act(self, key: str, current: Json) -> None:
         full: Json = ask("approvals.show", {"id": current["id"]})
         if key == "s":
-            self._skipped.add(current["id"])
+            self._done.add(current["id"])
+            self._shown = None
         elif key == "a":
             self._answer(full, {"approve": True})
         elif key == "d":
@@ -151,6 +156,7 @@ class Watch:
             self._passphrase = self._passphrase or getpass("Passphrase: ")
             answer["passphrase"] = self._passphrase
         found = send_answer(answer)
+        self._done.add(full["id"])
         self._shown = None
         print(f"{found['id']} is {found['state']}.", flush=True)
 

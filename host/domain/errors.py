@@ -362,8 +362,9 @@ class ApprovalPendingError(HostError):
     def __init__(self, approval: str, name: str) -> None:
         super().__init__(
             f"The call of {name} waits for an approval, {approval}.",
-            next_step=f"Answer it with `host approvals approve {approval}` or `host approvals deny "
-            f"{approval}` in a terminal, then make the same call again: it goes on from there.",
+            next_step=f"A person has to answer it in a terminal, with `host approvals approve "
+            f"{approval}` or `host approvals deny {approval}`; the same call made again then goes "
+            "on from there.",
         )
         self.approval = approval
 

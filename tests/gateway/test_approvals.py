@@ -15,7 +15,7 @@ from host.approvals.grant import GrantTerms
 from host.domain.errors import AccessError
 from host.domain.jsonrpc import RpcError
 from host.domain.principal import Principal
-from tests.fakes.gateway_scene import Scene, open_scene
+from tests.fakes.gateway_scene import Scene, open_scene, stdio
 from tests.fakes.misbehaviour import Json
 from tests.fakes.raw_client import ALL, accept, refuse
 
@@ -54,11 +54,21 @@ def text(result: Json) -> str:
 
 @asynccontextmanager
 async def scene_of(
-    data: Path, *, era: str = "both", approvals: Json = PATIENT, server: Json | None = None
+    data: Path,
+    *,
+    era: str = "both",
+    approvals: Json = PATIENT,
+    server: Json | None = None,
+    child: bool = False,
 ) -> AsyncGenerator[Scene]:
     web: dict[str, Json] = {"bad": {"era": era, **(server or {})}}
     async with open_scene(
-        {}, web=web, policy="default", data=data, approvals=approvals, auth="token"
+        {"bad": stdio()} if child else {},
+        web={} if child else web,
+        policy="default",
+        data=data,
+        approvals=approvals,
+        auth="token",
     ) as scene:
         write_policy(scene)
         yield scene
@@ -86,7 +96,8 @@ def intents(scene: Scene) -> list[Json]:
 
 
 def notes(scene: Scene) -> list[str]:
-    return [entry["name"] for entry in scene.entries() if entry["kind"] == "note"]
+    names = [entry["name"] for entry in scene.entries() if entry["kind"] == "note"]
+    return [name for name in names if name.startswith("approval.")]
 
 
 async def one_waiting(scene: Scene) -> Any:
@@ -458,16 +469,16 @@ async def test_what_the_rule_asks_every_time_cannot_be_granted(empty_store_folde
 
 async def test_an_approval_outlives_the_host(empty_store_folder: Path):
     async with (
-        scene_of(empty_store_folder, approvals=SOON) as scene,
+        scene_of(empty_store_folder, approvals=SOON, child=True) as scene,
         open_client(scene, "stateless", attended=False) as client,
     ):
         first = await client.call("bad__echo", {"text": "hello"})
-    async with scene_of(empty_store_folder, approvals=SOON) as scene:
+    async with scene_of(empty_store_folder, approvals=SOON, child=True) as scene:
         approval = await answer(scene)
         assert approval.id in text(first)
         _approval, arguments = await scene.host.inbox.show(approval.id)
         assert arguments == {"text": "hello"}
-    async with scene_of(empty_store_folder, approvals=SOON) as scene:
+    async with scene_of(empty_store_folder, approvals=SOON, child=True) as scene:
         async with open_client(scene, "stateless", attended=False) as client:
             result = await client.call("bad__echo", {"text": "hello"})
             assert result["structuredContent"] == {"text": "hello"}
