@@ -15,6 +15,7 @@ BENCHMARKS = {
     "telemetry": "bench.telemetry",
     "memory": "bench.memory.run",
     "memory_quality": "bench.memory.quality",
+    "code_mode": "bench.code_mode",
 }
 """Name → module."""
 BY_NAME = {"memory_quality"}
