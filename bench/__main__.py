@@ -16,6 +16,7 @@ BENCHMARKS = {
     "memory": "bench.memory.run",
     "memory_quality": "bench.memory.quality",
     "code_mode": "bench.code_mode",
+    "sandbox": "bench.sandbox",
 }
 """Name → module."""
 BY_NAME = {"memory_quality"}
