@@ -17,6 +17,8 @@ BENCHMARKS = {
     "memory": "bench.memory.run",
     "models": "bench.models",
     "memory_quality": "bench.memory.quality",
+    "code_mode": "bench.code_mode",
+    "sandbox": "bench.sandbox",
 }
 """Name → module."""
 BY_NAME = {"memory_quality"}

@@ -87,6 +87,11 @@ class Crew:
         """How many processes it has."""
         return len(self._seats)
 
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of those that live."""
+        return [pid for seat in self._seats if (pid := seat.worker.pid) is not None]
+
     async def call(
         self, function: str, arguments: Mapping[str, JSON], *, tenant: str, broker: Broker
     ) -> CallResult:

@@ -129,7 +129,7 @@ def _result(schema: Json) -> str:
     return annotation(schema, fields=True)
 
 
-def annotation(schema: Json, *, fields: bool = False, depth: int = 3) -> str:
+def annotation(schema: Json, *, fields: bool = False, depth: int = 2) -> str:
     """Return the Python type that a JSON schema describes, as far as one line can.
 
     Args:
@@ -138,7 +138,10 @@ def annotation(schema: Json, *, fields: bool = False, depth: int = 3) -> str:
         depth: Levels that are looked into.
     """
     if depth == 0:
-        return "Any"
+        members = object_member(schema, "properties") if fields else {}
+        return (
+            f"{{{', '.join(members)}}}" if members else _TYPES.get(str(schema.get("type")), "Any")
+        )
     if "enum" in schema:
         return f"Literal[{', '.join(repr(one) for one in list_member(schema, 'enum')[:12])}]"
     options = list_member(schema, "anyOf") or list_member(schema, "oneOf")
@@ -156,7 +159,7 @@ def _named(kind: str, schema: Json, *, fields: bool, depth: int) -> str:
         return f"list[{annotation(items, fields=fields, depth=depth)}]"
     if kind == "object" and members and fields:
         shown = [
-            f"{name!r}: {annotation(as_object(one) or {}, fields=True, depth=depth)}"
+            f"{name}: {annotation(as_object(one) or {}, fields=True, depth=depth)}"
             for name, one in members.items()
         ]
         return f"{{{', '.join(shown)}}}"

@@ -329,15 +329,15 @@ class SandboxPool:
             connection = self._blank.pop(0)
             if connection.alive:
                 return connection
-        return await self._fork()
+        return await self._fork(rehearse=False)
 
     def forget(self, worker: PluginWorker) -> None:
         """Removes a stopped worker from the books."""
         self._workers.discard(worker)
 
-    async def _fork(self) -> Connection:
+    async def _fork(self, *, rehearse: bool = True) -> Connection:
         link = await self._zygote()
-        connection = Connection(await link.fork(), spawn=self._serve)
+        connection = Connection(await link.fork(rehearse=rehearse), spawn=self._serve)
         try:
             await connection.hello()
             require(connection.layers, self._settings.confinement)

@@ -58,7 +58,7 @@ except host.CallError as error:
     async with scene_of_it as scene, scene.client("stateless", bare=True) as client:
         result = await client.call("host__run_code", {"code": code})
         assert "isError" not in result
-        assert "bad__echo was not called" in said(result)
+        assert "bad__echo waits for an approval" in said(result)
         assert scene.calls()[-1] == ("host__run_code", "ok")
 
 

@@ -200,7 +200,7 @@ async def test_a_removed_or_disabled_plugin_is_gone_from_the_catalog():
         await install(scene.host, "adder", ADDER)
         scene.host.plugins.register.enable("adder", enabled=False)
         await scene.host.plugins.refresh()
-        assert await list_tools(client) == []
+        assert not [t for t in await list_tools(client) if t["name"].startswith("adder__")]
         assert scene.host.plugins.standings()[0].state == "disabled"
         with pytest.raises(RpcError, match="Unknown tool"):
             await client.call("adder__add", {"a": 1})

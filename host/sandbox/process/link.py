@@ -135,8 +135,11 @@ class ZygoteLink:
         self._loop.add_reader(ours, self._readable)
         await asyncio.shield(self._ready)
 
-    async def fork(self) -> Fork:
+    async def fork(self, *, rehearse: bool = True) -> Fork:
         """Has a confined worker forked.
+
+        Args:
+            rehearse: Whether it rehearses first, which only pays while nobody waits for it.
 
         Raises:
             SandboxError: The zygote is gone or the system allows no further process.
@@ -151,7 +154,8 @@ class ZygoteLink:
         ours.setblocking(False)
         self._forking[number] = (ours, answer)
         with theirs:
-            socket.send_fds(self._control, [b'{"fork":%d}' % number], [theirs.fileno()])
+            request = json.dumps({"fork": number, "rehearse": rehearse}).encode()
+            socket.send_fds(self._control, [request], [theirs.fileno()])
         try:
             return await answer
         except asyncio.CancelledError:

@@ -22,16 +22,25 @@ _MESSAGE_CHARACTERS = 4000
 _TRACE_LINES = 20
 
 
-def run(plan: Plan, wire: int, *, number: int, loader: str, base: int) -> NoReturn:
-    """Confines this process and serves the host; never returns to the zygote's code."""
+def run(plan: Plan, wire: int, *, number: int, loader: tuple[str, bool], base: int) -> NoReturn:
+    """Confines this process and serves the host; never returns to the zygote's code.
+
+    Args:
+        plan: The layers.
+        wire: The socket to the host.
+        number: Which worker this is.
+        loader: What compiles plugins, and whether to rehearse it first.
+        base: Address space of a blank worker in bytes.
+    """
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        module, _, attribute = loader.partition(":")
+        module, _, attribute = loader[0].partition(":")
         compile_plugin = getattr(importlib.import_module(module), attribute)
         layers = confine(plan, wire, number=number)
         channel = Channel()
-        rehearse(compile_plugin)
+        if loader[1]:
+            rehearse(compile_plugin)
         channel.send({"t": "hello", "layers": layers})
         base = base if layers.get("rlimits") == ACTIVE else 0
         Worker(channel, compile_plugin, base=base).serve()

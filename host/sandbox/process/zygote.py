@@ -194,7 +194,8 @@ class Zygote:
         message, fds, _, _ = socket.recv_fds(self._control, 4096, 1)
         if not message:
             os._exit(0)
-        number = json.loads(message)["fork"]
+        request = json.loads(message)
+        number = request["fork"]
         try:
             self._new_pids()
             pid = os.fork()
@@ -203,7 +204,8 @@ class Zygote:
             self._control.send(json.dumps({"failed": number, "why": str(error)}).encode())
             return
         if pid == 0:
-            worker.run(self._plan, fds[0], number=number, loader=self._loader, base=self._base)
+            loader = (self._loader, bool(request["rehearse"]))
+            worker.run(self._plan, fds[0], number=number, loader=loader, base=self._base)
         os.close(fds[0])
         pidfd = os.pidfd_open(pid)
         socket.send_fds(self._control, [json.dumps({"forked": number}).encode()], [pidfd])

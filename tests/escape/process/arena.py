@@ -12,6 +12,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[3]
 ORDINARY_UID = 65534
+PLAIN = "tests.fakes.plain_loader:compile_plugin"
+"""Loads ordinary unrestricted Python."""
 
 PRELUDE = """
 import ctypes, errno, os, socket, struct, sys, time
@@ -50,12 +52,12 @@ class Attempt:
 class Arena:
     """A process that hosts a pool; `user` drops it to an ordinary uid first."""
 
-    def __init__(self, *layers: str, user: int | None = None) -> None:
+    def __init__(self, *layers: str, user: int | None = None, loader: str = PLAIN) -> None:
         identity: dict[str, Any] = {}
         if user is not None:
             identity = {"user": user, "group": user, "extra_groups": []}
         self._process = subprocess.Popen(
-            [interpreter(user), "-m", "tests.escape.process.driver", *layers],
+            [interpreter(user), "-m", "tests.escape.process.driver", loader, *layers],
             cwd=ROOT,
             env={"PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])},
             stdin=subprocess.PIPE,
@@ -66,7 +68,23 @@ class Arena:
 
     def outcome(self, attempt: Attempt) -> dict[str, Any]:
         source = f"{PRELUDE}\n@tool\ndef attempt():\n{indent(attempt.body, '    ')}\n"
-        request = {"source": source, "timeout": attempt.timeout, "limits": attempt.limits}
+        return self.run(source, "attempt", timeout=attempt.timeout, limits=attempt.limits)
+
+    def run(
+        self,
+        source: str,
+        function: str,
+        *,
+        timeout: float = 5,
+        limits: dict[str, int] | None = None,
+    ) -> dict[str, Any]:
+        """Load some source and call a function of it; one process, used once."""
+        request = {
+            "source": source,
+            "function": function,
+            "timeout": timeout,
+            "limits": limits or {},
+        }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")

@@ -19,7 +19,6 @@ from host.sandbox.broker import Log, Progress, StateStore
 from host.sandbox.config import Limits, SandboxConfig
 from host.sandbox.pool import SandboxPool
 
-LOADER = "tests.fakes.plain_loader:compile_plugin"
 OUTCOMES: dict[type[SandboxError], str] = {
     PluginFailedError: "failed",
     PluginDiedError: "died",
@@ -56,7 +55,7 @@ async def outcome_of(pool: SandboxPool, request: dict[str, Any]) -> dict[str, An
             broker=EchoBroker(),
             limits=Limits(**request.get("limits", {})),
         )
-        result = await worker.call("attempt", {}, timeout=request.get("timeout", 5))
+        result = await worker.call(request["function"], {}, timeout=request.get("timeout", 5))
     except SandboxError as error:
         return {"outcome": OUTCOMES.get(type(error), "refused"), "message": str(error)}
     else:
@@ -66,14 +65,14 @@ async def outcome_of(pool: SandboxPool, request: dict[str, Any]) -> dict[str, An
             worker.stop()
 
 
-async def main(layers: tuple[str, ...]) -> None:
+async def main(loader: str, layers: tuple[str, ...]) -> None:
     os.environ["HOST_TEST_SECRET"] = "hunter2-in-the-environment"  # noqa: S105 - a bait
     confinement = "reduced" if layers == ("none",) else "standard"
     settings = SandboxConfig(confinement=confinement)
-    async with SandboxPool(settings, loader=LOADER, layers=layers) as pool:
+    async with SandboxPool(settings, loader=loader, layers=layers) as pool:
         while line := await anyio.to_thread.run_sync(sys.stdin.readline):
             print(json.dumps(await outcome_of(pool, json.loads(line))), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
-    anyio.run(main, tuple(sys.argv[1:]))
+    anyio.run(main, sys.argv[1], tuple(sys.argv[2:]))

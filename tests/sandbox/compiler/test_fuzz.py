@@ -7,6 +7,8 @@
 # pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
 # Why: guards and facades take and give objects of any type.
 
+import os
+
 import pytest
 
 pytest.importorskip("hypothesis")
@@ -18,6 +20,12 @@ from host.domain.errors import PluginRejectedError
 from host.sandbox.compiler import compile_plugin
 from tests.sandbox.compiler.reach import reached_outside
 from tests.sandbox.compiler.shared_state import fingerprint
+
+
+def examples(usual: int) -> int:
+    """Return how many programs to make; `HOST_FUZZ_EXAMPLES` asks for a long run."""
+    return int(os.environ.get("HOST_FUZZ_EXAMPLES", str(usual)))
+
 
 ATTRIBUTES = [
     "__class__",
@@ -169,7 +177,10 @@ def _guarded(statement: str) -> str:
 
 
 @settings(
-    max_examples=150, deadline=None, database=None, suppress_health_check=(HealthCheck.too_slow,)
+    max_examples=examples(150),
+    deadline=None,
+    database=None,
+    suppress_health_check=(HealthCheck.too_slow,),
 )
 @given(PROGRAMS)
 def test_generated_program_reaches_nothing_outside_the_allowed_set(statements: list[str]):
@@ -214,7 +225,10 @@ BOX = "class Box:\n    def __init__(self):\n        self.v, self._w, self.items 
 
 
 @settings(
-    max_examples=200, deadline=None, database=None, suppress_health_check=(HealthCheck.too_slow,)
+    max_examples=examples(200),
+    deadline=None,
+    database=None,
+    suppress_health_check=(HealthCheck.too_slow,),
 )
 @given(st.lists(STEPS, min_size=1, max_size=8))
 def test_accepted_program_behaves_as_in_cpython(steps: list[str]):
