@@ -12,6 +12,8 @@ from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import ToolError
 
+from servers.search.server import create_server
+from servers.search.settings import Settings
 from tests.fakes.documents import ARTICLE, make_docx, make_pdf, make_pdf_bomb, make_zip_bomb
 from tests.fakes.mcp_call import ask, ask_text
 from tests.fakes.web import serve_web
@@ -33,6 +35,16 @@ def open_server(store: Path, *folders: Path, user: str = "", **settings: Any) ->
     }
     words = ["-m", "servers.search"]
     return Client(StdioTransport(sys.executable, words, env=environment, cwd="/", keep_alive=False))
+
+
+def open_inside(
+    monkeypatch: pytest.MonkeyPatch, store: Path, *folders: Path, **settings: Any
+) -> Client[Any]:
+    """Return a client of a server in this process, which saves starting one."""
+    monkeypatch.setenv("HOST_DATA_DIR", str(store))
+    monkeypatch.setenv("HOST_SERVER_USER", f"user-{secrets.token_hex(4)}")
+    given = {"documents": [str(f) for f in folders], "document_wait_seconds": 60, **settings}
+    return Client(create_server(Settings.model_validate(given)))
 
 
 @pytest.fixture
@@ -64,8 +76,10 @@ async def test_every_kind_of_document_is_found_with_its_place(store_folder: Path
         assert "1. tea.md (line 5-7)\n# Coffee\n\nIt comes from Peru." in text
 
 
-async def test_only_what_changed_is_read_again(store_folder: Path, folder: Path):
-    async with open_server(store_folder, folder, document_refresh_seconds=0) as client:
+async def test_only_what_changed_is_read_again(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+):
+    async with open_inside(monkeypatch, store_folder, folder, document_refresh_seconds=0) as client:
         first = await ask(client, "index_documents")
         again = await ask(client, "index_documents")
         os.utime(folder / "report.pdf", (1, 1))
@@ -103,12 +117,14 @@ async def test_the_index_outlives_the_server_and_belongs_to_its_user(
         assert (await ask(client, "list_documents"))["documents"] == []
 
 
-async def test_folders_are_searched_together_or_one_by_one(store_folder: Path, tmp_path: Path):
+async def test_folders_are_searched_together_or_one_by_one(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     one, two = tmp_path / "one", tmp_path / "two"
     for top in (one, two):
         top.mkdir()
         (top / "note.md").write_text(f"The falcon of {top.name}.")
-    async with open_server(store_folder, one, two) as client:
+    async with open_inside(monkeypatch, store_folder, one, two) as client:
         both = await ask(client, "search_documents", query="falcon")
         alone = await ask(client, "search_documents", query="falcon", folder=str(two))
         assert {h["folder"] for h in both["hits"]} == {str(one), str(two)}
@@ -122,7 +138,7 @@ async def test_folders_are_searched_together_or_one_by_one(store_folder: Path, t
 
 
 async def test_links_hidden_and_ignored_files_stay_out(
-    store_folder: Path, folder: Path, tmp_path: Path
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
 ):
     secret = tmp_path / "secret.md"
     secret.write_text("The passphrase is swordfish.")
@@ -132,7 +148,7 @@ async def test_links_hidden_and_ignored_files_stay_out(
     os.mkfifo(folder / "pipe.md")
     (folder / ".gitignore").write_text("private.md\n")
     (folder / "private.md").write_text("swordfish")
-    async with open_server(store_folder, folder) as client:
+    async with open_inside(monkeypatch, store_folder, folder) as client:
         done = await ask(client, "index_documents")
         found = await ask(client, "search_documents", query="passphrase swordfish")
 
@@ -174,30 +190,30 @@ async def test_hostile_documents_are_problems_and_the_others_are_indexed(
 
 
 async def test_an_embedder_finds_documents_by_meaning_and_its_failure_is_said(
-    store_folder: Path, folder: Path
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ):
     services = Services()
     async with serve_web(services.app) as url:
         embedder = {"type": "openai", "url": f"{url}/v1", "model": "small"}
-        async with open_server(store_folder, folder, embedder=embedder) as client:
+        async with open_inside(monkeypatch, store_folder, folder, embedder=embedder) as client:
             await client.call_tool("index_documents", {})
             found = await ask(client, "search_documents", query="malty")
     assert found["ways"] == ["lexical", "vector"]
     assert found["hits"][0]["path"] == "tea.md"
 
     away = {"type": "openai", "url": "http://127.0.0.1:1/v1", "model": "gone"}
-    async with open_server(store_folder, folder, embedder=away) as client:
+    async with open_inside(monkeypatch, store_folder, folder, embedder=away) as client:
         found = await ask(client, "search_documents", query="malty")
     assert (found["hits"][0]["path"], found["ways"]) == ("tea.md", ["lexical"])
     assert any("cannot be reached" in note for note in found["notes"])
 
 
 async def test_a_search_that_does_not_wait_says_that_indexing_goes_on(
-    store_folder: Path, folder: Path
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ):
     for number in range(40):
         (folder / f"page{number}.html").write_text(ARTICLE)
-    async with open_server(store_folder, folder, document_wait_seconds=0) as client:
+    async with open_inside(monkeypatch, store_folder, folder, document_wait_seconds=0) as client:
         early = await ask(client, "search_documents", query="equinox")
         await client.call_tool("index_documents", {})
         late = await ask(client, "search_documents", query="equinox", limit=50)
@@ -206,6 +222,8 @@ async def test_a_search_that_does_not_wait_says_that_indexing_goes_on(
     assert early["hits"] == [] or len(early["hits"]) < 41
 
 
-async def test_without_folders_the_document_tools_are_not_offered(store_folder: Path):
-    async with open_server(store_folder) as client:
+async def test_without_folders_the_document_tools_are_not_offered(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_inside(monkeypatch, store_folder) as client:
         assert {tool.name for tool in await client.list_tools()} == {"web_search", "fetch"}
