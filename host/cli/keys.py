@@ -11,7 +11,7 @@ from host.cli.config import JSON_OPTION
 from host.domain.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
-    from host.models.models import Models
+    from host.models.provider import Provider
     from host.secrets.keys import Keys
 
 _PLACES = {
@@ -47,14 +47,14 @@ def set_key(
 
 def list_keys(as_json: bool = JSON_OPTION) -> None:
     """List which keys there are and where, never the keys themselves."""
-    keys, models = _load()
+    keys, known = _load()
     rows = [
         {
             "name": name,
             "place": keys.place(name, provider.variables),
             "variables": list(provider.variables),
         }
-        for name, provider in sorted(models.key_names.items())
+        for name, provider in sorted(known.items())
     ]
     if as_json:
         print(json.dumps(rows))
@@ -71,40 +71,40 @@ def probe_key(
     """Make the provider's cheapest call with the key."""
     from host.cli.models import print_probe, try_model
 
-    _, models = _load_known(name)
-    provider = models.key_names[name]
+    _, provider = _load_known(name)
     if model is None and provider.probe is None:
         raise ConfigError(
             f"The host knows no cheap model of {name!r}.",
             next_step=f"Name one: host keys test {name} --model NAME.",
         )
-    print_probe(try_model(models, f"{provider.name}:{model or provider.probe}"), as_json)
+    print_probe(try_model(f"{provider.name}:{model or provider.probe}"), as_json)
 
 
 def remove_key(
     name: str = typer.Argument(help="The provider."),
 ) -> None:
     """Forget a stored key."""
-    keys, models = _load_known(name)
+    keys, provider = _load_known(name)
     if not keys.remove(name):
         raise NotFoundError("stored key", name, next_step="`host keys list` shows what there is.")
     print(f"The key for {name} is forgotten.")
-    place = keys.place(name, models.key_names[name].variables)
+    place = keys.place(name, provider.variables)
     if place is not None:
         print(f"Another one is still in {_PLACES[place]}.")
 
 
-def _load() -> "tuple[Keys, Models]":
+def _load() -> "tuple[Keys, dict[str, Provider]]":
     from host.config.paths import user_paths
-    from host.models.models import Models
+    from host.models.config_file import load_models_config
+    from host.models.provider import key_names
     from host.secrets.keys import Keys
 
     paths = user_paths()
-    return Keys.of_user(paths, os.environ), Models.load(paths, os.environ)
+    return Keys.of_user(paths, os.environ), key_names(load_models_config(paths.config).providers)
 
 
-def _load_known(name: str) -> "tuple[Keys, Models]":
-    keys, models = _load()
-    if name not in models.key_names:
-        raise NotFoundError("model provider", name, models.key_names)
-    return keys, models
+def _load_known(name: str) -> "tuple[Keys, Provider]":
+    keys, known = _load()
+    if name not in known:
+        raise NotFoundError("model provider", name, known)
+    return keys, known[name]

@@ -3,7 +3,6 @@
 import json
 import os
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -42,7 +41,7 @@ def probe(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Ask a model for one word, and say how long it took and what it cost."""
-    print_probe(try_model(_load(), name), as_json)
+    print_probe(try_model(name), as_json)
 
 
 def compliance(
@@ -76,13 +75,13 @@ async def _measure(name: str, repeats: int) -> list[dict[str, Any]]:
     return [{**asdict(each), "rate": each.rate} for each in found]
 
 
-def try_model(models: "Models", name: str) -> "ProbeResult":
+def try_model(name: str) -> "ProbeResult":
     """Ask a model for one word."""
     import anyio
 
     from host.models.probe import probe_model
 
-    return anyio.run(partial(probe_model, models, name))
+    return anyio.run(probe_model, _load(), name)
 
 
 def print_probe(found: "ProbeResult", as_json: bool) -> None:

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import httpx2
-from pydantic import ValidationError
 from pydantic_ai.models import Model
 
 from host.config.paths import Paths
-from host.config.shipped import shipped_folder
-from host.config.yaml import load_yaml
-from host.domain.errors import ConfigError, InvalidConfigError, NotFoundError
+from host.domain.errors import ConfigError, NotFoundError
 from host.models.budget import Budget, MemoryLedger, Scope
 from host.models.client import ClientModel, Sampler
 from host.models.config import (
@@ -23,9 +20,11 @@ from host.models.config import (
     RequirementConfig,
     RouteConfig,
 )
+from host.models.config_file import load_models_config
 from host.models.endpoint import Endpoint, Headers, Health
 from host.models.headers import watch_headers
 from host.models.name import ModelName, parse_model_name
+from host.models.ollama import first_ollama_model
 from host.models.parameters import Parameters
 from host.models.price import PriceTable
 from host.models.provider import Provider, build_model, providers, require_key
@@ -109,8 +108,8 @@ class Models:
         self._keys = keys
         self._folders = folders
         self._providers = providers(config.providers)
-        prices = PriceTable(config.prices)
-        self.desk = desk or Desk(budget=Budget(config.budgets, MemoryLedger()), prices=prices)
+        budget = Budget(config.budgets, MemoryLedger())
+        self.desk = desk or Desk(budget=budget, prices=price_table(config))
         self._made: dict[ModelName, _Made] = {}
         self._scripts: dict[str, Script] = {}
         self._health: dict[ModelName, Health] = {}
@@ -195,10 +194,28 @@ class Models:
             raise NotFoundError("model provider", name, self._providers)
         return self._providers[name]
 
-    @property
-    def key_names(self) -> dict[str, Provider]:
-        """The names under which keys may be stored, each with a provider that uses it."""
-        return {provider.key: provider for provider in reversed(self._providers.values())}
+    async def default(self) -> str:
+        """Return the model of whoever names none: the configured one, else one that can be asked.
+
+        Raises:
+            ConfigError: There is none; the message says how to get one.
+        """
+        if self.config.default:
+            return self.config.default
+        named = (*self.config.routes, *self.config.models)
+        if named:
+            return next(iter(named))
+        for provider in self._providers.values():
+            if provider.probe and self._key_state(provider.name) == "present":
+                return f"{provider.name}:{provider.probe}"
+        local = await first_ollama_model(self._providers["ollama"].base_url or "")
+        if local is not None:
+            return f"ollama:{local}"
+        raise ConfigError(
+            "There is no model to ask: no key is set, and Ollama does not answer.",
+            next_step="Run `host keys set anthropic` (or openai, google, …) or `ollama pull qwen3`, "
+            "or take the tour with `--model scripted:demo`.",
+        )
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -305,27 +322,16 @@ class Models:
         return "absent" if provider.key_required else "not needed"
 
 
+def price_table(config: ModelsConfig) -> PriceTable:
+    """Return the prices, with the user's before the table's."""
+    own = {entry.model: entry.price for entry in config.models.values() if entry.price is not None}
+    return PriceTable({**own, **config.prices})
+
+
 def stored_desk(config: ModelsConfig, store: Store) -> Desk:
     """Return a desk whose buckets and ledger are shared by all processes of a store."""
     return Desk(
         buckets=StoredBuckets(store),
         budget=Budget(config.budgets, StoredLedger(store)),
-        prices=PriceTable(config.prices),
+        prices=price_table(config),
     )
-
-
-def load_models_config(folder: Path) -> ModelsConfig:
-    """Read `models.yaml` of a folder, or the shipped one if there is none.
-
-    Raises:
-        InvalidConfigError: It has faults; all are named.
-    """
-    own = folder / "models.yaml"
-    file = own if own.exists() else shipped_folder("configs") / "models.yaml"
-    document = load_yaml(file)
-    try:
-        return ModelsConfig.model_validate(document.value or {})
-    except ValidationError as error:
-        raise InvalidConfigError(
-            document.error(fault["msg"], place=tuple(fault["loc"])) for fault in error.errors()
-        ) from None

@@ -100,6 +100,11 @@ def providers(configs: dict[str, ProviderConfig]) -> dict[str, Provider]:
     return known
 
 
+def key_names(configs: dict[str, ProviderConfig]) -> dict[str, Provider]:
+    """Return the names under which keys may be stored, each with a provider that uses it."""
+    return {provider.key: provider for provider in reversed(providers(configs).values())}
+
+
 def _variable(name: str) -> str:
     return f"{name.upper().replace('-', '_')}_API_KEY"
 

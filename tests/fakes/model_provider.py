@@ -30,10 +30,12 @@ class ModelProvider:
 
     Attributes:
         answers: Given one by one; the last one again and again.
+        local: The models that it has as an Ollama.
     """
 
     url: str = ""
     answers: deque[Answer] = field(default_factory=lambda: deque([Answer()]))
+    local: list[str] = field(default_factory=list[str])
     asked: list[Asked] = field(default_factory=list[Asked])
 
     def will(self, *answers: Answer) -> None:
@@ -46,6 +48,10 @@ class ModelProvider:
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     provider: ModelProvider
+
+    def do_GET(self) -> None:
+        models = [{"name": name} for name in self.provider.local]
+        self.send(Answer(), json.dumps({"models": models}).encode())
 
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length", 0))

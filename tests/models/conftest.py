@@ -8,8 +8,7 @@ import pytest
 from host.models.bucket import OpenBuckets
 from host.models.budget import Budget, MemoryLedger
 from host.models.config import BudgetConfig, ModelsConfig, ProviderConfig
-from host.models.models import Models
-from host.models.price import PriceTable
+from host.models.models import Models, price_table
 from host.models.route import Desk
 from host.secrets.keys import Keys
 from tests.fakes.model_provider import ModelProvider, model_provider
@@ -67,7 +66,7 @@ def make_models(folder: Path, url: str, clock: Clock, **config: object) -> Model
     desk = Desk(
         buckets=OpenBuckets(),
         budget=Budget(budgets, MemoryLedger()),
-        prices=PriceTable(whole.prices),
+        prices=price_table(whole),
         sleep=clock.sleep,
         clock=clock,
     )

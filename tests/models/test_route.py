@@ -17,6 +17,7 @@ from host.models.fault import fault_of
 from host.models.headers import read_headers
 from host.models.models import Models
 from host.models.parameters import Parameters
+from host.secrets.keys import Keys
 from tests.fakes.model_provider import ModelProvider
 from tests.fakes.model_wire import Answer
 from tests.models.conftest import KEY, Clock, make_models
@@ -243,3 +244,23 @@ def test_rate_limit_headers_are_read_in_both_ways() -> None:
     assert seen.requests_reset is not None
     assert seen.requests_reset > 1e9
     assert seen.tokens_left is None
+
+
+async def test_default_is_configured_or_has_a_key_or_is_ollamas_or_says_what_to_do(
+    tmp_path: Path, clock: Clock, vendor: ModelProvider
+) -> None:
+    named = make_models(tmp_path, vendor.url, clock, default="scripted:demo")
+    keyed = make_models(tmp_path, vendor.url, clock)
+    bare = Models(keyed.config, keys=Keys(tmp_path, {}))
+    with pytest.raises(ConfigError, match="--model scripted:demo"):
+        await bare.default()
+    vendor.local = ["qwen3"]
+    found = [await models.default() for models in (named, keyed, bare)]
+    assert found == ["scripted:demo", "anthropic:claude-haiku-4-5", "ollama:qwen3"]
+
+
+async def test_own_price_of_a_model_stands_before_the_tables(tmp_path: Path, clock: Clock) -> None:
+    entry = {"model": "openai:gpt-4.1", "price": {"input": 7, "output": 9}}
+    models = make_models(tmp_path, "http://127.0.0.1:9", clock, models={"own": entry})
+    card = next(card for card in models.describe() if card.name == "own")
+    assert (card.input, card.output) == (7, 9)
