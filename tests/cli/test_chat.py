@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,9 +41,9 @@ class Home:
             "HOST_RUNTIME_DIR": str(folder / "run"),
         }
 
-    def agent(self, name: str, turns: list[object], **config: object) -> None:
+    def agent(self, name: str, turns: Sequence[object], **config: object) -> None:
         """Write an agent and its script."""
-        script = {"turns": turns, "loop": True}
+        script = {"turns": list(turns), "loop": True}
         (self._config / "models" / "scripts" / f"{name}.yaml").write_text(yaml.safe_dump(script))
         body = {"model": f"scripted:{name}", **config}
         (self._config / "agents" / f"{name}.yaml").write_text(yaml.safe_dump(body))
