@@ -13,6 +13,7 @@ from pathlib import Path
 BENCHMARKS = {
     "relay": "bench.relay.run",
     "telemetry": "bench.telemetry",
+    "agents": "bench.agents",
     "memory": "bench.memory.run",
     "memory_quality": "bench.memory.quality",
 }

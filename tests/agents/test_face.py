@@ -82,20 +82,19 @@ async def test_run_goes_on_when_its_client_is_lost_and_ends_when_it_cancels(
     async with open_scene({}, data=empty_store_folder) as scene:
         write_agent(scene, "slow", "turns: [{reply: late, delay: 100}]")
         runner = scene.host.agents.runner
+        message, token = {"message": "Hello"}, {"progressToken": "p"}
         async with scene.line() as client:
             await client.initialize()
-            lost = asyncio.ensure_future(client.call("agent__slow", {"message": "Hello"}))
-            while not runner.active:
-                await asyncio.sleep(0)
+            lost = asyncio.ensure_future(client.call("agent__slow", message, _meta=token))
+            await client.wait_note("notifications/progress")
         lost.cancel()
         [active] = runner.active.values()
         assert active.task is not None
         assert not active.task.done()
         async with scene.line() as client:
             await client.initialize()
-            second = asyncio.ensure_future(client.call("agent__slow", {"message": "Again"}))
-            while len(runner.active) < 2:
-                await asyncio.sleep(0)
+            second = asyncio.ensure_future(client.call("agent__slow", message, _meta=token))
+            await client.wait_note("notifications/progress")
             other = next(one for one in runner.active.values() if one is not active)
             await client.post(
                 {
