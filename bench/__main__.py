@@ -14,6 +14,7 @@ BENCHMARKS = {
     "relay": "bench.relay.run",
     "telemetry": "bench.telemetry",
     "files": "bench.files",
+    "agents": "bench.agents",
     "memory": "bench.memory.run",
     "models": "bench.models",
     "memory_quality": "bench.memory.quality",

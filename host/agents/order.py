@@ -40,6 +40,7 @@ class Outcome:
         run: As it stood at its end.
         agent: Who answered: the agent that was asked, or one that it handed over to.
         error: Why it failed, for the reader.
+        chosen: Why the host chose this agent; empty where it was named.
     """
 
     run: Run
@@ -48,6 +49,7 @@ class Outcome:
     text: str = ""
     value: Any = None
     error: str | None = None
+    chosen: str = ""
 
     def fields(self) -> Json:
         """Return it as JSON, the shape of every agent's tool result."""
@@ -59,6 +61,7 @@ class Outcome:
             "text": self.text,
             "output": self.value,
             "error": self.error,
+            "chosen": self.chosen,
             "steps": self.run.steps,
             "input_tokens": self.run.input_tokens,
             "output_tokens": self.run.output_tokens,

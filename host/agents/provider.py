@@ -174,6 +174,7 @@ def outcome_schema(output: Json) -> Json:
             **{name: {"type": "string"} for name in texts},
             "output": {"anyOf": [output, {"type": "null"}]} if "type" in output else output,
             "error": {"type": ["string", "null"]},
+            "chosen": {"type": "string"},
             "steps": {"type": "integer"},
             "input_tokens": {"type": "integer"},
             "output_tokens": {"type": "integer"},

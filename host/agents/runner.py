@@ -256,6 +256,7 @@ class Runner:
             text=answer.text if answer else "",
             value=answer.value if answer else None,
             error=error,
+            chosen=active.order.chosen,
         )
 
     async def _finish(

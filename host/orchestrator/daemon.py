@@ -92,7 +92,8 @@ class Daemon:
         """Serve until told to stop."""
         self._configure_log()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
+            with contextlib.suppress(ValueError, RuntimeError):  # only a main thread gets signals
+                asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
         listener = await self._socket_face.listen(self.host.paths.socket)
         try:
             async with asyncio.TaskGroup() as group:

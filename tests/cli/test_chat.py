@@ -43,7 +43,7 @@ class Home:
 
     def agent(self, name: str, turns: Sequence[object], **config: object) -> None:
         """Write an agent and its script."""
-        script = {"turns": turns, "loop": True}
+        script = {"turns": list(turns), "loop": True}
         (self._config / "models" / "scripts" / f"{name}.yaml").write_text(yaml.safe_dump(script))
         body = {"model": f"scripted:{name}", **config}
         (self._config / "agents" / f"{name}.yaml").write_text(yaml.safe_dump(body))

@@ -1,0 +1,131 @@
+"""Agents as real MCP clients of either era meet them: tools, progress, approvals, resources."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.domain.jsonrpc import Json
+from tests.fakes.gateway_scene import Scene, open_scene
+from tests.fakes.raw_client import ALL
+
+pytestmark = pytest.mark.anyio
+
+
+def write_agent(scene: Scene, name: str, script: str, **config: Any) -> None:
+    folder = scene.host.paths.config
+    (folder / "agents").mkdir(parents=True, exist_ok=True)
+    (folder / "models" / "scripts").mkdir(parents=True, exist_ok=True)
+    (folder / "models" / "scripts" / f"{name}.yaml").write_text(script)
+    body = {"model": f"scripted:{name}", **config}
+    (folder / "agents" / f"{name}.json").write_text(json.dumps(body))
+
+
+@pytest.mark.parametrize("kind", ["handshake", "stateless"])
+async def test_demo_uses_two_servers_asks_once_streams_and_returns_structured_output(
+    empty_store_folder: Path, tmp_path: Path, kind: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("milk")
+    servers: dict[str, Json] = {
+        "files": {"bundled": "files", "settings": {"roots": [str(tmp_path)]}},
+        "memory": {"bundled": "memory"},
+    }
+    asked: list[str] = []
+
+    async def person(method: str, params: Json) -> Json:
+        asked.append(str(params.get("message")))
+        return {"action": "accept", "content": {"answer": params_answer(params)}}
+
+    def params_answer(params: Json) -> str:
+        return str(params["requestedSchema"]["properties"]["answer"]["enum"][0])
+
+    async with open_scene(
+        servers, policy="default", data=empty_store_folder, auth="token"
+    ) as scene:
+        token = scene.host.tokens.create("ide", attended=True, replace=True)
+        async with getattr(scene, kind)(person, bare=True, token=token, **ALL) as client:
+            result = await client.call(
+                "agent__demo", {"message": "The tour, please"}, _meta={"progressToken": "p"}
+            )
+            notes = client.noted("notifications/progress")
+        assert len(asked) == 1
+        assert "memory__remember" in asked[0]
+        body = result["structuredContent"]
+        assert (body["status"], body["steps"]) == ("succeeded", 3)
+        assert "That was the tour" in body["text"]
+        assert "notes.txt" in str(scene.entries())
+        names = [name for name, outcome in scene.calls() if outcome == "ok"]
+        assert {"files__list", "memory__remember", "agent__demo"} <= set(names)
+        kinds = [note["_meta"]["mcp-agent-host/event"]["kind"] for note in notes if "_meta" in note]
+        assert kinds.index("call") < kinds.index("result") < kinds.index("delta")
+        counts = [note["progress"] for note in notes]
+        assert counts == sorted(counts)
+
+
+async def test_run_is_a_resource_with_all_its_events(empty_store_folder: Path) -> None:
+    async with open_scene({}, data=empty_store_folder) as scene:
+        write_agent(scene, "quick", "turns: [{reply: hi}]")
+        async with scene.handshake() as client:
+            result = await client.call("agent__quick", {"message": "Hello"})
+            uri = f"run://{result['structuredContent']['run']}"
+            read = await client.request("resources/read", {"uri": uri})
+        body = json.loads(read["contents"][0]["text"])
+        assert body["run"]["status"] == "succeeded"
+        assert [event["kind"] for event in body["events"]][-1] == "finished"
+
+
+async def test_run_goes_on_when_its_client_is_lost_and_ends_when_it_cancels(
+    empty_store_folder: Path,
+) -> None:
+    async with open_scene({}, data=empty_store_folder) as scene:
+        write_agent(scene, "slow", "turns: [{reply: late, delay: 100}]")
+        runner = scene.host.agents.runner
+        message, token = {"message": "Hello"}, {"progressToken": "p"}
+        async with scene.line() as client:
+            await client.initialize()
+            lost = asyncio.ensure_future(client.call("agent__slow", message, _meta=token))
+            await client.wait_note("notifications/progress")
+        lost.cancel()
+        [active] = runner.active.values()
+        assert active.task is not None
+        assert not active.task.done()
+        async with scene.line() as client:
+            await client.initialize()
+            second = asyncio.ensure_future(client.call("agent__slow", message, _meta=token))
+            await client.wait_note("notifications/progress")
+            other = next(one for one in runner.active.values() if one is not active)
+            await client.post(
+                {
+                    "jsonrpc": "2.0",
+                    "method": "notifications/cancelled",
+                    "params": {"requestId": max(client.waiting)},
+                }
+            )
+            assert (await other.wait()).status == "cancelled"
+            second.cancel()
+        assert active.run.id in runner.active
+        assert not active.task.done()
+
+
+async def test_prompt_of_the_library_is_listed_and_filled_in(empty_store_folder: Path) -> None:
+    async with open_scene({}, data=empty_store_folder) as scene:
+        async with scene.handshake() as client:
+            listed = (await client.request("prompts/list"))["prompts"]
+            assert "agent__summary" in [prompt["name"] for prompt in listed]
+            got = await client.request(
+                "prompts/get",
+                {"name": "agent__summary", "arguments": {"audience": "a child", "text": "Cells."}},
+            )
+        assert "for a child" in got["messages"][0]["content"]["text"]
+
+
+async def test_wrong_arguments_of_an_agent_are_refused_with_what_is_wrong(
+    empty_store_folder: Path,
+) -> None:
+    async with open_scene({}, data=empty_store_folder) as scene:
+        write_agent(scene, "quick", "turns: [{reply: hi}]")
+        async with scene.handshake() as client:
+            with pytest.raises(Exception, match="message"):
+                await client.call("agent__quick", {"mesage": "Hello"})
