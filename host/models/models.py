@@ -213,8 +213,8 @@ class Models:
             return f"ollama:{local}"
         raise ConfigError(
             "There is no model to ask: no key is set, and Ollama does not answer.",
-            next_step="Run `host keys set anthropic` (or openai, google, …) or `ollama pull qwen3`, "
-            "or take the tour with `--model scripted:demo`.",
+            next_step="Run `host keys set anthropic` (or openai, google, …) or `ollama pull "
+            "qwen3`, or take the tour with `--model scripted:demo`.",
         )
 
     async def aclose(self) -> None:
