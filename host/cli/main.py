@@ -36,7 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tokens": ("host.cli.tokens", "Make, list and revoke the clients' tokens."),
     "models": ("host.cli.models", "List and try language models."),
     "keys": ("host.cli.keys", "Keep the API keys of model providers."),
-    "policy": ("host.cli.policy", "Write and try out policies (not enforced yet)."),
+    "policy": ("host.cli.policy", "Write, explain and try out policies."),
     "taint": ("host.cli.taint", "Show what clients have met, and let them begin anew."),
     "plugins": ("host.cli.plugins", "Write, check, test and install plugins."),
     "new-server": ("host.cli.new_server", "Make a project for a new MCP server."),
