@@ -1,0 +1,123 @@
+"""One environment with what generated projects need, and an environment of its own for each."""
+
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from generator.spec import Auth, Transport
+from tests.generator.projects import Made, make, sources
+
+ROOT = Path(__file__).parents[2]
+NEEDED = (
+    "fastmcp>=4.1,<5",
+    "pydantic-settings>=2.8",
+    "httpx>=0.28",
+    "sqlalchemy>=2.0.40",
+    "hatchling>=1.27",
+    "pytest>=8.4",
+    "pyright>=1.1.400",
+    "ruff>=0.12",
+)
+TRANSPORTS: tuple[tuple[Transport, Auth], ...] = (
+    ("stdio", "none"),
+    ("http", "none"),
+    ("http", "bearer"),
+    ("http", "oauth"),
+)
+FEATURES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("lifespan",),
+    ("elicitation",),
+    ("elicitation", "lifespan"),
+)
+KINDS = ("blank", "openapi", "python", "cli", "database", "curl")
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A source with a transport, an authentication and features."""
+
+    kind: str
+    transport: Transport
+    auth: Auth
+    features: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Its project's name."""
+        return "-".join([self.kind, self.transport, self.auth, *(f[:4] for f in self.features)])[
+            :32
+        ]
+
+
+COMBINATIONS = [
+    Combination(kind, *TRANSPORTS[number], FEATURES[(number + shift) % 4])
+    for shift, kind in enumerate(KINDS)
+    for number in range(4)
+]
+"""Every source with every transport and authentication, the features going round."""
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A project that is installed in an environment of its own."""
+
+    made: Made
+    combination: Combination
+    python: Path
+
+
+def run(*words: object, folder: Path | None = None, status: int = 0) -> str:
+    """Run a program to its end and return what it printed."""
+    done = subprocess.run(
+        [str(word) for word in words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == status, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def environment(folder: Path, *, pip: bool) -> Path:
+    """Make a virtual environment and return its Python."""
+    venv.create(folder, with_pip=pip)
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install once what all projects depend on, and return that environment's Python."""
+    python = environment(tmp_path_factory.mktemp("base") / "venv", pip=True)
+    flags = ["--quiet", "--disable-pip-version-check", "--constraint", ROOT / "constraints.txt"]
+    run(python, "-m", "pip", "install", *flags, *NEEDED)
+    return python
+
+
+@pytest.fixture(scope="session")
+def projects(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Installed]:
+    """Make and install a project for each combination."""
+    folder = tmp_path_factory.mktemp("projects")
+    known = sources(folder)
+    (packages,) = (base.parents[1] / "lib").glob("python*/site-packages")
+    found: dict[str, Installed] = {}
+    for one in COMBINATIONS:
+        answers = replace(
+            known[one.kind], transport=one.transport, auth=one.auth, features=one.features
+        )
+        made = make(answers, folder, one.name)
+        python = environment(made.folder / ".venv", pip=False)
+        (own,) = (made.folder / ".venv" / "lib").glob("python*/site-packages")
+        (own / "dependencies.pth").write_text(f"{packages}\n")
+        run(
+            base, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
+            "--no-build-isolation", "--disable-pip-version-check", made.folder,
+        )  # fmt: skip
+        found[one.name] = Installed(made, one, python)
+    return found

@@ -1,0 +1,144 @@
+"""Every source with every transport, authentication and feature, installed and used for real."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from fastmcp import Client
+
+from tests.conformance.host_process import end, free_port, running_host
+from tests.conformance.suite import REVISIONS, install
+from tests.generated.conftest import COMBINATIONS, ROOT, Installed, run
+
+NAMES = [one.name for one in COMBINATIONS]
+OPEN = [one.name for one in COMBINATIONS if one.auth == "none"]
+GENERIC = (
+    "server-initialize",
+    "ping",
+    "server-stateless",
+    "tools-list",
+    "resources-list",
+    "prompts-list",
+    "sep-2164-resource-not-found",
+    "dns-rebinding-protection",
+)
+"""Scenarios of the conformance suite that ask for no tool of its own."""
+SECONDS = 60
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_project_passes_its_own_tests_types_and_lint(
+    name: str, projects: dict[str, Installed], base: Path
+):
+    one = projects[name]
+    folder = one.made.folder
+    run(one.python, "-m", "pytest", "-p", "no:cacheprovider", folder=folder)
+    run(one.python, "-m", "ruff", "format", "--check", "--no-cache", ".", folder=folder)
+    run(one.python, "-m", "ruff", "check", "--no-cache", ".", folder=folder)
+    run(base, "-m", "pyright", "--pythonpath", one.python, folder=folder)
+    run(base, "-m", "pip", "--python", one.python, "check")
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_server_is_clean_in_test_server(name: str, projects: dict[str, Installed]):
+    folder = projects[name].made.folder
+    words = ["test-server", str(folder), "--format", "json", "--strict", "--examples", "2"]
+    report = json.loads(run(sys.executable, "-m", "host", *words, folder=ROOT))
+    assert report["passed"] is True
+    assert report["eras"] == {"handshake": "2025-11-25", "stateless": "2026-07-28"}
+
+
+@contextmanager
+def served(one: Installed) -> Generator[str]:
+    """Start a project's server over HTTP and yield its address."""
+    port = free_port()
+    process = subprocess.Popen(
+        [one.python, "-m", one.made.package, "--transport", "http", "--port", str(port)],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
+    url = f"http://127.0.0.1:{port}/mcp"
+    try:
+        _wait(url, process)
+        yield url
+    finally:
+        end(process)
+
+
+def _wait(url: str, process: "subprocess.Popen[Any]") -> None:
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+        try:
+            urllib.request.urlopen(url, timeout=5)  # noqa: S310 - loopback
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
+
+
+@pytest.mark.parametrize("name", [name for name in OPEN if "-stdio-" in name])
+def test_server_passes_the_generic_conformance_scenarios(
+    name: str, projects: dict[str, Installed], tmp_path: Path
+):
+    suite = install()
+    with served(projects[name]) as url:
+        for revision in REVISIONS:
+            wanted = [one for one in GENERIC if one in suite.required(revision, "server")]
+            for scenario in wanted:
+                words = ["server", "--url", url, "--scenario", scenario]
+                folder = tmp_path / revision / scenario
+                done = suite.run(
+                    [*words, "--spec-version", revision, "-o", str(folder)], timeout=SECONDS
+                )
+                checks = [json.loads(file.read_text()) for file in folder.rglob("checks.json")]
+                failed = [c for some in checks for c in some if c["status"] == "FAILURE"]
+                assert checks, done.stdout + done.stderr
+                assert failed == [], (revision, scenario)
+
+
+def test_all_servers_answer_through_the_host(projects: dict[str, Installed]):
+    chosen = {name: projects[name] for name in OPEN if "-stdio-" in name}
+    entries = {
+        name: {"command": str(one.python), "args": ["-m", one.made.package]}
+        for name, one in chosen.items()
+    }
+
+    async def names(url: str) -> list[str]:
+        async with Client(url) as client:
+            await client.call_tool(f"{OPEN[0]}__add_note", {"text": "milk"})
+            answer = await client.call_tool(f"{OPEN[0]}__list_notes", {})
+            assert "milk" in str(answer.content)
+            return [tool.name for tool in await client.list_tools()]
+
+    with running_host({"servers": entries}, env={"HOME": os.environ.get("HOME", "/")}) as host:
+        found = anyio.run(names, host.url)
+    assert {name.partition("__")[0] for name in found} >= set(chosen)
+
+
+def test_server_with_a_bearer_token_lets_in_who_has_it(
+    projects: dict[str, Installed], monkeypatch: pytest.MonkeyPatch
+):
+    name = next(one.name for one in COMBINATIONS if one.auth == "bearer")
+    one = projects[name]
+    monkeypatch.setenv(f"{one.made.package.upper()}_AUTH_TOKEN", "right")
+
+    async def tools(url: str, token: str) -> int:
+        async with Client(url, auth=token) as client:
+            return len(await client.list_tools())
+
+    with served(one) as url:
+        assert anyio.run(tools, url, "right") >= 3
+        with pytest.raises(Exception, match="401"):
+            anyio.run(tools, url, "wrong")
