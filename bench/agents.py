@@ -93,7 +93,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="mcph-bench-") as folder:
             Path(folder).chmod(0o711)
             print(json.dumps(asyncio.run(measure(way, count))))
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         print(error, file=sys.stderr)
         return 3
     return 0
