@@ -10,6 +10,7 @@ from host.domain.jsonrpc import Json, RpcError
 from host.events.writer import RunLog
 from host.gateway.exchange import Exchange, InnerExchange
 from host.gateway.gateway import Gateway
+from host.taint.session import SessionTaint
 
 HIDDEN = (OWN_PREFIX, "orchestrator__")
 """Tools that only their full name chooses, so that `*` does not make agents call themselves."""
@@ -18,10 +19,13 @@ HIDDEN = (OWN_PREFIX, "orchestrator__")
 class RunExchange(InnerExchange):
     """A call of a run, which writes down what its outermost client is asked meanwhile."""
 
-    def __init__(self, outer: Exchange, log: RunLog, *, agent: str, call_id: str) -> None:
+    def __init__(
+        self, outer: Exchange, log: RunLog, *, agent: str, call_id: str, taint: SessionTaint
+    ) -> None:
         super().__init__(
             outer, "agent", agent=agent, parent=log.run.id, on_progress=lambda params: None
         )
+        self.taint = taint
         self._log = log
         self._tool_call = call_id
 
@@ -47,11 +51,19 @@ class GatewayTools:
         outer: The request that the run serves; calls are made for its principal.
         log: Where questions are written.
         agent: Returns the agent that has the conversation.
+        taint: What the run has met.
     """
 
     def __init__(
-        self, gateway: Gateway, outer: Exchange, log: RunLog, *, agent: Callable[[], str]
+        self,
+        gateway: Gateway,
+        outer: Exchange,
+        log: RunLog,
+        *,
+        agent: Callable[[], str],
+        taint: SessionTaint,
     ) -> None:
+        self._taint = taint
         self._gateway = gateway
         self._outer = outer
         self._log = log
@@ -83,4 +95,6 @@ class GatewayTools:
         return answer_of(result)
 
     def _exchange(self, call_id: str) -> RunExchange:
-        return RunExchange(self._outer, self._log, agent=self._agent(), call_id=call_id)
+        return RunExchange(
+            self._outer, self._log, agent=self._agent(), call_id=call_id, taint=self._taint
+        )

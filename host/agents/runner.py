@@ -18,6 +18,7 @@ from host.events.runs import Hub, Runs
 from host.events.writer import EventWriter, RunLog
 from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
 from host.gateway.gateway import Gateway
+from host.taint.session import SessionTaint
 
 if TYPE_CHECKING:
     from host.agents.loop import Answer, Cast
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+RECALLED = frozenset({"private", "untrusted"})
+"""Labels of memories: they may have been a stranger's words when they were kept."""
+
 
 @dataclass(slots=True)
 class Active:
@@ -35,6 +39,7 @@ class Active:
     Attributes:
         exchange: The request that it serves, even if that was answered meanwhile.
         order: What was asked.
+        taint: What the run has met.
     """
 
     run: Run
@@ -42,6 +47,7 @@ class Active:
     exchange: Exchange
     order: "Order"
     budget: Budget
+    taint: SessionTaint
     outer: "Active | None" = None
     task: "asyncio.Task[Outcome] | None" = None
     agent: str = ""
@@ -108,7 +114,10 @@ class Runner:
             if not history:
                 raise NotFoundError("conversation", order.thread, next_step="`host runs list`.")
         run = self._new_run(agent, exchange, order, outer=outer, depth=depth)
-        active = self._activate(self._writer.begin(run), exchange, order, agent, outer=outer)
+        taint = self._gateway.gate.begin_run(exchange, run.id)
+        active = self._activate(
+            self._writer.begin(run), exchange, order, agent, outer=outer, taint=taint
+        )
         active.history = history
         active.task = asyncio.create_task(self._run(active, agent), name=f"run-{run.id}")
         return active
@@ -128,6 +137,7 @@ class Runner:
         if run.id in self.active:
             raise RunStateError(f"The run {run.id} is going on.")
         agent = self.library.get(run.name)
+        taint = self._gateway.gate.begin_run(exchange, run.id)
         run = await self.runs.claim(principal, run)
         events = await self.runs.events(principal, run.id)
         nothing: Json = {}
@@ -140,7 +150,7 @@ class Runner:
         )
         last = events[-1].seq if events else 0
         active = self._activate(
-            self._writer.open(run, last=last), exchange, order, agent, outer=None
+            self._writer.open(run, last=last), exchange, order, agent, outer=None, taint=taint
         )
         active.history = begun.get("history") or ()
         active.task = asyncio.create_task(self._run(active, agent, events), name=f"run-{run.id}")
@@ -204,9 +214,12 @@ class Runner:
         agent: Agent,
         *,
         outer: Active | None,
+        taint: SessionTaint,
     ) -> Active:
         budget = Budget(agent.config.limits, outer.budget if outer is not None else None)
-        active = Active(run_log.run, run_log, exchange, order, budget, outer, agent=agent.name)
+        active = Active(
+            run_log.run, run_log, exchange, order, budget, taint, outer, agent=agent.name
+        )
         self.active[run_log.run.id] = active
         return active
 
@@ -245,6 +258,10 @@ class Runner:
         except Exception as failure:  # the worker's boundary: a run's fault must not stay unwritten
             log.exception("the run %s failed", active.run.id)
             error = f"The host failed: {type(failure).__name__}. See its log."
+        try:  # before anybody gets the answer, which may pass on what the run has read
+            self._gateway.gate.end_run(active.exchange, active.taint)
+        except HostError as failure:
+            answer, status, error = None, "failed", str(failure)
         await self._finish(active, status, error, answer)
         run = dataclasses.replace(
             active.run, status=status, error=error, ended=utc_now(), **_counts(run_log)
@@ -280,6 +297,7 @@ class Runner:
         from host.agents.transcript import (  # noqa: PLC0415 - see `_run`
             Transcript,
             dump_content,
+            plain_text,
             replay_events,
             user_message,
         )
@@ -290,6 +308,10 @@ class Runner:
             replay_events(await self.runs.events(principal, run_id), transcript)
             transcript.close_calls()
         order = active.order
+        if events is None and active.run.parent is None:
+            active.taint.say(plain_text(order.content))
+        if active.history or events is not None:
+            active.taint.doubt()  # what was read then is in the conversation, but not known here
         transcript.agent = active.agent
         if events is not None:
             replay_events(events, transcript)
@@ -313,13 +335,21 @@ class Runner:
         )
         if recalled:
             active.log.add("recalled", {"text": recalled})
+            active.taint.meet(RECALLED, source="memory")
+            active.taint.reached(recalled, RECALLED, server="memory")
             transcript.recall(recalled)
         return transcript
 
     def _tools(self, active: Active) -> Any:  # noqa: ANN401 - see `_run`
         from host.agents.gateway_tools import GatewayTools  # noqa: PLC0415
 
-        return GatewayTools(self._gateway, active.exchange, active.log, agent=lambda: active.agent)
+        return GatewayTools(
+            self._gateway,
+            active.exchange,
+            active.log,
+            agent=lambda: active.agent,
+            taint=active.taint,
+        )
 
     async def _cast(self, active: Active, name: str, tools: Any) -> "Cast":  # noqa: ANN401
         from host.agents.casting import cast_agent  # noqa: PLC0415 - see `_run`

@@ -86,6 +86,7 @@ class Gateway:
         pins: PinDesk | None = None,
     ) -> None:
         self._tracing = tracing
+        self.gate = gate
         self.pins = pins or PinDesk()
         self.folders: Folders | None = None
         """Knows servers that only clients in some folder see."""

@@ -107,6 +107,10 @@ class Ledger:
             self._read_size -= len(self._read.popleft().words)
             self._forgotten = True
 
+    def doubt(self) -> None:
+        """Take it that results were read which are not known here, as in an earlier run."""
+        self._forgotten = True
+
     def clear(self) -> None:
         """Forget what was read, as when a person declares the session clean."""
         self._read.clear()

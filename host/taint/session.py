@@ -56,6 +56,11 @@ class SessionTaint:
         if self.ledger is not None:
             self.ledger.say(text)
 
+    def doubt(self) -> None:
+        """Take it that results were read which are not known here, as in an earlier run."""
+        if self.ledger is not None:
+            self.ledger.doubt()
+
     def reached(
         self,
         result: Any,  # noqa: ANN401 - any JSON
