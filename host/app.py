@@ -377,9 +377,8 @@ def _open_tracing(config: TelemetryConfig, redactor: Redactor) -> "Tracing | Non
     """Return what begins spans; None where none are wanted.
 
     Raises:
-        ConfigError: The configuration asks for spans that cannot be exported. Where only a
-            variable of the environment does, which is often set for every program of a machine,
-            a warning has to do.
+        ConfigError: The configuration asks for spans that cannot be exported; where only a
+            variable of the whole machine does, a warning has to do.
     """
     if not wants_telemetry(config):
         return None

@@ -78,7 +78,7 @@ class Agents:
         if self._models is None:
             from host.models.models import Models  # noqa: PLC0415
 
-            self._models = Models.load(self._paths, self._variables)
+            self._models = Models.load(self._paths, self._variables, store=self._store)
         return self._models
 
     async def watch(self) -> None:
