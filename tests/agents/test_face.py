@@ -42,7 +42,7 @@ async def test_demo_uses_two_servers_asks_once_streams_and_returns_structured_ou
         return str(params["requestedSchema"]["properties"]["answer"]["enum"][0])
 
     async with open_scene(
-        servers, policy="default", data=empty_store_folder, auth="token"
+        servers, policy="default", data=empty_store_folder, agents=True, auth="token"
     ) as scene:
         token = scene.host.tokens.create("ide", attended=True, replace=True)
         async with getattr(scene, kind)(person, bare=True, token=token, **ALL) as client:
@@ -65,7 +65,7 @@ async def test_demo_uses_two_servers_asks_once_streams_and_returns_structured_ou
 
 
 async def test_run_is_a_resource_with_all_its_events(empty_store_folder: Path) -> None:
-    async with open_scene({}, data=empty_store_folder) as scene:
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
         write_agent(scene, "quick", "turns: [{reply: hi}]")
         async with scene.handshake() as client:
             result = await client.call("agent__quick", {"message": "Hello"})
@@ -79,7 +79,7 @@ async def test_run_is_a_resource_with_all_its_events(empty_store_folder: Path) -
 async def test_run_goes_on_when_its_client_is_lost_and_ends_when_it_cancels(
     empty_store_folder: Path,
 ) -> None:
-    async with open_scene({}, data=empty_store_folder) as scene:
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
         write_agent(scene, "slow", "turns: [{reply: late, delay: 100}]")
         runner = scene.host.agents.runner
         message, token = {"message": "Hello"}, {"progressToken": "p"}
@@ -110,7 +110,7 @@ async def test_run_goes_on_when_its_client_is_lost_and_ends_when_it_cancels(
 
 
 async def test_prompt_of_the_library_is_listed_and_filled_in(empty_store_folder: Path) -> None:
-    async with open_scene({}, data=empty_store_folder) as scene:
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
         async with scene.handshake() as client:
             listed = (await client.request("prompts/list"))["prompts"]
             assert "agent__summary" in [prompt["name"] for prompt in listed]
@@ -124,7 +124,7 @@ async def test_prompt_of_the_library_is_listed_and_filled_in(empty_store_folder:
 async def test_wrong_arguments_of_an_agent_are_refused_with_what_is_wrong(
     empty_store_folder: Path,
 ) -> None:
-    async with open_scene({}, data=empty_store_folder) as scene:
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
         write_agent(scene, "quick", "turns: [{reply: hi}]")
         async with scene.handshake() as client:
             with pytest.raises(Exception, match="message"):

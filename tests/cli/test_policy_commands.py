@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,7 +79,8 @@ def test_explain_says_which_rule_decides_and_why(shell: Shell):
 
 
 def test_test_runs_a_policys_cases_and_fails_where_one_does(shell: Shell):
-    assert "17 of 17 cases as expected" in shell.run("test")[0]
+    passed, total = re.findall(r"(\d+) of (\d+) cases as expected", shell.run("test")[0])[0]
+    assert passed == total != "0"
     file = shell.policies / "mine.yaml"
     file.write_text(
         "rules: [{name: a, action: allow, match: {name: x__y}}]\n"

@@ -101,6 +101,7 @@ async def open_scene(
     clients: Json | None = None,
     policy: str = "permissive",
     data: Path | None = None,
+    agents: bool = False,
     approvals: Json | None = None,
     **http: Any,
 ) -> AsyncGenerator[Scene]:
@@ -113,6 +114,7 @@ async def open_scene(
         clients: As in host.yaml.
         policy: Name of the shipped policy that holds.
         data: A data folder whose database runs already; by default a new one.
+        agents: Whether the host's own agents are offered beside the servers.
         approvals: As in host.yaml.
         http: Fields of `HttpConfig`; by default nobody needs a token.
     """
@@ -133,6 +135,8 @@ async def open_scene(
         file.write_text(json.dumps(settings))
         loaded = load_settings(paths=paths, environ={})
         host = await stack.enter_async_context(Host.open(loaded, paths))
+        if not agents:
+            del host.own["agent"]
         door = Door(HttpConfig.model_validate({"auth": "none", **http}), host.tokens, None)
         face = HttpFace(host.gateway, door)
         url = await stack.enter_async_context(serve_web(face)) + "/mcp"

@@ -140,15 +140,13 @@ def test_unknown_script_lists_the_nearest_and_no_name_is_a_path_upwards(tmp_path
 async def test_demo_uses_the_files_tool_that_is_offered_and_then_tells(tmp_path: Path) -> None:
     models = Models(ModelsConfig(), keys=Keys(tmp_path, {}))
     model = models.resolve("scripted:demo")
-    offered = ToolDefinition(
-        name="files__list_directory", parameters_json_schema={"type": "object"}
-    )
+    offered = ToolDefinition(name="files__list", parameters_json_schema={"type": "object"})
     parameters = ModelRequestParameters(function_tools=[offered])
     talk: list[ModelMessage] = [says("which files are here?")]
     first = await model.request(talk, None, parameters)
     called = [part for part in first.parts if isinstance(part, ToolCallPart)]
-    assert [part.tool_name for part in called] == ["files__list_directory"]
-    back = ToolReturnPart("files__list_directory", "a.txt", tool_call_id=called[0].tool_call_id)
+    assert [part.tool_name for part in called] == ["files__list"]
+    back = ToolReturnPart("files__list", "a.txt", tool_call_id=called[0].tool_call_id)
     talk += [first, ModelRequest([back])]
     second = await model.request(talk, None, parameters)
     assert second.text is not None
