@@ -92,6 +92,19 @@ def _proxy(url: str) -> Generator[Route]:
         end(process)
 
 
+POLICY = """
+extends:
+  - policy: default
+    except:
+      destructive: [{name: [web__note, pipe__note]}]
+      changes-after-untrusted: [{name: [web__note, pipe__note]}]
+rules:
+  - {name: note, action: allow, match: {name: [web__note, pipe__note]}}
+"""
+"""The policy that holds by default, in which a trusted server's reading tool passes unasked; the
+tool that changes something is allowed by a rule of its own, since nobody is there to be asked."""
+
+
 def bridge(host: RunningHost) -> Route:
     """Return the way through the bridge to a running host."""
     env = {**host.env, "HOST_CONFIG": str(host.config)}
@@ -108,9 +121,7 @@ def _host_routes(stack: ExitStack, url: str) -> tuple[list[Route], RunningHost |
         "pipe": {"command": command, "args": rest, "env": env, "trusted": True},
     }
     try:
-        # The policy that holds by default; a trusted server's reading tool passes it unasked.
-        config = {"servers": servers, "policy": {"base": "default"}}
-        host = stack.enter_context(running_host(config))
+        host = stack.enter_context(running_host({"servers": servers}, policy=POLICY))
     except HostFailedError as error:
         sys.stderr.write(f"The host is left out: {error}\n")
         return [], None

@@ -64,11 +64,16 @@ def host_environment(folder: Path, extra: Mapping[str, str] | None = None) -> di
 
 @contextmanager
 def running_host(
-    config: Mapping[str, Any], *, env: Mapping[str, str] | None = None
+    config: Mapping[str, Any], *, env: Mapping[str, str] | None = None, policy: str | None = None
 ) -> Generator[RunningHost]:
     """Start `host serve` with `config` in a temporary folder; end it when the block ends.
 
-    Every call is allowed, unless the configuration names another policy.
+    Every call is allowed, unless `policy` says more or the configuration names another one.
+
+    Args:
+        config: What host.yaml is to say.
+        env: Further variables.
+        policy: A policy of the user's own, as YAML; None for none.
 
     Raises:
         HostFailedError: It ended, or did not listen within a minute.
@@ -78,6 +83,10 @@ def running_host(
         folder.chmod(0o755)
         for sub in ("home", "data", "run"):
             (folder / sub).mkdir(mode=0o700)
+        if policy is not None:
+            own = folder / "home" / ".config" / "mcp-agent-host" / "policies"
+            own.mkdir(parents=True)
+            (own / "own.yaml").write_text(policy)
         file = folder / "host.yaml"
         file.write_text(json.dumps({"policy": {"base": "permissive"}, **config}))
         file.chmod(0o600)
