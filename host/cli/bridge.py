@@ -183,8 +183,8 @@ class Bridge:
         """Remember what a new daemon would have to know, and what is being waited for."""
         try:
             message = json.loads(line)
-        except ValueError:
-            return
+        except (ValueError, RecursionError):
+            return  # the daemon says what is wrong with it
         if not isinstance(message, dict):
             return
         body = cast("dict[str, Any]", message)
@@ -193,7 +193,7 @@ class Bridge:
             self._handshake = [line]
         elif method == "notifications/initialized":
             self._handshake.append(line)
-        if "id" in body and method is not None:
+        if isinstance(body.get("id"), str | int) and isinstance(method, str):
             self._in_flight[json.dumps(body["id"])] = line
             if method in _REMEMBERED:
                 self._remembered.append(line)

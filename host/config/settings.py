@@ -60,10 +60,17 @@ class HttpConfig(StrictModel):
         return self
 
 
+def _postgres(url: SecretStr | None) -> SecretStr | None:
+    schemes = ("postgresql://", "postgres://", "postgresql+psycopg://", "${")
+    if url is not None and not url.get_secret_value().startswith(schemes):
+        raise ValueError("The database has to be PostgreSQL: postgresql://user@host:5432/database")
+    return url
+
+
 class StoreConfig(StrictModel):
     """The database."""
 
-    url: SecretStr | None = None
+    url: Annotated[SecretStr | None, AfterValidator(_postgres)] = None
     """PostgreSQL address; None means DATABASE_URL, else the embedded server."""
 
 

@@ -68,6 +68,19 @@ class Target:
         return (*self.server.config.labels, *(label for label in own if isinstance(label, str)))
 
 
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A request that no server could be found or reached for, as it is recorded."""
+
+    name: str
+    params: Json
+    original: str = ""
+    upstream: str = ""
+    definition: Json = field(default_factory=dict[str, Any])
+    labels: tuple[str, ...] = ()
+    digest: str | None = None
+
+
 class Caller:
     """Sends requests of clients to the server that serves them."""
 
@@ -193,10 +206,16 @@ class Caller:
     async def _named(
         self, exchange: Exchange, method: str, kind: str, name: str, params: Json
     ) -> Target:
-        """Resolve a catalog name."""
-        found = await self._catalog.find(exchange, method, name)
-        if found is None:
-            raise await self._unknown(exchange, method, kind, name)
+        """Resolve a catalog name; that nobody could serve it is recorded, too."""
+        try:
+            found = await self._catalog.find(exchange, method, name)
+            if found is None:
+                raise await self._unknown(exchange, method, kind, name)
+        except (UpstreamError, RpcError) as error:
+            missed = Missed(name, params)
+            served = "tools/call" if kind == "tool" else "prompts/get"
+            self._recorder.open(exchange, served, missed).refuse(error)
+            raise
         entry, link = found
         body = {**params, "name": entry.original} if entry.original != name else params
         return Target(

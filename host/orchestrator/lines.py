@@ -129,6 +129,7 @@ class LineFace:
             self._gateway.open(self._session)
         elif method == "notifications/host/leaving":
             self._leaving = True
+            self._session.give_up_questions()
             self._gateway.end_listening(self._session)
         else:
             await self._gateway.notified(self._session, method, params)

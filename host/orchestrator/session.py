@@ -121,6 +121,10 @@ class ClientSession(Session):
         """Give up everything: the client is gone."""
         for task in list(self.in_flight.values()):
             task.cancel()
+        self.give_up_questions()
+
+    def give_up_questions(self) -> None:
+        """Answer every open question with an error: the client says nothing more."""
         gone = RpcError(CONNECTION_CLOSED, "The client left before it answered.")
         for future in self._asked.values():
             if not future.done():
@@ -159,6 +163,8 @@ def check_message(message: object) -> Json:
             raise RpcError(INVALID_REQUEST, "id is a text or a whole number.")
         if body.get("params") is not None and not isinstance(body["params"], dict):
             raise RpcError(INVALID_PARAMS, "params is an object.")
+        if not isinstance(params_of(body).get("_meta", {}), dict):
+            raise RpcError(INVALID_PARAMS, "params._meta is an object.")
     elif "id" not in body or ("result" not in body and "error" not in body):
         raise RpcError(INVALID_REQUEST, "A message is a request, a notification or a response.")
     return body

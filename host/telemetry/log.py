@@ -14,7 +14,7 @@ from host.telemetry.activity import Activity, current_activity
 
 Redact = Callable[[str], str]
 
-QUIET = ("uvicorn", "watchfiles", "aiohttp", "opentelemetry")
+QUIET = ("uvicorn", "watchfiles", "aiohttp", "opentelemetry", "alembic")
 """Loggers whose informative messages are noise here; with level `debug` they are heard."""
 
 CONTEXT = ("server", "session", "call_id", "trace_id", "span_id")

@@ -52,7 +52,9 @@ def test_the_bridge_prints_protocol_only_however_much_is_logged(
         ask(3, "tools/call", name="echo__context", arguments={}),
         ask(4, "tools/call", name="broken__x", arguments={}),
     ]
-    lines = "".join(json.dumps(message) + "\n" for message in sent) + "this is not JSON\n"
+    whole = [json.dumps(message) for message in sent]
+    deep = "[" * 5000  # more than a parser that recurses can bear
+    lines = "\n".join([*whole[:3], deep, *whole[3:], "this is not JSON", ""])
     done = subprocess.run(
         [sys.executable, "-m", "host", "serve", "--stdio"],
         input=lines,

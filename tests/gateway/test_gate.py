@@ -236,3 +236,12 @@ async def test_a_server_borrows_a_model_only_where_the_policy_lets_it(kind: str,
         assert "sampled" not in refusal
         outcomes = [o for name, o in scene.calls() if name == "sampling/createMessage"]
         assert outcomes == ["ok", "denied"]
+
+
+async def test_calls_that_no_server_could_serve_are_recorded():
+    servers = {"dead": {"command": "no-such-command"}}
+    async with open_scene(servers, web={"bad": {}}) as scene, scene.stateless() as client:
+        for name in ("dead__x", "bad__nothing"):
+            with pytest.raises(RpcError):
+                await client.call(name)
+        assert scene.calls() == [("dead__x", "error"), ("bad__nothing", "error")]

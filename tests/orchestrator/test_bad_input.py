@@ -34,6 +34,7 @@ MALFORMED: list[tuple[bytes, int]] = [
     (b'{"jsonrpc":"2.0","id":1}', -32600),
     (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}', -32602),
     (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":"x"}', -32602),
+    (b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":5}}', -32602),
 ]
 ODD: list[Json] = [
     {"jsonrpc": "2.0", "id": [1], "result": {}},

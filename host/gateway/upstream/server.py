@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import sys
 import time
 from collections import deque
@@ -274,7 +275,7 @@ class UpstreamServer:
         left = self._failed_at + delay - time.monotonic()
         if left > 0:
             raise UpstreamUnavailableError(
-                f"{self.last_error.message} It is tried again in {left:.0f} s.",
+                f"{self.last_error.message} It is tried again in {math.ceil(left)} s.",
                 upstream=self.name,
                 next_step=self.last_error.next_step
                 or f"`host servers restart {self.name}` tries at once.",
