@@ -43,7 +43,7 @@ def test_client_lists_everything_in_the_servers_order(observe: Observe, target: 
 
     assert {"echo", "add", "test_simple_text", "json_schema_2020_12_tool"} <= set(listed["tools"])
     assert listed["resources"][:3] == ["test://static-text", "test://static-binary", WATCHED]
-    assert listed["templates"] == ["test://template/{id}/data"]
+    assert listed["templates"][0] == "test://template/{id}/data"
     assert listed["prompts"][:2] == ["test_simple_prompt", "test_prompt_with_arguments"]
 
 
