@@ -37,6 +37,9 @@ from host.telemetry.log import configure_log
 
 log = logging.getLogger(__name__)
 
+MOST_FILES = 65_536
+"""File descriptors that the daemon asks for, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class DaemonOptions:
@@ -111,6 +114,7 @@ class Daemon:
                     tasks += await self._open_web(group)
                 self._announce()
                 _calm_collector()
+                _allow_many_files()
                 await self.stopping.wait()
                 log.info("stopping: calls in flight are finished")
                 listener.close()
@@ -324,6 +328,23 @@ class Daemon:
             "servers": servers,
             "held": sorted({pin.shown for _, pin in self.host.pins.waiting()}),
         }
+
+
+def _allow_many_files() -> None:
+    """Use more file descriptors than the usual soft limit of 1,024, where the system allows it.
+
+    Each client, server and call over HTTP holds some. Not without end: some children walk through
+    all that they might have.
+    """
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - Windows has none
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _calm_collector() -> None:

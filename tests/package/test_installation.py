@@ -81,7 +81,10 @@ def test_pip_finds_no_conflict_and_nothing_unpinned(installed: Installation):
 
 
 async def use_files(client: Client[Any], home: Path) -> None:
-    """Write a file and read it back."""
+    """Write a file and read it back; a policy of the user's own lets both pass."""
+    policies = home / ".config" / "mcp-agent-host" / "policies"
+    policies.mkdir(parents=True, exist_ok=True)
+    (policies / "mine.yaml").write_text("default: allow\n")
     async with client:
         await client.call_tool("files__write", {"path": "note.txt", "content": "hello\n"})
         read = await client.call_tool("files__read_text", {"path": "note.txt"})
