@@ -11,6 +11,7 @@ from host.domain.jsonrpc import Json, as_object
 from host.domain.protocol import CLIENT_METHODS, object_member
 from host.gateway.context import describe_attempt
 from host.gateway.exchange import Exchange
+from host.gateway.record import Recordable
 from host.policy.decision import Decision
 from host.policy.facts import Facts
 
@@ -29,30 +30,6 @@ class Judged(Protocol):
         ...
 
 
-class Goal(Protocol):
-    """What is needed of a call's target."""
-
-    @property
-    def name(self) -> str:
-        """What the client called it."""
-        ...
-
-    @property
-    def params(self) -> Json:
-        """The parameters."""
-        ...
-
-    @property
-    def definition(self) -> Json:
-        """How it is listed."""
-        ...
-
-    @property
-    def digest(self) -> str | None:
-        """Digest of the definition."""
-        ...
-
-
 @dataclass(frozen=True)
 class Asked:
     """A call on its way, with what was decided about it.
@@ -65,7 +42,7 @@ class Asked:
 
     exchange: Exchange
     method: str
-    goal: Goal
+    goal: Recordable
     said: Judged
     judge: Callable[[Json], Judged]
     state: Json = field(default_factory=dict[str, Any])

@@ -26,7 +26,7 @@ from host.gateway.constraint import compile_matchers, matching_holds
 from host.gateway.context import rebuild_attempt
 from host.gateway.exchange import Exchange
 from host.gateway.provider import ToolProvider
-from host.gateway.record import Judged
+from host.gateway.record import Judged, Recordable
 from host.policy.attempt import Attempt
 from host.policy.decision import Decision, decide
 from host.policy.facts import Facts
@@ -45,42 +45,12 @@ _OURS = ("_meta", "requestState", "inputResponses")
 """Members of a request that are not its arguments."""
 
 
-class Goal(Protocol):
-    """What the gate needs of a call's target."""
+class Goal(Recordable, Protocol):
+    """What the gate needs of a call's target: what is recorded of it, and who is to serve it."""
 
     @property
     def server(self) -> ToolProvider:
         """Who is to serve it."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """What the client called it."""
-        ...
-
-    @property
-    def original(self) -> str:
-        """What the server calls it."""
-        ...
-
-    @property
-    def params(self) -> Json:
-        """The parameters."""
-        ...
-
-    @property
-    def definition(self) -> Json:
-        """How it is listed."""
-        ...
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Labels of server and tool."""
-        ...
-
-    @property
-    def digest(self) -> str | None:
-        """Digest of the definition."""
         ...
 
 
@@ -135,6 +105,7 @@ class _Edited:
 
     def __init__(self, goal: Goal, params: Json) -> None:
         self.server, self.name, self.original = goal.server, goal.name, goal.original
+        self.upstream = goal.upstream
         self.definition, self.labels, self.digest = goal.definition, goal.labels, goal.digest
         self.params = params
 
