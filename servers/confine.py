@@ -18,14 +18,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
-_VERSION_FLAG, _PATH_BENEATH = 1, 1
+_VERSION_FLAG, _PATH_BENEATH, _NET_PORT = 1, 1, 2
+_BIND, _CONNECT = 1 << 0, 1 << 1
 _NO_NEW_PRIVS = 38
+_CAPABILITIES_VERSION = 0x20080522
+_KEPT_CAPABILITIES = 0b11111
+"""Those over owners and permissions of files. Root's others see into processes, Landlock or not."""
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _TRUNCATE, _IOCTL = 1 << 14, 1 << 15
 # By the version that introduced them, as in the kernel's userspace API for Landlock.
 _FILE_RIGHTS = {1: (1 << 13) - 1, 2: 1 << 13, 3: _TRUNCATE, 5: _IOCTL}
-_TCP_RIGHTS = {4: 0b11}
+_TCP_RIGHTS = {4: _BIND | _CONNECT}
 _SCOPES = {6: 0b11}  # abstract sockets of, and signals to, processes outside
 _OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
@@ -50,6 +54,12 @@ class _PathRule(ctypes.Structure):
     _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
 
 
+class _PortRule(ctypes.Structure):
+    """`struct landlock_net_port_attr`."""
+
+    _fields_ = (("allowed_access", ctypes.c_uint64), ("port", ctypes.c_uint64))
+
+
 def landlock_version() -> int:
     """Return the kernel's Landlock version; 0 where there is none."""
     if sys.platform != "linux":
@@ -58,14 +68,19 @@ def landlock_version() -> int:
 
 
 def confine(
-    *, read: Iterable[str | Path], write: Iterable[str | Path] = (), network: bool = True
+    *,
+    read: Iterable[str | Path],
+    write: Iterable[str | Path] = (),
+    ports: Iterable[int] | None = None,
+    listen: Iterable[int] = (),
 ) -> bool:
     """Leave this process the named folders and files and no others; call it before any thread.
 
     Args:
         read: What may be read and executed, with everything below it; what is missing is left out.
         write: What may be changed as well.
-        network: Whether TCP stays allowed; without it, from version 4 of Landlock on.
+        ports: To which TCP connections may be made; None: to any. Held from version 4 on.
+        listen: Where connections may be awaited, if `ports` are given.
 
     Returns:
         Whether the process is confined now; False where the kernel has no Landlock.
@@ -79,7 +94,7 @@ def confine(
     rights = _handled(_FILE_RIGHTS, version)
     words = [rights]
     if version >= 4:
-        words.append(0 if network else _handled(_TCP_RIGHTS, version))
+        words.append(0 if ports is None else _handled(_TCP_RIGHTS, version))
     if version >= 6:
         words.append(_handled(_SCOPES, version))
     attributes = (ctypes.c_uint64 * len(words))(*words)
@@ -88,7 +103,13 @@ def confine(
         for allowed, paths in ((_READ, read), (rights & ~_IOCTL, write)):
             for path in paths:
                 _allow(ruleset, path, allowed & rights)
+        if version >= 4 and ports is not None:
+            for right, numbers in ((_CONNECT, ports), (_BIND, listen)):
+                for number in numbers:
+                    rule = _PortRule(right, number)
+                    _checked(_syscall(_ADD_RULE, ruleset, _NET_PORT, ctypes.byref(rule), 0))
         _take_no_privileges()
+        _drop_capabilities()
         _checked(_syscall(_RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)
@@ -164,6 +185,17 @@ def _allow(ruleset: int, path: str | Path, allowed: int) -> None:
 
 def _take_no_privileges() -> None:
     _checked(ctypes.CDLL(None, use_errno=True).prctl(_NO_NEW_PRIVS, 1, 0, 0, 0))
+
+
+def _drop_capabilities() -> None:
+    """Give up what makes root more than the owner of all files: it would see others' secrets."""
+    library = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; then of higher numbers
+    _checked(library.capget(header, sets))
+    for place in range(6):
+        sets[place] &= _KEPT_CAPABILITIES if place < 3 else 0
+    _checked(library.capset(header, sets))
 
 
 def _handled(rights: dict[int, int], version: int) -> int:

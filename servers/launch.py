@@ -39,7 +39,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import anyio
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from servers.confine import confine, program_paths, refuse_local_sockets, system_paths
+from servers.confine import (
+    confine,
+    landlock_version,
+    program_paths,
+    refuse_local_sockets,
+    system_paths,
+)
 
 if TYPE_CHECKING:
     from fastmcp import FastMCP
@@ -57,9 +63,12 @@ class ServerSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    def reach(self) -> "Reach | None":
-        """Return what the server reaches when it is confined; None if it cannot be."""
+    def reach(self) -> "Reach":
+        """Return what the server reaches when it is confined."""
         return Reach()
+
+    def prepare_confinement(self) -> None:
+        """Do what has to be done before the server confines itself, in one thread."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +80,14 @@ class Reach:
         write: Folders and files that it changes, too.
         made: Those of them that are made first where they are missing.
         local_sockets: Whether it connects to programs on this machine by a socket's path.
+        ports: To which TCP connections it makes; None: to any.
     """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     made: tuple[Path, ...] = ()
     local_sockets: bool = False
+    ports: tuple[int, ...] | None = None
 
 
 class SettingsError(ValueError):
@@ -99,7 +110,7 @@ def launch(name: str, *, rest: str | None = None, argv: Sequence[str] | None = N
         settings = read_settings(model, os.environ, vars(options))
         check_binding(options.host)
         if os.environ.get(CONFINE_VARIABLE) == "1":
-            confine_server(name, settings)
+            confine_server(name, settings, listen=options.port if options.http else None)
         server = create_server(name, settings)
         _serve(server, options)
     except (SettingsError, OSError) as error:
@@ -109,20 +120,30 @@ def launch(name: str, *, rest: str | None = None, argv: Sequence[str] | None = N
         raise SystemExit(130) from None
 
 
-def confine_server(name: str, settings: ServerSettings) -> None:
+def confine_server(name: str, settings: ServerSettings, *, listen: int | None = None) -> None:
     """Leave this process what its settings name, and tell on stderr what could not be taken away.
+
+    Args:
+        name: The package below `servers`.
+        settings: Which say what the server reaches.
+        listen: The port that it serves; None serves stdio.
 
     Raises:
         OSError: The kernel can confine and refused to.
     """
     reach = settings.reach()
-    if reach is None:
-        return
     for path in reach.made:
         path.expanduser().mkdir(parents=True, exist_ok=True, mode=0o700)
     paths = [path.expanduser().absolute() for path in reach.read]
     changed = [path.expanduser().absolute() for path in reach.write]
-    held = confine(read=[*program_paths(), *system_paths(), *paths], write=["/dev/null", *changed])
+    if landlock_version() > 0:
+        settings.prepare_confinement()
+    held = confine(
+        read=[*program_paths(), *system_paths(), *paths],
+        write=["/dev/null", *changed],
+        ports=reach.ports,
+        listen=() if listen is None else (listen,),
+    )
     if not held:
         sys.stderr.write(f"servers.{name}: not confined to its folders: no Landlock here.\n")
     if not reach.local_sockets and not refuse_local_sockets():

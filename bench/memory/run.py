@@ -70,7 +70,9 @@ async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
         }
         for name, action in ways.items():
             result[name] = await quantiles(name, action, queries)
-        result["index_recall@10"] = await index_recall(both, queries[: 10 if records >= BULK else 50])
+        result["index_recall@10"] = await index_recall(
+            both, queries[: 10 if records >= BULK else 50]
+        )
         result["searches_per_s_8_at_once"] = await throughput(both, queries)
         stats = await words.stats()
         result["disk_mb"] = stats.store_bytes / 1e6

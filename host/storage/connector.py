@@ -18,7 +18,8 @@ from host.storage.embedded import EmbeddedServer
 from host.storage.migrate import migrate
 from host.storage.roles import DATABASE, prepare_embedded, prepare_schema
 
-_SEARCH_PATH: LiteralString = "set search_path = host, public"
+SEARCH_PATH: LiteralString = "set search_path = host, public"
+"""What every connection starts with."""
 
 
 class Connector(ABC):
@@ -100,7 +101,7 @@ class EmbeddedConnector(Connector):
 
     @override
     def greetings(self, role: Role) -> list[LiteralString]:
-        return [_SEARCH_PATH]
+        return [SEARCH_PATH]
 
     @override
     def release(self) -> None:
@@ -172,7 +173,7 @@ class SharedConnector(Connector):
             "app": "set role host_app",
             "audit": "set role host_audit",
         }
-        return [_SEARCH_PATH, *([switch[role]] if role in switch else [])]
+        return [SEARCH_PATH, *([switch[role]] if role in switch else [])]
 
     @override
     def release(self) -> None:

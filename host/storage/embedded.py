@@ -152,6 +152,11 @@ class EmbeddedServer:
         """Stop being a user; the watcher stops the server after the last one."""
         self._users.release()
 
+    @property
+    def users_descriptor(self) -> int:
+        """The open file that makes this a user, to be handed to a process that stays one."""
+        return self._users.descriptor
+
     def alive(self) -> bool:
         """Return whether a server, or what is left of a dying one, runs on the cluster."""
         lock = FileLock(self.folder / ALIVE_LOCK)

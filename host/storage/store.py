@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from host.domain.errors import StoreError
 from host.domain.principal import Principal
 from host.storage.account import SYSTEM_FOLDER
+from host.storage.brokered import BrokeredConnector, broker_link
 from host.storage.connector import Connector, EmbeddedConnector, SharedConnector
 from host.storage.credentials import Role
 
@@ -291,4 +292,6 @@ async def open_store(
     """
     if url is not None:
         return Store(SharedConnector(url))
+    if (link := broker_link(data_folder)) is not None:
+        return Store(BrokeredConnector(link, data_folder))
     return Store(EmbeddedConnector(data_folder, linger=linger, system_folder=system_folder))

@@ -119,7 +119,7 @@ def main() -> None:
     """Read one document from standard input and write its text to standard output."""
     header = json.loads(sys.stdin.buffer.readline())
     limit_process(int(header["memory"]), int(header["seconds"]))
-    _CONFINE.confine(read=_CONFINE.program_paths(), network=False)
+    _CONFINE.confine(read=_CONFINE.program_paths(), ports=())
     body = sys.stdin.buffer.read()
     try:
         found = extract_document(body, header)

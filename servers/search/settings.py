@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from host.memory.config import EmbedderConfig
 from servers.launch import Reach, ServerSettings
+from servers.store_reach import embedder_reach, joined, prepare_store, store_reach
 
 ProviderName = Literal["duckduckgo", "brave", "tavily", "searxng"]
 
@@ -68,6 +69,15 @@ class Settings(ServerSettings):
     """PostgreSQL text search configuration of documents: `simple` has no stems or stop words."""
 
     @override
-    def reach(self) -> Reach | None:
-        """With documents it may have to start PostgreSQL, which must not be confined with it."""
-        return None if self.documents else Reach()
+    def reach(self) -> Reach:
+        """The network; with documents their folders, the store, and the embedder's files."""
+        if not self.documents:
+            return Reach()
+        stored = joined(store_reach(), embedder_reach(self.embedder))
+        return joined(Reach(read=self.documents), stored)
+
+    @override
+    def prepare_confinement(self) -> None:
+        """With documents, split off who starts PostgreSQL, which must not be confined with it."""
+        if self.documents:
+            prepare_store()

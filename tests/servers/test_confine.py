@@ -15,6 +15,8 @@ from fastmcp.exceptions import ToolError
 from servers.confine import landlock_version
 from servers.database.settings import Settings as DatabaseServerSettings
 from servers.files.settings import Settings as FilesSettings
+from servers.memory.settings import Settings as MemorySettings
+from servers.search.settings import Settings as SearchSettings
 from tests.fakes.mcp_call import ask
 
 PROJECT = Path(__file__).parents[2]
@@ -43,6 +45,8 @@ attempts = {
         ["cat", os.path.join(outside, "secret")], check=True, stderr=subprocess.DEVNULL),
     "local socket": connect,
     "socket pair": socket.socketpair,
+    "environment of the parent": lambda: open(f"/proc/{os.getppid()}/environ", "rb").read(),
+    "memory of the parent": lambda: open(f"/proc/{os.getppid()}/mem", "rb"),
     "tcp": listen,
     "write inside": lambda: pathlib.Path(allowed, "new").write_text("x"),
     "read inside": lambda: pathlib.Path(allowed, "new").read_text(),
@@ -87,7 +91,7 @@ def test_a_confined_process_reaches_its_folders_and_no_others(tmp_path: Path):
     refused = {name for name, outcome in found.items() if outcome != "ok"}
     assert refused == {
         "read outside", "list outside", "write outside", "remove outside", "link in",
-        "read by a child", "local socket",
+        "read by a child", "local socket", "environment of the parent", "memory of the parent",
     }  # fmt: skip
     assert (outside / "secret").read_text() == "hidden"
 
@@ -123,8 +127,30 @@ async def test_a_confined_files_server_works_in_its_roots(tmp_path: Path):
     assert any(trash.rglob("*"))
 
 
+def test_the_store_and_an_embedder_are_what_a_memory_reaches(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    embedder = {"type": "openai", "url": "http://10.0.0.5:8080/v1"}
+    alone = MemorySettings()
+    assert (alone.reach().ports, alone.reach().local_sockets) == ((), True)
+    assert alone.reach().read == alone.reach().write == ()
+    asking = MemorySettings.model_validate({"embedder": embedder})
+    assert asking.reach().ports == (8080, 53)
+    local = MemorySettings.model_validate({"embedder": {"type": "fastembed", "model": "/models/m"}})
+    assert Path("/models/m") in local.reach().read
+    assert Path("~/.cache/huggingface") in local.reach().made
+
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:p@db.example:6000/d?sslrootcert=/ca.pem")
+    shared = asking.reach()
+    assert set(shared.ports or ()) == {6000, 8080, 53}
+    assert not shared.local_sockets
+    assert Path("/ca.pem") in shared.read
+    searching = SearchSettings(documents=(Path("/papers"),)).reach()
+    assert (searching.ports, searching.write) == (None, ())
+    assert Path("/papers") in searching.read
+
+
 @needs_landlock
-@pytest.mark.parametrize("name", ["weather", "search", "database", "files"])
+@pytest.mark.parametrize("name", ["weather", "search", "database", "files", "memory"])
 @pytest.mark.anyio
 async def test_every_server_that_can_be_confined_starts_confined(name: str, tmp_path: Path):
     settings = {"roots": [str(tmp_path)]} if name == "files" else {}

@@ -22,6 +22,7 @@ def open_server(
         "PYTHONPATH": str(PROJECT),
         "HOST_DATA_DIR": str(folder),
         "HOST_SERVER_USER": user or f"user-{secrets.token_hex(4)}",
+        "HOST_SERVER_CONFINE": "1",
         "HOST_SERVER_SETTINGS": json.dumps(settings or {}),
     }
     words = ["-m", "servers.memory"]

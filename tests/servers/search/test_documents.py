@@ -31,6 +31,7 @@ def open_server(store: Path, *folders: Path, user: str = "", **settings: Any) ->
         "PYTHONPATH": str(PROJECT),
         "HOST_DATA_DIR": str(store),
         "HOST_SERVER_USER": user or f"user-{secrets.token_hex(4)}",
+        "HOST_SERVER_CONFINE": "1",
         "HOST_SERVER_SETTINGS": json.dumps(settings),
     }
     words = ["-m", "servers.search"]
