@@ -2,7 +2,7 @@
 
 import json
 import os
-import subprocess
+import socket
 import sys
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from servers.confine import landlock_version
-from tests.servers.memory.opening import PROJECT, open_server
+from tests.servers.memory.opening import PROJECT
 
 needs_landlock = pytest.mark.skipif(landlock_version() < 4, reason="Landlock before version 4")
 
@@ -76,11 +76,11 @@ print(json.dumps(found))
 async def test_a_confined_memory_reaches_its_store_and_embedder_and_nothing_else(
     store_folder: Path, *, embedding: bool
 ):
-    async with (
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as one,
-        await anyio.create_tcp_listener(local_host="127.0.0.1") as other,
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as other,
     ):
-        ports = [int(s.extra(anyio.abc.SocketAttribute.local_port)) for s in (one, other)]
+        ports = [int(listener.getsockname()[1]) for listener in (one, other)]
         given = [str(ports[0] if embedding else 0), str(ports[1])]
         done = await anyio.run_process(
             [sys.executable, "-c", ATTEMPTS, str(store_folder), *given],
