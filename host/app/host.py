@@ -1,34 +1,31 @@
-"""The composition root: settings in, a wired host out."""
+"""Everything a daemon runs, wired together from settings; faces and commands use its parts."""
 
 import asyncio
 import contextlib
 import logging
 import os
-from collections import ChainMap, OrderedDict
+from collections import ChainMap
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from host.agents.agents import Agents
+from host.app.policies import FolderPolicies
+from host.app.records import open_records
 from host.approvals.desk import Desk
 from host.approvals.inbox import Inbox
 from host.approvals.open import open_board, set_config
-from host.audit.checkpoint import Checkpoints
-from host.audit.journal import Journal
-from host.audit.loader import JournalLoader
 from host.audit.record import Note
 from host.config.environment import (
     StorePlace,
     database_url,
-    telemetry_variables,
-    wants_telemetry,
 )
 from host.config.load import LoadedSettings, load_settings
 from host.config.paths import Paths
 from host.config.proxy import find_proxy
 from host.config.servers import BearerAuthConfig, ServerConfig
-from host.config.settings import Settings, TelemetryConfig
-from host.domain.errors import ConfigError, NotFoundError
+from host.config.settings import Settings
+from host.domain.errors import NotFoundError
 from host.domain.jsonrpc import Json
 from host.domain.principal import LOCAL_USER, Principal
 from host.gateway.approve import ApprovalStep
@@ -57,26 +54,14 @@ from host.plugins.installed import Register
 from host.plugins.provider import PluginSurroundings
 from host.plugins.shelf import PluginShelf
 from host.policy.limit import MemoryCounters
-from host.policy.live import LivePolicy, PolicyChange
-from host.policy.source import Found, find_sources
+from host.policy.live import PolicyChange
 from host.sandbox.pool import SandboxPool
-from host.secrets.redaction import Redactor, dump_json
 from host.secrets.seal import Sealer
 from host.secrets.tokens import TokenStore as UpstreamTokenStore
 from host.storage.store import Store, open_store
 from host.taint.store import TAINT_FILE, TaintStore, start_over
 
-if TYPE_CHECKING:
-    from host.telemetry.tracing import Tracing
-
 log = logging.getLogger(__name__)
-
-LOAD_INTERVAL = 2.0
-"""Seconds between two loads of the journal into the store; `host audit` reads both."""
-
-FOLDER_LIMIT = 128
-"""Working folders whose policies are kept read."""
-
 
 TERMINAL = Principal(LOCAL_USER, "terminal", role="admin", attended=True)
 """The person at this machine."""
@@ -102,82 +87,35 @@ class Host:
         store: Store,
         pool: SandboxPool,
     ) -> None:
-        self.loaded = loaded
-        self.paths = paths
-        self.keeper = Keeper()
-        self.tokens = TokenStore(paths.tokens)
-        kept = loaded.settings.audit
-        self.redactor = Redactor(
-            secrets=loaded.settings.secret_values(),
-            fields=kept.secret_fields,
-            limit=kept.value_bytes,
-        )
-        self.tracing = _open_tracing(loaded.settings.telemetry, self.redactor)
-        self.journal = Journal(paths.data / "journal", self.redactor)
-        self.store = store
-        self.checkpoints = Checkpoints(paths.data)
-        self.loader = JournalLoader(
-            paths.data / "journal",
-            self.store,
-            interval=LOAD_INTERVAL,
-            checkpoints=self.checkpoints,
-        )
+        self.loaded, self.paths, self.store = loaded, paths, store
         self.config_error: str | None = None
         """Why the last edit of the configuration is not in force."""
+        self.keeper = Keeper()
+        self.tokens = TokenStore(paths.tokens)
         self._upstream_tokens = UpstreamTokenStore.of_user(paths.data / "oauth")
-        self._policies: OrderedDict[Path | None, LivePolicy] = OrderedDict()
+        records = open_records(loaded.settings, paths, store)
+        self.redactor, self.journal, self.tracing = (
+            records.redactor,
+            records.journal,
+            records.tracing,
+        )
+        self.checkpoints, self.loader = records.checkpoints, records.loader
+        self.policies = FolderPolicies(paths, lambda: self.loaded)
         self.taint = TaintStore(paths.data / TAINT_FILE)
         sealer = Sealer.load(paths.data / "seal.json")
-        self.board = open_board(
-            store,
-            sealer,
-            data_folder=paths.data,
-            config=loaded.settings.approvals,
-            note=self._note,
-        )
-        self.inbox = Inbox(self.board)
-        self.desk = Desk(self.board, self.inbox)
-        step = ApprovalStep(self.board, self.desk, self.inbox, sealer=sealer)
-        self.gate = Gate(
-            self.policy,
-            MemoryCounters(),
-            taint=self.taint,
-            on_change=self._note_policy,
-            approvals=step,
-        )
-        self.board.judge, self.board.matches = self.gate.judge_edit, self.gate.holds
-        self.board.check_matchers = check_matchers
+        self.gate = self._open_gate(sealer)
         self._questions = Questions(self.gate, Recorder(self.journal))
-        self._around = Surroundings(
-            self.keeper,
-            client,
-            self._on_notice,
-            self._authorizer,
-            paths.logs,
-            StorePlace(database_url(loaded.settings.store), paths.data, LOCAL_USER),
-            Knowledge(paths.data / "servers.json"),
-            self.tracing,
-            paths.data / "lists",
-            self._questions.put,
-            hold=self._hold_source,
-        )
+        self._around = self._surroundings(client)
         self.servers: dict[str, UpstreamServer] = {}
         self.pins = PinBook(paths.data / "pins", self.servers)
         self.pins.listeners.append(note_pins(self.journal))
         self.own: dict[str, ToolProvider] = {}
         """What the host itself offers, by the first part of its names."""
         self._settle_servers(loaded.settings)
-        self.gateway = Gateway(
-            ChainMap[str, ToolProvider](self.own, cast("dict[str, ToolProvider]", self.servers)),
-            gate=self.gate,
-            sealer=sealer,
-            recorder=Recorder(self.journal),
-            finder=Finder(loaded.settings.clients),
-            tracing=self.tracing,
-            pins=PinDesk(self.pins),
+        self.gateway = self._open_gateway(sealer)
+        self.folders = self.gateway.folders = Folders(
+            self.servers, self._load_in, self._make_server
         )
-        self.folders = Folders(self.servers, self._load_in, self._make_server)
-        self.gateway.folders = self.folders
         self._code_mode = CodeMode(
             self._on_notice,
             catalog=self.gateway.catalog,
@@ -187,9 +125,60 @@ class Host:
         self._settle_code_mode()
         self.plugins = self._plugin_shelf(pool)
         self.agents = Agents(
-            paths, self.store, self.gateway, redactor=self.redactor, variables=os.environ
+            paths, store, self.gateway, redactor=self.redactor, variables=os.environ
         )
         self.own["agent"] = self.agents.provider
+
+    def _open_gate(self, sealer: Sealer) -> Gate:
+        """Return what decides about each call; whom it asks is made on the way."""
+        self.board = open_board(
+            self.store,
+            sealer,
+            data_folder=self.paths.data,
+            config=self.settings.approvals,
+            note=self._note,
+        )
+        self.inbox = Inbox(self.board)
+        self.desk = Desk(self.board, self.inbox)
+        gate = Gate(
+            self.policies.of,
+            MemoryCounters(),
+            taint=self.taint,
+            on_change=self._note_policy,
+            approvals=ApprovalStep(self.board, self.desk, self.inbox, sealer=sealer),
+        )
+        self.board.judge, self.board.matches = gate.judge_edit, gate.holds
+        self.board.check_matchers = check_matchers
+        return gate
+
+    def _surroundings(self, client: HttpClient) -> Surroundings:
+        """Return what every server needs of the daemon."""
+        data = self.paths.data
+        return Surroundings(
+            self.keeper,
+            client,
+            self._on_notice,
+            self._authorizer,
+            self.paths.logs,
+            StorePlace(database_url(self.settings.store), data, LOCAL_USER),
+            Knowledge(data / "servers.json"),
+            self.tracing,
+            data / "lists",
+            self._questions.put,
+            hold=self._hold_source,
+        )
+
+    def _open_gateway(self, sealer: Sealer) -> Gateway:
+        offered = cast("dict[str, ToolProvider]", self.servers)
+        return Gateway(
+            ChainMap[str, ToolProvider](self.own, offered),
+            gate=self.gate,
+            sealer=sealer,
+            recorder=Recorder(self.journal),
+            finder=Finder(self.settings.clients),
+            tracing=self.tracing,
+            pins=PinDesk(self.pins),
+        )
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -234,7 +223,7 @@ class Host:
         self.config_error = None
         replaced = self._settle_servers(loaded.settings)
         if before.policy != loaded.settings.policy:
-            self._policies.clear()
+            self.policies.forget()
         await self.plugins.refresh()
         self._settle_code_mode()
         self.gateway.finder = Finder(loaded.settings.clients)
@@ -275,23 +264,6 @@ class Host:
             offered=self.own,
             taken=lambda: frozenset({*self.servers, *self.own}),
         )
-
-    def policy(self, folder: Path | None = None) -> LivePolicy:
-        """Return the policy that holds for clients working in a folder.
-
-        Args:
-            folder: Whose own policy takes part if it is trusted; None: where the host was started.
-        """
-        place = folder or self.loaded.folder
-        live = self._policies.get(place)
-        if live is None:
-            live = self._policies[place] = LivePolicy(lambda: self._find_policy(place))
-            if len(self._policies) > FOLDER_LIMIT:
-                self._policies.popitem(last=False)
-        return live
-
-    def _find_policy(self, folder: Path | None) -> Found:
-        return find_sources(self.paths, folder=folder, base=self.settings.policy.base)
 
     def clear_taint(self, who: str | None) -> dict[str, list[str]]:
         """Let somebody begin anew because a person at the terminal says so.
@@ -371,29 +343,6 @@ class Host:
             headers=config.headers,
             store=self._upstream_tokens,
         )
-
-
-def _open_tracing(config: TelemetryConfig, redactor: Redactor) -> "Tracing | None":
-    """Return what begins spans; None where none are wanted.
-
-    Raises:
-        ConfigError: The configuration asks for spans that cannot be exported; where only a
-            variable of the whole machine does, a warning has to do.
-    """
-    if not wants_telemetry(config):
-        return None
-    from host.telemetry.export import open_tracing  # noqa: PLC0415 - slow, and rarely wanted
-
-    def show(value: object) -> str:
-        return redactor.redact_json(dump_json(redactor.capped(value))).decode()
-
-    try:
-        return open_tracing(config, telemetry_variables(), redact=redactor.redact_text, show=show)
-    except ConfigError as error:
-        if config.enabled or config.endpoint is not None:
-            raise
-        log.warning("no spans are exported: %s", error)
-        return None
 
 
 def log_file(paths: Paths) -> Path:
