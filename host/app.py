@@ -267,7 +267,7 @@ class Host:
             lambda: self.settings.plugins,
             self.taint,
         )
-        return PluginShelf(
+        shelf = PluginShelf(
             Register(self.paths.data),
             pool,
             around,
@@ -275,6 +275,8 @@ class Host:
             offered=self.own,
             taken=lambda: frozenset({*self.servers, *self.own}),
         )
+        self.gate.code = shelf.code
+        return shelf
 
     def policy(self, folder: Path | None = None) -> LivePolicy:
         """Return the policy that holds for clients working in a folder.
