@@ -256,7 +256,7 @@ class Host:
             lambda: self.settings.plugins,
             self.taint,
         )
-        return PluginShelf(
+        shelf = PluginShelf(
             Register(self.paths.data),
             pool,
             around,
@@ -264,6 +264,8 @@ class Host:
             offered=self.own,
             taken=lambda: frozenset({*self.servers, *self.own}),
         )
+        self.gate.code = shelf.code
+        return shelf
 
     def clear_taint(self, who: str | None) -> dict[str, list[str]]:
         """Let somebody begin anew because a person at the terminal says so.

@@ -93,6 +93,9 @@ def run(
 ) -> None:
     """Call one function of a plugin, installed or not, and print what it returns.
 
+    A hook, an evaluator or a rule gets of the arguments what its parameters name, and what it
+    returns is read as its callers read it.
+
     Tools that it calls are called through the running daemon, decided and recorded as calls of the
     command line. What it keeps in host.state is forgotten afterwards.
     """
@@ -123,7 +126,8 @@ def _run(coroutine: "Coroutine[Any, Any, Result]") -> Result:
     return asyncio.run(coroutine)
 
 
-def _settings() -> "SandboxConfig":
+def sandbox_settings() -> "SandboxConfig":
+    """Return how plugins are confined here, with no process kept ready."""
     from host.config.load import load_settings
 
     settings = load_settings(folder=Path.cwd()).settings.sandbox
@@ -134,7 +138,7 @@ async def _check(bundle: "Bundle") -> "Verdict":
     from host.plugins.check import check_bundle
     from host.sandbox.pool import SandboxPool
 
-    async with SandboxPool(_settings()) as pool:
+    async with SandboxPool(sandbox_settings()) as pool:
         return await check_bundle(pool, bundle)
 
 
@@ -142,14 +146,17 @@ async def _test(bundle: "Bundle", tests: str) -> "list[TestOutcome]":
     from host.plugins.trial import run_tests
     from host.sandbox.pool import SandboxPool
 
-    async with SandboxPool(_settings()) as pool:
+    async with SandboxPool(sandbox_settings()) as pool:
         return [outcome async for outcome in run_tests(pool, bundle, tests)]
 
 
 async def _call(bundle: "Bundle", function: str, arguments: dict[str, Any]) -> "CallResult":
+    from dataclasses import replace
+
     from host.cli.plugin_path import DaemonPath
     from host.plugins.broker import PluginBroker
     from host.plugins.crew import Crew
+    from host.plugins.shapes import arguments_for, read_answer
     from host.plugins.state import NoState, ShortState
     from host.sandbox.broker import StateStore
     from host.sandbox.pool import SandboxPool
@@ -157,9 +164,16 @@ async def _call(bundle: "Bundle", function: str, arguments: dict[str, Any]) -> "
     granted = bundle.manifest.capabilities
     state: StateStore = ShortState() if granted.state else NoState("It may not keep values.")
     broker = PluginBroker(bundle.name, granted, path=DaemonPath(), state=state)
-    async with SandboxPool(_settings()) as pool:
+    async with SandboxPool(sandbox_settings()) as pool:
         crew = await Crew.start(pool, bundle)
-        return await crew.call(function, arguments, tenant="(terminal)", broker=broker)
+        declared = next((one for one in crew.functions if one.name == function), None)
+        shaped = declared is not None and declared.kind != "tool"
+        if declared is not None and shaped:
+            arguments = arguments_for(declared, arguments)
+        result = await crew.call(function, arguments, tenant="(terminal)", broker=broker)
+        if declared is not None and shaped:
+            return replace(result, value=read_answer(declared, result.value))
+        return result
 
 
 def _print_problems(problems: "tuple[Problem, ...] | list[Problem]") -> None:

@@ -98,6 +98,7 @@ def explain(  # noqa: PLR0913, PLR0917  each is an option of the command line
     """Show what would be decided about a call, and how each rule stands to it."""
     from dataclasses import replace
 
+    from host.cli.plugin_rules import ask_plugins
     from host.policy.decision import explain as explain_decision
     from host.policy.document import CallConfig
     from host.policy.limit import FixedCounters
@@ -121,7 +122,9 @@ def explain(  # noqa: PLR0913, PLR0917  each is an option of the command line
     if taint:
         attempt = replace(attempt, taint=frozenset(taint))
     used = _policy(policy)
-    explained = explain_decision(used.gather(attempt, FixedCounters()), used)
+    facts = used.gather(attempt, FixedCounters())
+    ask_plugins(used, facts)
+    explained = explain_decision(facts, used)
     if as_json:
         print(json.dumps(asdict(explained), indent=1, default=sorted))
     else:

@@ -269,7 +269,7 @@ class Caller:
         self, exchange: Exchange, method: str, target: Target
     ) -> tuple[Admitted, Judgement]:
         """Return once the call may be made or its client has to be asked; record a refusal."""
-        said = self._gate.judge(exchange, method, target)
+        said = await self._gate.consider(exchange, method, target)
         admitted: Admitted | None = None
         try:
             if target.held is not None:

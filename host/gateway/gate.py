@@ -28,11 +28,13 @@ from host.gateway.exchange import Exchange
 from host.gateway.provider import ToolProvider
 from host.gateway.record import Judged, Recordable
 from host.policy.attempt import Attempt
+from host.policy.code import Findings, RuleCode
 from host.policy.decision import Decision, decide
-from host.policy.facts import Facts
+from host.policy.facts import Facts, call_variables
 from host.policy.labels import ground_of, is_trusted, package_of
 from host.policy.limit import Counters
 from host.policy.live import LivePolicy, PolicyChange
+from host.policy.policy_set import PolicySet
 from host.taint.session import SessionTaint
 from host.taint.store import TaintStore
 
@@ -62,11 +64,13 @@ class Judgement:
         decision: Allow, ask or deny, and why; None if there is no readable policy.
         facts: What it was decided from.
         error: Why there is no decision, so that the call is not made.
+        policy: Which policy said so.
     """
 
     decision: Decision | None
     facts: Facts | None = None
     error: PolicyError | None = None
+    policy: PolicySet | None = None
 
     @property
     def judged(self) -> Judged:
@@ -138,10 +142,35 @@ class Gate:
         self._approvals = approvals
         self._taint = taint
         self._now = now
+        self.code: RuleCode | None = None
+        """Asks rules that plugins declare; without it, no rule in code can tell."""
         self._servers: WeakKeyDictionary[ToolProvider, dict[str, Any]] = WeakKeyDictionary()
 
-    def judge(self, exchange: Exchange, method: str, goal: Goal) -> Judgement:
-        """Return what the policy says of a call; it reads files if a policy was edited."""
+    async def consider(self, exchange: Exchange, method: str, goal: Goal) -> Judgement:
+        """Return what the policy says of a call, after asking the plugins on which that hangs."""
+        said = self.judge(exchange, method, goal)
+        facts, policy = said.facts, said.policy
+        if self.code is None or facts is None or policy is None:
+            return said
+        names = policy.open_code(facts)
+        if not names:
+            return said
+        call, principal = call_variables(facts), facts.attempt.principal.id
+        found = await self.code.answer(names, call, principal=principal)
+        # All anew: links, limits and the policy itself may have changed while plugins were asked.
+        return self.judge(exchange, method, goal, code=found)
+
+    def judge(
+        self, exchange: Exchange, method: str, goal: Goal, *, code: Findings | None = None
+    ) -> Judgement:
+        """Return what the policy says of a call; it reads files if a policy was edited.
+
+        Args:
+            exchange: The request.
+            method: Its method.
+            goal: What is to be called.
+            code: What rules of plugins say; those that are not in it cannot tell.
+        """
         live = self._policy(exchange.session.folder)
         change = live.refresh()
         if change is not None:
@@ -155,7 +184,8 @@ class Gate:
         except TaintError as error:
             return Judgement(None, error=error)
         facts = policy.gather(attempt, self._counters)
-        return Judgement(decide(facts, policy), facts)
+        facts.code.update(code or {})
+        return Judgement(decide(facts, policy), facts, policy=policy)
 
     async def admit(
         self, exchange: Exchange, method: str, goal: Goal, said: Judgement
@@ -188,7 +218,7 @@ class Gate:
             self.count(decision)
             return Admitted(said.judged, Admission(goal.params))
         state = self._approvals.read_state(exchange, method, goal.params)
-        judge = self._judge_again(exchange, method, goal)
+        judge = self._judge_again(exchange, method, goal, said)
         asked = Asked(exchange, method, goal, said, judge, state)
         admission = await self._approvals.admit(asked)
         if admission.question is None:
@@ -237,10 +267,14 @@ class Gate:
             await self._approvals.fail(admitted.admission, outcome)
 
     def _judge_again(
-        self, exchange: Exchange, method: str, goal: Goal
+        self, exchange: Exchange, method: str, goal: Goal, said: Judgement
     ) -> Callable[[Json], Judgement]:
+        """Return what judges once more; rules in code are not asked about other arguments."""
+
         def judge(params: Json) -> Judgement:
-            return self.judge(exchange, method, _Edited(goal, params))
+            same = params is goal.params  # by identity: 1, 1.0 and True are equal in Python
+            code = said.facts.code if same and said.facts is not None else None
+            return self.judge(exchange, method, _Edited(goal, params), code=code)
 
         return judge
 

@@ -79,7 +79,7 @@ class Questions:
         # Of the handshake era, so that a person can be asked while the question waits.
         inner = InnerExchange(exchange, exchange.face)
         question = Question(server, method, params or {})
-        said = self._gate.judge(inner, method, question)
+        said = await self._gate.consider(inner, method, question)
         try:
             admitted = await self._gate.admit(inner, method, question, said)
         except REFUSALS as error:

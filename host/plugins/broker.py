@@ -11,6 +11,7 @@ from host.domain.jsonrpc import Json, as_object
 from host.domain.protocol import list_member, object_member
 from host.plugins.log import PluginLog
 from host.plugins.manifest import Capabilities
+from host.plugins.state import NoState
 from host.sandbox.broker import JSON, Log, Progress, StateStore
 
 HANDLE = "secret-handle:"
@@ -116,6 +117,40 @@ class PluginBroker:
                     )
                 found[handle] = self.secrets[secret]
         return found
+
+
+class ComputeOnly:
+    """Refuses all that a plugin may ask for elsewhere; its messages go to its log.
+
+    Args:
+        log: The plugin's log; None drops them.
+        why: What it is told.
+    """
+
+    def __init__(self, log: PluginLog | None = None, why: str = "A rule may only compute") -> None:
+        self._log = log
+        self._why = why
+
+    @property
+    def state(self) -> StateStore:
+        """A store that refuses."""
+        return NoState(f"{self._why}: host.state cannot be used in it.")
+
+    async def call_tool(self, name: str, arguments: dict[str, JSON]) -> JSON:
+        """Refuse."""
+        raise self._refusal(name)
+
+    async def secret(self, name: str) -> str:
+        """Refuse."""
+        raise self._refusal(f"the secret {name!r}")
+
+    async def note(self, note: Log | Progress) -> None:
+        """Take a log message; nobody waits for progress."""
+        if isinstance(note, Log) and self._log is not None:
+            self._log.write(note.level, note.message)
+
+    def _refusal(self, what: str) -> DeniedError:
+        return DeniedError(f"{self._why}: {what} cannot be used in it.")
 
 
 def unwrap_result(name: str, result: Json) -> JSON:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from host.domain.errors import PluginLoadError, SandboxError
 from host.plugins.bundle import CODE, TESTS, Bundle
 from host.plugins.crew import Crew
+from host.plugins.shapes import shape_problem
 from host.sandbox.pool import DeclaredFunction, SandboxPool
 
 
@@ -108,6 +109,9 @@ def _check_functions(functions: Sequence[DeclaredFunction]) -> Iterator[Problem]
         if function.kind == "tool" and not function.description:
             why = "Models choose tools by their description, and this one has none."
             yield Problem(CODE, 0, 0, function.name, why, "Give it a docstring.", fatal=False)
+        shape = None if function.kind == "tool" else shape_problem(function)
+        if shape:
+            yield Problem(CODE, 0, 0, function.name, shape, "See docs/plugins.md for the shapes.")
         properties: dict[str, object] = function.parameters.get("properties", {})
         for name, schema in properties.items():
             if schema == {} and function.kind == "tool":

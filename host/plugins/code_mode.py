@@ -15,7 +15,7 @@ from host.gateway.upstream.connection import OnNotice
 from host.plugins.broker import PluginBroker
 from host.plugins.check import load_problems
 from host.plugins.manifest import Capabilities
-from host.plugins.path import CallTool, GatewayPath, enter_plugin
+from host.plugins.path import CallTool, GatewayPath, inside_plugin
 from host.plugins.state import NoState
 from host.plugins.stubs import Stub, make_stubs, modules_of, render_index, render_modules
 from host.sandbox.config import Limits
@@ -123,26 +123,26 @@ class CodeMode(LocalProvider):
             return text_result("\n".join(line for line in said if line), error=True)
 
     async def _run(self, exchange: Exchange, code: str, seconds: float) -> CallResult:
-        enter_plugin("host__run_code", exchange)
         broker = PluginBroker(
             "this program",
             Capabilities(tools=("*",)),
             path=GatewayPath(exchange, self._call_tool),
             state=NoState("A program keeps nothing.", next_step="Return it instead."),
         )
-        worker = await self._pool.start(
-            code,
-            plugin="program",
-            tenant=exchange.session.principal.id,
-            broker=broker,
-            limits=Limits(output_bytes=OUTPUT_BYTES),
-            servers=modules_of(await self._stubs(exchange)),
-            entry="main",
-        )
-        try:
-            return await worker.call("main", {}, timeout=seconds, broker=broker)
-        finally:
-            worker.stop()
+        with inside_plugin("host__run_code", exchange):
+            worker = await self._pool.start(
+                code,
+                plugin="program",
+                tenant=exchange.session.principal.id,
+                broker=broker,
+                limits=Limits(output_bytes=OUTPUT_BYTES),
+                servers=modules_of(await self._stubs(exchange)),
+                entry="main",
+            )
+            try:
+                return await worker.call("main", {}, timeout=seconds, broker=broker)
+            finally:
+                worker.stop()
 
     async def _stubs(self, exchange: Exchange) -> list[Stub]:
         offer = await self._catalog.offer(exchange, "tools/list")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import anyio
 
-from host.domain.errors import DeniedError, SandboxError
+from host.domain.errors import SandboxError
+from host.plugins.broker import ComputeOnly
 from host.plugins.bundle import Bundle
-from host.plugins.state import NoState
-from host.sandbox.broker import JSON, Broker, Log, Progress, StateStore
+from host.sandbox.broker import JSON, Broker
 from host.sandbox.pool import DeclaredFunction, PluginWorker, SandboxPool
 from host.sandbox.process.result import CallResult
 
@@ -17,29 +17,11 @@ BUSY_WAIT = 30.0
 """Seconds that a call waits for a free process."""
 
 
-class LoadingBroker:
+class LoadingBroker(ComputeOnly):
     """Refuses what a plugin asks for while it loads: nobody has called it yet."""
 
-    @property
-    def state(self) -> StateStore:
-        """A store that refuses."""
-        return NoState("host.state cannot be used while the plugin loads.")
-
-    async def call_tool(self, name: str, arguments: dict[str, JSON]) -> JSON:
-        """Refuse."""
-        raise self._refusal(name)
-
-    async def secret(self, name: str) -> str:
-        """Refuse."""
-        raise self._refusal(name)
-
-    async def note(self, note: Log | Progress) -> None:
-        """Drop it."""
-
-    def _refusal(self, what: str) -> DeniedError:
-        return DeniedError(
-            f"{what} cannot be used while the plugin loads.", next_step="Use it in a function."
-        )
+    def __init__(self) -> None:
+        super().__init__(why="The plugin is being loaded")
 
 
 @dataclass(eq=False)
@@ -93,9 +75,22 @@ class Crew:
         return [pid for seat in self._seats if (pid := seat.worker.pid) is not None]
 
     async def call(
-        self, function: str, arguments: Mapping[str, JSON], *, tenant: str, broker: Broker
+        self,
+        function: str,
+        arguments: Mapping[str, JSON],
+        *,
+        tenant: str,
+        broker: Broker,
+        seconds: float | None = None,
     ) -> CallResult:
         """Call a function in a process of the tenant's own.
+
+        Args:
+            function: Its name.
+            arguments: By parameter.
+            tenant: Whose process it runs in.
+            broker: Answers what it asks for.
+            seconds: What it may use at most, if that is less than the manifest says.
 
         Raises:
             SandboxError: It failed, or all processes are busy for too long.
@@ -103,6 +98,7 @@ class Crew:
         seat = await self._take(tenant)
         try:
             timeout = self._bundle.manifest.limits.timeout
+            timeout = timeout if seconds is None else min(timeout, seconds)
             return await seat.worker.call(function, arguments, timeout=timeout, broker=broker)
         finally:
             with anyio.CancelScope(shield=True):

@@ -1,6 +1,7 @@
 """A plugin's way to the catalog: its calls take the one path, for whoever called the plugin."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from host.domain.errors import DeniedError
@@ -47,8 +48,9 @@ class GatewayPath:
         self._exchange.progress(params)
 
 
-def enter_plugin(name: str, exchange: Exchange) -> None:
-    """Note that a plugin runs in this task and what it starts.
+@contextmanager
+def inside_plugin(name: str, exchange: Exchange) -> Generator[None]:
+    """Note that a plugin runs in this task and in what it starts, until the block ends.
 
     A plugin inside itself would wait for a process that it keeps busy.
 
@@ -63,4 +65,8 @@ def enter_plugin(name: str, exchange: Exchange) -> None:
         )
     if exchange.depth >= MAX_DEPTH:
         raise DeniedError(f"More than {MAX_DEPTH} calls are inside each other.")
-    _running.set((*running, name))
+    token = _running.set((*running, name))
+    try:
+        yield
+    finally:
+        _running.reset(token)

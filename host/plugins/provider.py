@@ -13,12 +13,12 @@ from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError, as_object
 from host.gateway.exchange import Exchange
 from host.gateway.local import LocalProvider, text_result
 from host.gateway.upstream.connection import OnNotice
-from host.plugins.broker import PluginBroker
+from host.plugins.broker import ComputeOnly, PluginBroker
 from host.plugins.bundle import Bundle
 from host.plugins.crew import Crew
 from host.plugins.log import PluginLog
 from host.plugins.manifest import Capabilities, Manifest
-from host.plugins.path import CallTool, GatewayPath, enter_plugin
+from host.plugins.path import CallTool, GatewayPath, inside_plugin
 from host.plugins.state import DatabaseState, NoState, RequestTaint
 from host.sandbox.broker import JSON, StateStore
 from host.sandbox.pool import DeclaredFunction
@@ -94,6 +94,34 @@ class PluginProvider(LocalProvider):
         """Answer whoever waits for the first version, also where there will be none."""
         self._settled.set()
 
+    async def settled(self) -> None:
+        """Wait until its first version runs, or cannot."""
+        await self._settled.wait()
+
+    async def ask(self, function: str, arguments: Json, *, tenant: str, seconds: float) -> JSON:
+        """Call a function that may only compute, and return what it returns.
+
+        Args:
+            function: Its name.
+            arguments: By parameter.
+            tenant: Whose process it runs in.
+            seconds: What it may use at most.
+
+        Raises:
+            SandboxError: It failed, died, took too long or asked for anything.
+        """
+        if self.version is None:
+            raise SandboxError(f"The plugin {self.name} does not run; see `host plugins list`.")
+        try:
+            result = await self.version.crew.call(
+                function, arguments, tenant=tenant, broker=ComputeOnly(self.log), seconds=seconds
+            )
+        except SandboxError as error:
+            self.log.write("error", str(error))
+            raise
+        self._log_output(result.output)
+        return result.value
+
     @override
     async def tools(self) -> list[Json]:
         await self._settled.wait()
@@ -123,11 +151,11 @@ class PluginProvider(LocalProvider):
         names = [one.name for one in self.functions]
         if function not in names or self.version is None:
             raise NotFoundError(f"function of the plugin {self.name}", function, names)
-        enter_plugin(self.name, exchange)
         broker = self._broker(exchange, self.version.bundle.manifest)
-        tenant = exchange.session.principal.id
+        crew, tenant = self.version.crew, exchange.session.principal.id
         try:
-            result = await self.version.crew.call(function, arguments, tenant=tenant, broker=broker)
+            with inside_plugin(self.name, exchange):
+                result = await crew.call(function, arguments, tenant=tenant, broker=broker)
         except PluginFailedError as error:
             self._log_output(error.output)
             self.log.write("error", "\n".join([error.message, *error.trace]))

@@ -14,6 +14,7 @@ from host.config.watch import notices
 from host.domain.errors import ConfigError, HostError, SandboxError
 from host.gateway.provider import ToolProvider
 from host.plugins.bundle import CODE, Bundle
+from host.plugins.code import PluginCode
 from host.plugins.crew import Crew
 from host.plugins.installed import Installed, Register
 from host.plugins.log import PluginLog
@@ -89,10 +90,16 @@ class PluginShelf:
         self._tried: dict[str, str] = {}
         self._changed: frozenset[str] = frozenset()
         self._turn = asyncio.Lock()
+        self._code = PluginCode(lambda: self._providers)
 
     def provider(self, name: str) -> PluginProvider | None:
         """Return a running plugin; None if it does not run."""
         return self._providers.get(name)
+
+    @property
+    def code(self) -> PluginCode:
+        """Calls their hooks, evaluators and rules."""
+        return self._code
 
     def standings(self) -> list[Standing]:
         """Return how every installed plugin is doing."""

@@ -146,6 +146,7 @@ def _zoned(moment: datetime | None) -> datetime:
 
 def _run(case: CaseConfig, policy: PolicySet) -> CaseResult:
     facts = policy.gather(attempt_of_case(case.call), FixedCounters(case.call.used))
+    facts.code.update(case.call.plugins)
     decision = decide(facts, policy)
     return CaseResult(case, decision, _difference(case, decision))
 

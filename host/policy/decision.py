@@ -163,8 +163,14 @@ def _reason(rule: Rule, facts: Facts) -> str:
         return f"Rule {rule.id}: more than {limit.most:g} {limit.of} per {limit.per}."
     said = rule.config.because or "it is about this call"
     if rule.answer(facts) is Answer.UNKNOWN:
-        said += " (it cannot tell whether it is about this call, so it counts)"
+        said += _unsure(rule, facts)
     return f"Rule {rule.id}: {said.removesuffix('.')}."
+
+
+def _unsure(rule: Rule, facts: Facts) -> str:
+    problems = [facts.code.get(name) for name in rule.code]
+    why = "; ".join(dict.fromkeys(one for one in problems if isinstance(one, str)))
+    return f" (it cannot tell whether it is about this call{why and f': {why}'}, so it counts)"
 
 
 def explain(facts: Facts, policy: DecidingPolicy) -> Explanation:

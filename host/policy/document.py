@@ -1,5 +1,6 @@
 """What a policy file can say, field by field; everything that it cannot say is an error."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal, cast
 
@@ -16,6 +17,8 @@ from host.policy.provenance import Origin, ValueKind
 from host.policy.regex import parse_regex
 from host.policy.time_window import parse_clock, parse_zone
 from host.policy.url import AddressKind, host_pattern
+
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _as_list(value: Json) -> Json:
@@ -39,6 +42,12 @@ def _checked_schema(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
 def _checked_expression(text: str) -> str:
     parse_expression(text)
     return text
+
+
+def _checked_code(name: str) -> str:
+    if not _CODE.fullmatch(name):
+        raise ValueError(f"{name!r} has to name a plugin and its function, such as hours.is_open")
+    return name
 
 
 def _checked_clock(text: str) -> str:
@@ -271,7 +280,9 @@ class MatchConfig(StrictModel):
     times: TimesConfig | None = None
     """When the call is made."""
     when: Annotated[str, AfterValidator(_checked_expression)] | None = None
-    """A condition in CEL, asked last."""
+    """A condition in CEL, asked after the others."""
+    plugin: Annotated[str, AfterValidator(_checked_code)] | None = None
+    """A condition in code: `NAME.FUNCTION`, which a plugin marks with `@rule`; asked last."""
 
     @model_validator(mode="after")
     def _named(self) -> "MatchConfig":
@@ -412,6 +423,8 @@ class CallConfig(StrictModel):
     """When; None means now."""
     used: dict[str, float] = Field(default_factory=dict)
     """Rule → how much of its limits was used before."""
+    plugins: dict[str, bool] = Field(default_factory=dict)
+    """`NAME.FUNCTION` → what the plugin's rule says; one that is not named cannot be asked."""
 
 
 class CaseConfig(StrictModel):

@@ -70,7 +70,7 @@ class LazyContext:
         """Return the variables; None where something among them cannot be expressed in CEL."""
         if self._made is None and not self._failed:
             try:
-                self._made = cel_context(_variables(self._facts))
+                self._made = cel_context(call_variables(self._facts))
             except (ValueError, TypeError, OverflowError, RecursionError):
                 self._failed = True
         return self._made
@@ -93,6 +93,7 @@ class Facts:
         writes: Whether the call may change something.
         only_read: Places of paths that are only read all the same.
         size: Number of values in the arguments.
+        code: Rule of a plugin → what it says, or why it does not; those that were asked.
         problems: Why the call cannot be judged; it is denied if there are any.
         policy: Digest of the policy that these are for.
     """
@@ -109,6 +110,7 @@ class Facts:
     writes: bool = True
     only_read: frozenset[str] = frozenset()
     size: int = 0
+    code: dict[str, bool | str] = field(default_factory=dict[str, "bool | str"])
     problems: tuple[str, ...] = ()
     policy: str = ""
     context: LazyContext = field(init=False, repr=False)
@@ -257,7 +259,8 @@ def _not_json(value: Json) -> str | None:
     return f"is a {type(value).__name__}, which JSON does not have"
 
 
-def _variables(facts: Facts) -> dict[str, Any]:
+def call_variables(facts: Facts) -> dict[str, Any]:
+    """Return what conditions in CEL and in code can ask of a call, by the names they use."""
     attempt = facts.attempt
     arguments = attempt.arguments
     return {

@@ -25,6 +25,7 @@ class Candidates:
         needs: Parts of the arguments, each once.
         folders: Folders that arguments may be in, each once.
         limited: Those of the rules that have limits.
+        coded: Those of the rules that hang on a plugin.
     """
 
     rules: tuple[Rule, ...]
@@ -33,6 +34,7 @@ class Candidates:
     needs: tuple[Need, ...]
     folders: tuple[str, ...]
     limited: tuple[Rule, ...]
+    coded: tuple[Rule, ...] = ()
 
     def possible(self, facts: Facts) -> Iterator[Rule]:
         """Yield the rules that may be about a call, after a first look at its arguments."""
@@ -77,6 +79,7 @@ def _gathered(named: list[Rule], rest: Screened) -> Candidates:
         needs=tuple(dict.fromkeys(need for rule in rules for need in rule.needs)),
         folders=tuple(dict.fromkeys(folder for rule in rules for folder in rule.folders)),
         limited=tuple(rule for rule in rules if rule.limited),
+        coded=tuple(rule for rule in rules if rule.code),
     )
 
 

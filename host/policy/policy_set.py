@@ -10,7 +10,7 @@ from host.config.document import validate_document
 from host.config.shipped import shipped_folder
 from host.config.yaml import Document, parse_yaml
 from host.domain.errors import ConfigError, InvalidConfigError, NotFoundError, PolicyError
-from host.policy.answer import Action, strictest
+from host.policy.answer import Action, Answer, strictest
 from host.policy.attempt import Attempt, Kind
 from host.policy.decision import Decision, decide
 from host.policy.document import CaseConfig, MatchConfig, PolicyConfig, RuleConfig
@@ -98,6 +98,16 @@ class PolicySet:
             policy=self.digest,
             counters=counters,
         )
+
+    def open_code(self, facts: Facts) -> list[str]:
+        """Return the rules of plugins on which the decision hangs and which were not asked."""
+        attempt = facts.attempt
+        coded = self.candidates(attempt.kind, attempt.name, attempt.server).coded
+        if not coded or facts.problems:
+            return []
+        unsure = [rule for rule in coded if rule.answer(facts) is Answer.UNKNOWN]
+        names = dict.fromkeys(name for rule in unsure for name in rule.code)
+        return [name for name in names if name not in facts.code]
 
     def decide(self, attempt: Attempt, counters: Counters | None = None) -> Decision:
         """Gather the facts of a call and decide on it."""

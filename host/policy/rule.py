@@ -8,6 +8,7 @@ from typing import Literal
 from host.policy.answer import Action, Answer, Lean
 from host.policy.argument import ArgumentMatch, Demand, compile_argument, only_arguments
 from host.policy.attempt import Attempt, Kind
+from host.policy.code import coded
 from host.policy.condition import Condition, truth
 from host.policy.document import LabelsConfig, LimitConfig, MatchConfig, RuleConfig, TimesConfig
 from host.policy.expression import parse_expression
@@ -58,6 +59,7 @@ class Rule:
         kinds: Kinds of requests; None means all.
         names: Names in the catalog; None means all.
         servers: Names of servers; None means all.
+        code: Rules of plugins that it hangs on.
         demand: An expression without whose match the rule is not about a call.
     """
 
@@ -74,6 +76,7 @@ class Rule:
     needs: tuple[Need, ...] = ()
     folders: tuple[str, ...] = ()
     limited: bool = False
+    code: tuple[str, ...] = ()
     demand: Demand | None = None
 
     def answer(self, facts: Facts) -> Answer:
@@ -167,13 +170,20 @@ def compile_rule(
         servers=None if match.server is None else parse_names(match.server),
         needs=tuple(one.need for one in arguments),
         limited=bool(config.limits),
+        code=tuple(
+            dict.fromkeys(
+                one.plugin
+                for one in (match, *config.exceptions, *further)
+                if one.plugin is not None
+            )
+        ),
         demand=next((one.demand for one in matching.arguments if one.demand is not None), None),
         folders=tuple(dict.fromkeys(text for one in arguments for text in one.folders)),
     )
 
 
 def compile_match(config: MatchConfig, lean: Lean, *, folder: str | None) -> Matching:
-    """Compile what is to match; the cheap conditions come first, CEL last."""
+    """Compile what is to match; the cheap conditions come first, then CEL, code last."""
     arguments = tuple(
         compile_argument(text, one, lean, folder=folder) for text, one in config.arguments.items()
     )
@@ -182,6 +192,8 @@ def compile_match(config: MatchConfig, lean: Lean, *, folder: str | None) -> Mat
         conditions.append(only_arguments(tuple(config.arguments)))
     if config.when is not None:
         conditions.append(_when(config.when))
+    if config.plugin is not None:
+        conditions.append(coded(config.plugin))
     return Matching(tuple(conditions), arguments)
 
 

@@ -4,6 +4,7 @@
 # pyright: reportUnknownArgumentType=false
 # Why: RestrictedPython has no types, and this runs with releases of it that are not installed here.
 
+import string
 import sys
 import warnings
 
@@ -36,6 +37,7 @@ def main() -> None:
         **utility_builtins,
         "__name__": "attempt",
         "__metaclass__": type,
+        "string_module": string,  # handed out as it is, as applications do with modules
         "_getattr_": safer_getattr,
         "_getitem_": default_guarded_getitem,
         "_getiter_": default_guarded_getiter,

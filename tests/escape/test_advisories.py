@@ -13,6 +13,16 @@ from tests.escape.process.arena import Arena
 DRIVER = Path(__file__).with_name("advisories_driver.py")
 CACHE = Path(__file__).parents[2] / ".cache" / "escape"
 
+ADVISORIES = {
+    "CVE-2023-37271",
+    "CVE-2023-41039",
+    "CVE-2024-47532",
+    "CVE-2025-22153",
+    "CVE-2026-55830",
+    "CVE-2026-76825",
+}
+"""All that its changelog names from 2023 to release 9.0."""
+
 SHAPES: dict[str, tuple[str, str]] = {
     "CVE-2023-37271 generator frames": (
         "6.0",
@@ -30,6 +40,14 @@ SHAPES: dict[str, tuple[str, str]] = {
         "6.1",
         "def f(): pass\nsteal(string.Formatter().get_field('f.__globals__', (), {'f': f})[0])",
     ),
+    "CVE-2024-47532 AttributeError.obj of the string module": (
+        "7.2",
+        "def f(): pass\n"
+        "try:\n"
+        "    string.capwords(string)\n"  # asks the hidden module behind the name for `split`
+        "except AttributeError as error:\n"
+        "    steal(error.obj.Formatter().get_field('f.__globals__', (), {'f': f})[0])",
+    ),
     "CVE-2025-22153 except*": (
         "7.4",
         "try:\n    raise ValueError\nexcept* ValueError:\n    steal('unguarded')",
@@ -39,14 +57,23 @@ SHAPES: dict[str, tuple[str, str]] = {
         "def f(value, _getattr_, /):\n    return value.anything\n"
         "steal(f(1, lambda value, name: 'unguarded'))",
     ),
+    "CVE-2026-76825 string.Formatter of the module itself": (
+        "8.3",
+        "def f(): pass\n"
+        "steal(string_module.Formatter().get_field('f.__globals__', (), {'f': f})[0])",
+    ),
 }
 """Advisory → the last release with the fault, and the shape of it."""
 
 
 def here(advisory: str) -> str:
     """Return the source for this sandbox, where modules are imported and not given."""
-    source = SHAPES[advisory][1]
+    source = SHAPES[advisory][1].replace("string_module", "string")
     return f"import string\n{source}" if "string." in source else source
+
+
+def test_every_advisory_since_2023_has_a_shape():
+    assert {advisory.partition(" ")[0] for advisory in SHAPES} == ADVISORIES
 
 
 @cache

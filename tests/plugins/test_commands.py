@@ -27,8 +27,14 @@ class Shell:
         }
 
     def run(self, *words: str, expect: int = 0) -> str:
+        return self._host("plugins", *words, expect=expect)
+
+    def explain(self, *words: str) -> str:
+        return self._host("policy", "explain", *words, expect=0)
+
+    def _host(self, *words: str, expect: int) -> str:
         outcome = subprocess.run(
-            [sys.executable, "-P", "-m", "host", "plugins", *words],
+            [sys.executable, "-P", "-m", "host", *words],
             cwd=self.home,
             env=self.environ,
             stdin=subprocess.DEVNULL,
@@ -128,3 +134,34 @@ def test_plugins_are_listed_switched_off_and_taken_out(shell: Shell):
 
 def test_an_unknown_plugin_gets_the_nearest_names(shell: Shell):
     assert "Did you mean table?" in shell.run("check", "tabel", expect=1)
+
+
+def test_rules_evaluators_and_hooks_are_run_in_their_shapes(shell: Shell):
+    assert shell.run("run", "money", "is_large", '{"args": {"amount": 2000}}') == "true\n"
+    scored = shell.run("run", "money", "adds_up", '{"output": "1 EUR", "expected": "1"}')
+    assert json.loads(scored) == {"value": 1.0, "passed": True, "reason": "they add up to 1"}
+    said = shell.run("run", "money", "hide_accounts", '{"output": "DE02120300000000202051"}')
+    assert json.loads(said) == {"changed": True, "value": "…2051", "stop": None}
+
+
+def test_check_finds_what_no_caller_gives_and_stages_that_there_are_not(shell: Shell):
+    shell.run("new", "words")
+    code = "@rule\ndef a(argz): pass\n\n@hook('during')\ndef b(): pass\n"
+    (shell.plugins / "words" / "plugin.py").write_text(code)
+    said = shell.run("check", "words", expect=1)
+    assert "The rule a asks for 'argz', which is not known; did you mean args?" in said
+    assert "The hook b names the stage 'during'; there are before, after, error." in said
+
+
+def test_policy_explain_asks_the_rules_of_installed_plugins(shell: Shell):
+    policies = shell.home / ".config" / "mcp-agent-host" / "policies"
+    policies.mkdir(parents=True)
+    rule = "{name: large, action: deny, match: {name: bank__pay, plugin: money.is_large}}"
+    (policies / "mine.yaml").write_text(f"default: allow\nrules: [{rule}]\n")
+    call = ("bank__pay", '{"amount": 5}')
+    assert "DENY  by mine/large" in shell.explain(*call)
+    shell.run("install", "money", "--yes")
+    assert "ALLOW  by default" in shell.explain(*call)
+    said = shell.explain("bank__pay", '{"amount": 5000}')
+    assert "DENY  by mine/large" in said
+    assert "plugin: money.is_large → yes (it returned True)" in said

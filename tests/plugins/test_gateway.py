@@ -8,6 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from host.domain.jsonrpc import Json, RpcError
+from host.domain.principal import Principal
+from host.gateway.exchange import QuietExchange, QuietSession
 from tests.fakes.gateway_scene import Scene, open_scene
 from tests.plugins.shop import approve, install, write
 
@@ -105,6 +107,17 @@ async def test_a_plugin_cannot_call_itself_directly_or_through_another():
         arguments: Json = {"name": "two__relay", "arguments": back}
         result = await client.call("one__relay", arguments)
         assert "one cannot call itself: one → two → one" in said(result)
+
+
+async def test_a_task_may_call_a_plugin_again_once_it_is_back():
+    async with open_scene({}) as scene:
+        await install(scene.host, "adder", ADDER)
+        plugin = scene.host.plugins.provider("adder")
+        assert plugin is not None
+        exchange = QuietExchange(QuietSession(Principal("ann", "test"), "cli"), None)
+        for number in (1, 2):
+            result = await plugin.run(exchange, "add", {"a": number})
+            assert result.value == number + 2
 
 
 async def test_a_failing_plugin_says_where_and_others_do_not_notice():

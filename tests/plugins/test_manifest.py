@@ -77,4 +77,4 @@ def test_an_approved_plugin_is_read_from_the_private_copy(tmp_path: Path):
 
 def test_the_shipped_plugins_are_good():
     names = [load_bundle(place).name for place in find_bundles(FOLDER)]
-    assert names == ["checklist", "survey", "table"]
+    assert names == ["checklist", "money", "survey", "table"]

@@ -65,6 +65,7 @@ def read_functions(declared: list[Any]) -> list[dict[str, Any]]:
             raise wire.FrameError(msg)
         known = cast("dict[str, Any]", entry)
         wire.check_shape(known, _DECLARATION, what="declaration", surplus=0)
+        _check_parameters(known["parameters"])
         if known["kind"] not in _KINDS or not known["name"].isidentifier():
             msg = "a declaration with an unusable name or kind"
             raise wire.FrameError(msg)
@@ -72,3 +73,21 @@ def read_functions(declared: list[Any]) -> list[dict[str, Any]]:
         msg = "two declarations of one name"
         raise wire.FrameError(msg)
     return declared
+
+
+def _check_parameters(schema: dict[str, Any]) -> None:
+    """See that a schema has the members that the host itself reads, in their form.
+
+    Raises:
+        FrameError: It has not.
+    """
+    properties, required = schema.get("properties", {}), schema.get("required", [])
+    named = isinstance(properties, dict) and all(
+        isinstance(one, dict) for one in cast("dict[str, object]", properties).values()
+    )
+    listed = isinstance(required, list) and all(
+        isinstance(one, str) for one in cast("list[object]", required)
+    )
+    if not named or not listed or schema.get("type") != "object":
+        msg = "a declaration whose parameters are no schema of an object"
+        raise wire.FrameError(msg)
