@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,6 +13,7 @@ from host.domain.jsonrpc import Json, RpcError
 from host.domain.protocol import LIST_METHODS, META_MISSING, object_member
 from host.gateway.exchange import Exchange, Session
 from host.gateway.names import catalog_names, qualified_uri
+from host.gateway.patience import wait_promptly
 from host.gateway.pinning import PinDesk
 from host.gateway.provider import ToolProvider
 from host.gateway.upstream.link import Link
@@ -20,15 +21,6 @@ from host.gateway.upstream.listing import KEY, Listing
 from host.gateway.uri_template import UriTemplate
 
 log = logging.getLogger(__name__)
-
-FIRST_WAIT = 10.0
-"""Seconds that a first list waits for children that are starting for the first time."""
-
-REMOTE_WAIT = 2.0
-"""Seconds of it that it waits for servers that are not the host's children."""
-
-KNOWN_WAIT = 0.5
-"""Seconds of it that it waits for servers whose last list is remembered."""
 
 NAMED = ("tools/list", "prompts/list")
 """Lists whose entries are renamed; resources keep their URIs."""
@@ -116,7 +108,8 @@ class Catalog:
             server: asyncio.create_task(self.listed(server, exchange, method)) for server in enabled
         }
         known = {server: server.recall(exchange, method) for server in enabled}
-        await self._wait_promptly(tasks, {server for server, last in known.items() if last})
+        prompt = {task: one for one, task in tasks.items() if one not in self._slow}
+        await wait_promptly(prompt, {server for server, last in known.items() if last})
         entries: dict[str, Entry] = {}
         listings: list[Listing] = []
         missing: dict[str, str] = {}
@@ -130,28 +123,6 @@ class Catalog:
                 if entry.listed:
                     self._place(entries, entry, method)
         return Offer(list(entries.values()), merge_extra(listings), missing)
-
-    async def _wait_promptly(
-        self, tasks: Mapping[ToolProvider, asyncio.Task[Listing]], known: Collection[ToolProvider]
-    ) -> None:
-        """Wait for listings; for a server that was slow before not at all, for a remote one less.
-
-        A child may be starting; a remote server that is silent is down, and the others' tools are
-        not to wait for it. Where the last list is remembered it will do for now. What comes later
-        is announced by `list_changed`.
-        """
-        prompt = {task: one for one, task in tasks.items() if one not in self._slow}
-        if not prompt:
-            await asyncio.sleep(0)
-            return
-        unknown = {task: one for task, one in prompt.items() if one not in known}
-        children = [task for task, one in unknown.items() if one.config.url is None]
-        first = min(KNOWN_WAIT, REMOTE_WAIT)
-        await asyncio.wait(prompt, timeout=first)
-        for waited, most in ((unknown, REMOTE_WAIT - first), (children, FIRST_WAIT - REMOTE_WAIT)):
-            missing = [task for task in waited if not task.done()]
-            if missing and most > 0:
-                await asyncio.wait(missing, timeout=most)
 
     async def listed(self, server: ToolProvider, exchange: Exchange, method: str) -> Listing:
         """Return one server's listing, read again if its time to live is over."""
@@ -317,7 +288,10 @@ class Catalog:
     async def _search(
         self, exchange: Exchange, method: str, wanted: Callable[[Entry], bool]
     ) -> tuple[Entry, Link] | None:
-        for server in self.enabled(exchange.session):
+        enabled = self.enabled(exchange.session)
+        if any(not server.links and server not in self._slow for server in enabled):
+            await self.offer(exchange, method)  # one that hangs at its start is not waited for
+        for server in enabled:
             if server in self._slow:
                 continue
             try:

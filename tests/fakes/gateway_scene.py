@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from host.app import Host
 from host.audit.segment import list_segments, list_writers, read_chunk
 from host.config.load import load_settings
 from host.config.paths import Paths
 from host.config.settings import HttpConfig
+from host.gateway import patience
 from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.socket import SocketFace
 from tests.fakes.misbehaving_http import MisbehavingHttp
@@ -103,6 +106,7 @@ async def open_scene(
     data: Path | None = None,
     agents: bool = False,
     approvals: Json | None = None,
+    patient: bool = True,
     **http: Any,
 ) -> AsyncGenerator[Scene]:
     """Open a host on free addresses.
@@ -116,10 +120,15 @@ async def open_scene(
         data: A data folder whose database runs already; by default a new one.
         agents: Whether the host's own agents are offered beside the servers.
         approvals: As in host.yaml.
+        patient: Whether a list waits for every server that starts, however long after the others.
         http: Fields of `HttpConfig`; by default nobody needs a token.
     """
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(asyncio.timeout(PATIENCE))
+        if patient:  # a busy machine may start one server long after another
+            stack.enter_context(pytest.MonkeyPatch.context()).setattr(
+                patience, "STRAGGLER_WAIT", PATIENCE
+            )
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcph-")))
         apps: dict[str, MisbehavingHttp] = {}
         for name, options in (web or {}).items():

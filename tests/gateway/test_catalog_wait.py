@@ -9,7 +9,7 @@ import pytest
 
 from host.config.servers import ServerConfig
 from host.domain.principal import Principal
-from host.gateway import catalog
+from host.gateway import patience
 from host.gateway.catalog import Catalog
 from host.gateway.exchange import QuietExchange, QuietSession
 from host.gateway.http1.client import HttpClient
@@ -56,9 +56,10 @@ def request_of(user: str) -> QuietExchange:
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "REMOTE_WAIT", 0.0)
-    monkeypatch.setattr(catalog, "FIRST_WAIT", 3600.0)
+def times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "REMOTE_WAIT", 0.0)
+    monkeypatch.setattr(patience, "FIRST_WAIT", 3600.0)
+    monkeypatch.setattr(patience, "STRAGGLER_WAIT", 0.0)
 
 
 async def test_silent_remote_server_is_left_out_of_the_list(tmp_path: Path):

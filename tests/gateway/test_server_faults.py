@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from host.domain.jsonrpc import RpcError
-from host.gateway import catalog
+from host.gateway import patience
 from tests.fakes.gateway_scene import Scene, open_scene, stdio
 from tests.fakes.misbehaviour import Json
 
@@ -240,7 +240,7 @@ async def test_sixty_four_servers_start_side_by_side():
 
 
 async def test_one_dead_server_among_twenty_delays_nobody(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(catalog, "FIRST_WAIT", 3600.0)
+    monkeypatch.setattr(patience, "FIRST_WAIT", 3600.0)
     servers = {f"s{number}": stdio() for number in range(19)}
     servers["dead"] = {"command": "no-such-command"}
     servers["gone"] = {"url": "http://127.0.0.1:1/mcp"}
@@ -253,9 +253,9 @@ async def test_one_dead_server_among_twenty_delays_nobody(monkeypatch: pytest.Mo
 async def test_server_that_never_answers_its_handshake_is_waited_for_once(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(catalog, "REMOTE_WAIT", 0.3)
-    monkeypatch.setattr(catalog, "FIRST_WAIT", 0.5)
-    monkeypatch.setattr(catalog, "REMOTE_WAIT", 0.0)
+    monkeypatch.setattr(patience, "REMOTE_WAIT", 0.3)
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.5)
+    monkeypatch.setattr(patience, "REMOTE_WAIT", 0.0)
     servers = {"good": stdio(), "bad": stdio({"connect_timeout": 0.6}, hang="server/discover")}
     servers["bad"]["protocol"] = "stateless"
     async with open_scene(servers) as scene, scene.client("line") as client:
@@ -265,12 +265,36 @@ async def test_server_that_never_answers_its_handshake_is_waited_for_once(
         while bad.last_error is None:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0)
         bad._failed_at -= 100  # the delay is over: it is tried again
-        monkeypatch.setattr(catalog, "REMOTE_WAIT", 3600.0)
-        monkeypatch.setattr(catalog, "FIRST_WAIT", 3600.0)
+        monkeypatch.setattr(patience, "REMOTE_WAIT", 3600.0)
+        monkeypatch.setattr(patience, "FIRST_WAIT", 3600.0)
         listed = asyncio.ensure_future(client.request("tools/list"))
         names = {tool["name"] for tool in (await listed)["tools"]}
         assert "good__echo" in names
         assert bad.state == "starting"
+
+
+async def test_a_child_that_hangs_keeps_the_others_tools_from_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(patience, "FIRST_WAIT", 3600.0)
+    monkeypatch.setattr(patience, "STRAGGLER_WAIT", 0.0)
+    hung = {"command": sys.executable, "args": ["-S", "-c", "import sys; sys.stdin.read()"]}
+    servers = {"hung": hung, "good": stdio()}
+    async with open_scene(servers, patient=False) as scene, scene.client("line") as client:
+        listed = await client.request("tools/list")
+        assert "good__echo" in {tool["name"] for tool in listed["tools"]}
+        assert "still starting" in listed["_meta"]["host/missing"]["hung"]
+
+
+async def test_a_resource_is_read_while_another_server_hangs_at_its_start(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(patience, "STRAGGLER_WAIT", 0.0)
+    hung = {"command": sys.executable, "args": ["-S", "-c", "import sys; sys.stdin.read()"]}
+    servers = {"hung": {**hung, "connect_timeout": 3600}, "good": stdio()}
+    async with open_scene(servers, patient=False) as scene, scene.client("line") as client:
+        read = await client.request("resources/read", {"uri": "fake://item/1"})
+        assert read["contents"]
 
 
 async def test_server_that_closes_its_output_and_lives_on_is_replaced():
