@@ -345,8 +345,3 @@ class Host:
             headers=config.headers,
             store=self._upstream_tokens,
         )
-
-
-def log_file(paths: Paths) -> Path:
-    """Return where a daemon in the background writes its log."""
-    return paths.logs / "daemon.log"

@@ -15,7 +15,7 @@ import threading
 import time
 from typing import Any, cast
 
-from host.config.runtime import data_folder, socket_path
+from host.config.runtime import begin_log, data_folder, socket_path
 
 START_LIMIT = 60.0
 """Seconds that a daemon may take until it accepts connections."""
@@ -147,9 +147,7 @@ class Bridge:
 
     def _start_daemon(self) -> subprocess.Popen[bytes]:
         """Start a daemon that outlives this process and writes to a log file."""
-        folder = data_folder() / "logs"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with (folder / "daemon.log").open("ab") as log:
+        with begin_log(data_folder() / "logs").open("ab") as log:
             return subprocess.Popen(  # noqa: S603 - our own module, a fixed argument list
                 [sys.executable, "-P", "-m", "host", "serve", "--background", *self._options],
                 stdin=subprocess.DEVNULL,

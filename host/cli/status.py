@@ -71,7 +71,7 @@ def logs(
     lines: int = typer.Option(50, "--lines", "-n", min=0, help="How many lines to begin with."),
     follow: bool = typer.Option(False, "--follow", "-f", help="Go on with what is written."),
 ) -> None:
-    """Print the log of the daemon in the background, or of one server."""
+    """Print the log of the daemon, or of one server."""
     from host.config.paths import user_paths
 
     folder = user_paths().logs

@@ -98,7 +98,8 @@ def _describe(model: type[BaseModel], details: ErrorDetails, *, document: Docume
         return document.error(f"{details['loc'][-1]!r} is missing.", place=place)
     message = _expectation(details)
     shown = _show(details, place)
-    return document.error(f"{message}, but it is {shown}." if shown else f"{message}.", place=place)
+    said = f"{message}, but it is {shown}" if shown else message
+    return document.error(said if said.endswith("?") else f"{said}.", place=place)
 
 
 def _expectation(details: ErrorDetails) -> str:

@@ -4,6 +4,7 @@ The bridge starts once per editor window, so nothing here may import a third-par
 same rules as platformdirs apply; a test holds the two together.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -18,6 +19,8 @@ APP = "mcp-agent-host"
 SOCKET_BYTES = 100
 """Longest socket path in bytes; the kernels take 104 (macOS) to 108 (Linux) with the final NUL."""
 
+LOG_BYTES = 4_000_000
+"""Length of the daemon's log at which the next daemon begins another; one old one is kept."""
 
 _MOVE = "Remove it, or set HOST_RUNTIME_DIR to a folder that only you can enter."
 
@@ -148,3 +151,13 @@ def ensure_runtime_folder(folder: Path) -> Path:
     if stat.S_IMODE(status.st_mode) & 0o077:
         folder.chmod(0o700)
     return folder
+
+
+def begin_log(folder: Path) -> Path:
+    """Return the file of the daemon's log, whose folder is made; a long one is put aside."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = folder / "daemon.log"
+    with contextlib.suppress(OSError):
+        if file.stat().st_size > LOG_BYTES:
+            file.replace(folder / "daemon.old.log")
+    return file

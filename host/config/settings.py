@@ -5,15 +5,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_validator
 
 from host.config.approvals import ApprovalsConfig
+from host.config.bind import check_bind
 from host.config.document import StrictModel
 from host.config.expand import is_secret_name
 from host.config.oauth import HttpOAuthConfig
 from host.config.sandbox import PluginsConfig, SandboxConfig
 from host.config.servers import ServerConfig, ServerName
 from host.config.yaml import Json
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-"""Addresses that only this machine reaches."""
+from host.domain.errors import ConfigError
 
 
 def _legal_path(path: str) -> str:
@@ -50,13 +49,10 @@ class HttpConfig(StrictModel):
     def _safe_bind(self) -> "HttpConfig":
         if self.auth == "oauth" and self.oauth is None:
             raise ValueError("auth is 'oauth', but the oauth section is missing")
-        if self.host in LOOPBACK or self.host.startswith("127."):
-            return self
-        if self.auth != "oauth" or not self.tls_terminated_by:
-            raise ValueError(
-                f"The address {self.host!r} can be reached from other machines, which needs "
-                "tls_terminated_by and auth: oauth"
-            )
+        try:
+            check_bind(self)
+        except ConfigError as error:
+            raise ValueError(f"{error.message} {error.next_step}") from error
         return self
 
 

@@ -14,12 +14,11 @@ def catalog_name(prefix: str, original: str) -> str:
     """Return the name under which something of a server is offered.
 
     Characters that some provider refuses become `_`; a name over 64 characters keeps its beginning
-    and ends in eight hexadecimal digits of its own SHA-256. With an empty prefix nothing changes.
+    and ends in eight hexadecimal digits of its own SHA-256. With an empty prefix a name stays as it
+    is, unless it is too long.
     """
-    if not prefix:
-        return original
-    full = f"{prefix}__{original}"
-    legal = _ILLEGAL.sub("_", full)
+    full = _full(prefix, original)
+    legal = _ILLEGAL.sub("_", full) if prefix else full
     return legal if len(legal) <= LONGEST else _shorten(legal, full)
 
 
@@ -31,11 +30,11 @@ def catalog_names(prefix: str, originals: Iterable[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     taken: dict[str, str] = {}
-    ordered = sorted(originals, key=lambda name: catalog_name(prefix, name) != f"{prefix}__{name}")
+    ordered = sorted(originals, key=lambda name: catalog_name(prefix, name) != _full(prefix, name))
     for original in ordered:
         name = catalog_name(prefix, original)
         if name in taken:
-            name = _shorten(name, f"{prefix}__{original}")
+            name = _shorten(name, _full(prefix, original))
         taken[name] = original
         names[original] = name
     return names
@@ -44,6 +43,10 @@ def catalog_names(prefix: str, originals: Iterable[str]) -> dict[str, str]:
 def qualified_uri(server: str, uri: str) -> str:
     """Return the address of a resource whose plain URI another server offers too."""
     return f"{server.replace('_', '-').lower()}+{uri}"
+
+
+def _full(prefix: str, original: str) -> str:
+    return f"{prefix}__{original}" if prefix else original
 
 
 def _shorten(legal: str, full: str) -> str:

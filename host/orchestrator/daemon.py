@@ -21,13 +21,14 @@ from host import __version__
 from host.app import Host
 from host.approvals.passphrase import Passphrase
 from host.audit.retention import keep_record
+from host.config.bind import check_bind
 from host.config.load import LoadedSettings, load_settings
 from host.config.paths import Paths, user_paths
+from host.config.runtime import begin_log
 from host.config.settings import HttpConfig
 from host.config.watch import watch_settings
 from host.domain.errors import DaemonError, HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
-from host.identity.bind import check_bind
 from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.own_tools import OrchestratorProvider
@@ -126,9 +127,15 @@ class Daemon:
             self.host.paths.socket.unlink(missing_ok=True)
 
     def _configure_log(self) -> None:
-        """Log as the configuration says; in the background lines go to a file and bear times."""
-        redact = self.host.redactor.redact_text
-        configure_log(self.host.settings.log, redact, timed=self.options.background)
+        """Log as the configuration says, to a file that `host logs` shows.
+
+        In the background, standard error is that file already.
+        """
+        config, redact = self.host.settings.log, self.host.redactor.redact_text
+        if self.options.background:
+            configure_log(config, redact, timed=True)
+            return
+        configure_log(config, redact, timed=False, file=begin_log(self.host.paths.logs))
 
     async def _load_journal(self) -> None:
         """Bring the journal into the store; a fault there must not end the daemon."""

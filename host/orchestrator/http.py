@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from host.config.bind import is_loopback
 from host.config.settings import HttpConfig
 from host.domain.errors import AccessError, HostError
 from host.domain.jsonrpc import (
@@ -18,7 +19,6 @@ from host.domain.jsonrpc import (
 from host.domain.principal import Principal
 from host.domain.protocol import HANDSHAKE_VERSIONS, STATELESS_VERSIONS, has_envelope
 from host.gateway.gateway import Gateway, unsupported_version
-from host.identity.bind import is_loopback
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
 from host.orchestrator.http_handshake import HandshakeHttp
@@ -221,6 +221,10 @@ class HttpFace:
         if not takes_json or (stateless and not takes_events):
             error = RpcError(INVALID_REQUEST, "Accept application/json and text/event-stream.")
             await http.answer_error(406, error)
+            return
+        if not http.carries_json():
+            error = RpcError(INVALID_REQUEST, "The body's Content-Type has to be application/json.")
+            await http.answer_error(415, error)
             return
         body = check_message(decode(await http.body(self._door.config.max_body_bytes)))
         enveloped = "id" in body and "method" in body and has_envelope(params_of(body))

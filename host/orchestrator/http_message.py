@@ -63,6 +63,11 @@ class HttpMessage:
         takes_json = wild or not accepted.isdisjoint({"application/json", "application/*"})
         return takes_json, wild or not accepted.isdisjoint({"text/event-stream", "text/*"})
 
+    def carries_json(self) -> bool:
+        """Return whether the body is said to be JSON."""
+        said = self.headers.get("content-type", "")
+        return said.partition(";")[0].strip().lower() == "application/json"
+
     async def body(self, limit: int) -> bytes:
         """Return the body.
 

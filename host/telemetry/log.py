@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TextIO
 
 from typing_extensions import override
@@ -103,7 +104,12 @@ class JsonFormatter(LineFormatter):
 
 
 def configure_log(
-    config: LogConfig, redact: Redact, *, timed: bool, stream: TextIO | None = None
+    config: LogConfig,
+    redact: Redact,
+    *,
+    timed: bool,
+    stream: TextIO | None = None,
+    file: Path | None = None,
 ) -> None:
     """Send every logger of the process to standard error; called again, it replaces the format.
 
@@ -112,12 +118,16 @@ def configure_log(
         redact: Hides secrets in a text.
         timed: Whether text lines bear time, level and origin.
         stream: Where lines go instead.
+        file: Where timed lines go as well, after those that are there.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
-    formatter = JsonFormatter(redact) if config.format == "json" else None
-    handler.setFormatter(formatter or TextFormatter(redact, timed=timed))
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stderr)]
+    if file is not None:
+        handlers.append(logging.FileHandler(file, encoding="utf-8", delay=True))
+    for handler, dated in zip(handlers, (timed, True), strict=False):
+        formatter = JsonFormatter(redact) if config.format == "json" else None
+        handler.setFormatter(formatter or TextFormatter(redact, timed=dated))
     level = logging.getLevelNamesMapping()[config.level.upper()]
-    logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.basicConfig(handlers=handlers, level=level, force=True)
     logging.captureWarnings(capture=True)
     for name in QUIET:
         noisy = level if config.level == "debug" else max(level, logging.WARNING)

@@ -46,14 +46,20 @@ async def test_names_stay_when_servers_come_and_go():
         )
 
 
-async def test_single_server_without_prefix_keeps_its_names():
-    odd = "x.y/" + "n" * 90
+async def test_single_server_without_prefix_keeps_its_names_but_for_too_long_ones():
+    odd, long = "x.y/" + "n" * 60, "n" * 90
+    extra = [tool(odd), tool(long + "1"), tool(long + "2")]
     async with (
-        open_scene({"bad": stdio({"prefix": ""}, extra=[tool(odd)])}) as scene,
+        open_scene({"bad": stdio({"prefix": ""}, extra=extra)}) as scene,
         scene.client("line") as client,
     ):
-        assert {"echo", odd} <= set(await names(client))
-        assert (await client.call("echo", {"a": 1}))["structuredContent"] == {"a": 1}
+        found = await names(client)
+        assert {"echo", odd} <= set(found)
+        short = [name for name in found if name.startswith("nnn")]
+        assert len(set(short)) == 2
+        assert all(len(name) == 64 for name in short)
+        for name in ("echo", odd, *short):
+            assert (await client.call(name, {"a": 1}))["structuredContent"] == {"a": 1}
 
 
 async def test_two_servers_with_one_prefix_are_refused_with_both_named():

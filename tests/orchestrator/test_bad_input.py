@@ -92,7 +92,8 @@ def headers(scene: Scene, **more: str) -> dict[str, str]:
 
 async def post(client: Any, body: bytes, **more: str) -> tuple[int, Json]:
     """Post raw bytes in a client's session."""
-    async with client.http.post(client.url, data=body, headers={**client.headers, **more}) as reply:
+    given = {"content-type": "application/json", **client.headers, **more}
+    async with client.http.post(client.url, data=body, headers=given) as reply:
         text = await reply.read()
         return reply.status, json.loads(text) if text else {}
 
@@ -177,7 +178,8 @@ async def test_body_over_the_limit_is_refused_with_413():
             for _ in range(30):
                 yield b" " * 100
 
-        async with client.http.post(client.url, data=chunks(), headers=client.headers) as reply:
+        given = {**client.headers, "content-type": "application/json"}
+        async with client.http.post(client.url, data=chunks(), headers=given) as reply:
             assert reply.status == 413
         assert (await client.request("ping")) == {}
 

@@ -1,3 +1,5 @@
+import json
+
 import aiohttp
 import pytest
 
@@ -91,6 +93,11 @@ async def test_other_paths_and_methods_are_refused():
                 assert reply.status == 405, method
         async with http.post(scene.url, json=PING, headers={"accept": "text/html"}) as reply:
             assert reply.status == 406
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/jsonp"):
+            headers = {"content-type": kind}
+            async with http.post(scene.url, data=json.dumps(PING), headers=headers) as reply:
+                assert reply.status == 415, kind
+                assert "application/json" in (await reply.json())["error"]["message"]
         async with http.get(scene.url, headers={"accept": "text/event-stream"}) as reply:
             assert reply.status == 400
         headers = {"accept": "*/*", "mcp-protocol-version": "1999-01-01"}

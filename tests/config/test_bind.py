@@ -1,10 +1,12 @@
 from dataclasses import dataclass
 
 import pytest
+from pydantic import ValidationError
 
+from host.config.bind import check_bind
 from host.config.oauth import HttpOAuthConfig
+from host.config.settings import HttpConfig
 from host.domain.errors import ConfigError
-from host.identity.bind import check_bind
 
 EVERYWHERE = ".".join("0000")
 OAUTH = HttpOAuthConfig(
@@ -50,3 +52,9 @@ def test_clients_need_an_encrypted_public_address():
 
 def test_other_addresses_are_fine_with_tls_and_oauth():
     check_bind(Http(EVERYWHERE, "oauth", "nginx", OAUTH))
+
+
+def test_the_configuration_is_held_to_the_same_rules():
+    with pytest.raises(ValidationError, match="nothing encrypts the way there"):
+        HttpConfig(host=EVERYWHERE, auth="token")
+    assert HttpConfig(host="[::1]", auth="none").host == "[::1]"
