@@ -6,16 +6,16 @@ leaves nothing stale.
 """
 
 import json
+import logging
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,21 @@ from host.storage.account import SYSTEM_FOLDER, Place, choose_place
 from host.storage.binaries import Binaries, find_binaries, reachable_binaries
 from host.storage.cluster import create_cluster, explain_log, log_tail, read_major
 from host.storage.credentials import Role, load_passwords, role_name
+from host.storage.launch import Address, launch
 from host.storage.lock import FileLock
 from host.storage.watcher import (
     ALIVE_LOCK,
+    CAN_GUARD,
     START_LOCK,
     USERS_LOCK,
     WATCHER_LOCK,
     Watch,
+    end_server,
     spawn_watcher,
     stop_server,
 )
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 """Told, in a phrase for people, what is being waited for."""
@@ -43,39 +48,7 @@ Progress = Callable[[str], None]
 PATH_LIMIT = 90
 """Longest socket folder: the socket's path must fit in 103 bytes on macOS, 107 on Linux."""
 
-SETTINGS = {
-    "max_wal_size": "256MB",
-    "min_wal_size": "32MB",
-    "shared_buffers": "32MB",
-    "max_connections": "200",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "password_encryption": "scram-sha-256",
-    "jit": "off",
-    "logging_collector": "off",
-    "cluster_name": "mcp-agent-host",
-}
-"""What the server is told at every start; a laptop's memory matters more than its throughput."""
-
 _SAFE = re.compile(r"[A-Za-z0-9/._+-]+")
-_LOG_LIMIT = 4_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a running embedded server listens.
-
-    Attributes:
-        host: Its socket folder, or a loopback address on Windows.
-        port: Its port; with a socket folder, part of the socket's name.
-        temporary: Whether the socket folder was made for this start.
-        major: Which PostgreSQL it is.
-    """
-
-    host: str
-    port: int
-    temporary: bool
-    major: int
 
 
 class EmbeddedServer:
@@ -210,13 +183,21 @@ class EmbeddedServer:
         if not self.alive():
             return None
         address = self._known_address()
-        if address is not None and Path(address.host).exists():
+        if address is not None and Path(address.host).exists() and self._guarded():
             return address
-        tell("restarting PostgreSQL, whose socket folder is gone")
+        tell("restarting PostgreSQL, whose watcher or socket folder is gone")
         stop_server(self._watch_of(address))
         return None
 
+    def _guarded(self) -> bool:
+        """Return whether a watcher lives, where a server without one is about to end."""
+        lock = FileLock(self.folder / WATCHER_LOCK)
+        free = CAN_GUARD and lock.try_acquire("exclusive")
+        lock.release()
+        return not free
+
     def _start(self, tell: Progress) -> Address:
+        self._put_aside(tell)
         binaries = self._binaries()
         if not (self.cluster / "PG_VERSION").exists():
             tell("making the database, once")
@@ -224,8 +205,30 @@ class EmbeddedServer:
         self._forget_old_start()
         address = self._new_address(binaries.major)
         tell("starting PostgreSQL")
-        self._launch(binaries, address)
+        launch(self._watch_of(address), binaries, address, place=self.place, log_file=self.log_file)
         return address
+
+    def _put_aside(self, tell: Progress) -> None:
+        """Make room where root's cluster, elsewhere, outlived the data folder with its passwords.
+
+        Nobody can open it any more. It is moved and not removed: the folder may come back.
+        """
+        kept = [self.folder / name for name in ("passwords.json", "address.json")]
+        if self.cluster.is_relative_to(self.data_folder) or any(file.exists() for file in kept):
+            return
+        if not (self.cluster / "PG_VERSION").exists():
+            return
+        aside = self.cluster.with_name("data.lost")
+        tell("putting the database of a deleted data folder aside")
+        end_server(self._watch_of(None))
+        shutil.rmtree(aside, ignore_errors=True)
+        self.cluster.rename(aside)
+        log.warning(
+            "%s was deleted, and the passwords of its database with it: that is in %s now, and a "
+            "new one is made. `host restore` fills it from a backup.",
+            self.data_folder,
+            aside,
+        )
 
     def _forget_old_start(self) -> None:
         """Remove what a killed server left; `alive.lock` is free, so no process uses it."""
@@ -269,39 +272,6 @@ class EmbeddedServer:
             return Address(**json.loads((self.folder / "address.json").read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return None
-
-    def _launch(self, binaries: Binaries, address: Address) -> None:
-        """Run `pg_ctl start`; the data path goes by environment, since pg_ctl quotes badly."""
-        settings = dict(SETTINGS)
-        if binaries.major >= 18:
-            settings["io_method"] = "sync"
-        if sys.platform == "win32":
-            settings |= {"listen_addresses": "127.0.0.1", "port": str(address.port)}
-        else:
-            settings |= {"listen_addresses": "", "unix_socket_directories": address.host}
-            settings["unix_socket_permissions"] = "0700"
-        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-        alive = FileLock(self.folder / ALIVE_LOCK)
-        alive.acquire("shared")
-        if self.log_file.exists() and self.log_file.stat().st_size > _LOG_LIMIT:
-            self.log_file.replace(self.log_file.with_suffix(".old.log"))
-        with self.log_file.open("ab") as log:
-            try:
-                subprocess.run(  # noqa: S603  a program of the installed wheel
-                    [binaries.program("pg_ctl"), "start", "--no-wait", "--silent", "-o", options],
-                    env={**os.environ, "PGDATA": str(self.cluster)},
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    cwd=self.place.home,
-                    pass_fds=() if sys.platform == "win32" else (alive.descriptor,),
-                    check=True,
-                    **self.place.run_as,
-                )
-            except (OSError, subprocess.CalledProcessError) as error:
-                raise explain_log(self.log_file, cluster=self.cluster) from error
-            finally:
-                alive.release()
 
     def _await_ready(
         self, address: Address, tell: Progress, cancelled: threading.Event | None

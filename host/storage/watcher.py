@@ -1,16 +1,20 @@
 """The process that stops the embedded PostgreSQL when its last user is gone, however it ended.
 
 It is started detached with each server and waits, asleep in the kernel, for the users' lock to be
-free. It imports only the standard library, so that it costs a few megabytes.
+free. On Linux it is the server's parent, and the kernel tells the server to stop if the watcher
+itself is killed: so nothing is left even where everybody is killed at once. It imports only the
+standard library, so that it costs a few megabytes.
 """
 
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -23,6 +27,29 @@ USERS_LOCK = "users.lock"
 START_LOCK = "start.lock"
 WATCHER_LOCK = "watcher.lock"
 ALIVE_LOCK = "alive.lock"
+
+
+PR_SET_PDEATHSIG = 1
+
+CAN_GUARD = sys.platform == "linux"
+"""Whether the system tells a server that its watcher was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A server that the watcher is to start.
+
+    Attributes:
+        words: The program and its arguments.
+        log: Where it writes.
+        home: Its working folder.
+        alive: Descriptor of the lock that it holds as long as it lives.
+    """
+
+    words: list[str]
+    log: str
+    home: str
+    alive: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +65,7 @@ class Watch:
         gid: Its group.
         linger: Seconds the server outlives its last user, since commands follow one another.
         held: Descriptor of the watcher's lock, which it got from who started it.
+        launch: The server to start; None where it runs.
     """
 
     folder: str
@@ -48,6 +76,7 @@ class Watch:
     gid: int | None
     linger: float
     held: int | None = None
+    launch: Launch | None = None
 
 
 def spawn_watcher(watch: Watch, lock: FileLock) -> None:
@@ -73,15 +102,25 @@ def spawn_watcher(watch: Watch, lock: FileLock) -> None:
         stderr=subprocess.DEVNULL,
         cwd="/" if not windows else None,
         start_new_session=True,
-        pass_fds=() if windows else (lock.descriptor,),
+        pass_fds=() if windows else _passed(watch),
     )
     threading.Thread(target=child.wait, daemon=True, name="reap-watcher").start()
 
 
+def _passed(watch: Watch) -> list[int]:
+    """Return the descriptors that a watcher gets."""
+    launched = None if watch.launch is None else watch.launch.alive
+    return [number for number in (watch.held, launched) if number is not None]
+
+
 def main(argument: str) -> None:
-    """Wait for the last user to go, stop the server, end."""
-    watch = Watch(**json.loads(argument))
+    """Start the server if asked to, wait for the last user to go, stop the server, end."""
+    given = json.loads(argument)
+    launch = given.pop("launch")
+    watch = Watch(**given)
     folder = Path(watch.folder)
+    if launch is not None:
+        _start_server(watch, Launch(**launch))
     if sys.platform == "win32" and not FileLock(folder / WATCHER_LOCK).try_acquire("exclusive"):
         return
     try:
@@ -92,6 +131,57 @@ def main(argument: str) -> None:
         _run_pg_ctl(watch, "immediate")
 
 
+_ending = threading.Lock()
+"""Held while the server is being stopped; its end is then no reason to leave at once."""
+
+
+def _start_server(watch: Watch, launch: Launch) -> None:
+    """Start the server as a child, whose end is this process's end as well."""
+    tie = _prepare_tie()
+    with Path(launch.log).open("ab") as log:
+        try:
+            child = subprocess.Popen(  # noqa: S603  a program of the installed wheel
+                launch.words,
+                env={**os.environ, "PGDATA": watch.cluster},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=launch.home,
+                pass_fds=(launch.alive,),
+                preexec_fn=tie,  # noqa: PLW1509  there is one thread as yet
+                user=watch.uid,
+                group=watch.gid,
+                extra_groups=None if watch.uid is None else (),
+            )
+        except OSError as error:
+            log.write(f"FATAL:  {launch.words[0]}: {error.strerror}\n".encode())
+            sys.exit(1)
+    os.close(launch.alive)
+
+    def leave_with_it() -> None:
+        child.wait()
+        with _ending:
+            os._exit(0)
+
+    threading.Thread(target=leave_with_it, daemon=True, name="server").start()
+
+
+def _prepare_tie() -> Callable[[], None] | None:
+    """Return what a child does so that it stops, in good order, when this process is killed."""
+    try:
+        import ctypes  # noqa: PLC0415  missing in some builds of Python
+    except ImportError:
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def tie() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return tie
+
+
 def _stop_if_unused(watch: Watch, folder: Path) -> bool:
     """Wait for the last user to go; stop the server and return True if no other has come."""
     wait_until_free(folder / USERS_LOCK)
@@ -100,6 +190,7 @@ def _stop_if_unused(watch: Watch, folder: Path) -> bool:
         users = FileLock(folder / USERS_LOCK)
         if not users.try_acquire("exclusive"):
             return False
+        _ending.acquire()  # until the end of this process
         stop_server(watch)
         # Given up before the start lock is, so that the next user starts another.
         if watch.held is not None:
@@ -122,10 +213,15 @@ def stop_server(watch: Watch) -> None:
         shutil.rmtree(watch.socket_folder, ignore_errors=True)
 
 
-def _run_pg_ctl(watch: Watch, mode: str) -> None:
-    """Ask the server to stop; it is waited for by its lock."""
+def end_server(watch: Watch) -> None:
+    """End a server whose locks are gone, and wait for its end."""
+    _run_pg_ctl(watch, "immediate", wait=True)
+
+
+def _run_pg_ctl(watch: Watch, mode: str, *, wait: bool = False) -> None:
+    """Ask the server to stop; otherwise it is waited for by its lock."""
     subprocess.run(  # noqa: S603  a program of the installed wheel
-        [watch.pg_ctl, "stop", "--silent", "--mode", mode, "--no-wait"],
+        [watch.pg_ctl, "stop", "--silent", "--mode", mode, "--wait" if wait else "--no-wait"],
         env={**os.environ, "PGDATA": watch.cluster},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -130,6 +130,30 @@ def test_a_killed_watcher_is_replaced_by_the_next_user(data_folder: Path):
     server = EmbeddedServer(data_folder, linger=0.0)
     server.acquire()
     lock = FileLock(server.folder / WATCHER_LOCK)
+    kill_watchers(server)
+    wait_for(lambda: lock.try_acquire("exclusive"))
+    lock.release()
+    server.acquire()
+    assert not lock.try_acquire("exclusive")
+    assert answer(server) == (42,)
+    server.release()
+    wait_for_end(server)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="nothing else tells a child of its parent's end"
+)
+def test_kill_9_of_the_last_user_and_of_the_watcher_at_once_ends_the_server(data_folder: Path):
+    user = start_user(data_folder)
+    lines_until_ready(user)
+    server = EmbeddedServer(data_folder)
+    user.send_signal(signal.SIGSTOP)
+    kill_watchers(server)
+    kill(user)
+    wait_for_end(server)
+
+
+def kill_watchers(server: EmbeddedServer) -> None:
     marker = str(server.folder).encode()
     watchers = [
         int(path.name)
@@ -139,12 +163,6 @@ def test_a_killed_watcher_is_replaced_by_the_next_user(data_folder: Path):
     assert watchers
     for watcher in watchers:
         os.kill(watcher, signal.SIGKILL)
-    wait_for(lambda: lock.try_acquire("exclusive"))
-    lock.release()
-    server.acquire()
-    assert not lock.try_acquire("exclusive")
-    server.release()
-    wait_for_end(server)
 
 
 def command_line(process: Path) -> bytes:
@@ -274,6 +292,36 @@ def test_root_runs_postgres_as_another_user_and_opens_no_folder_for_it(tmp_path:
     finally:
         server.release()
     wait_for_end(server)
+    shutil.rmtree(system)
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or os.geteuid() != 0, reason="only root's cluster is elsewhere"
+)
+@pytest.mark.parametrize("running", [False, True])
+def test_root_whose_data_folder_was_deleted_gets_a_new_database(
+    tmp_path: Path, running: bool, caplog: pytest.LogCaptureFixture
+):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    system = make_folder()
+    first = EmbeddedServer(closed, linger=0.0, system_folder=system)
+    first.acquire()
+    if not running:
+        first.release()
+        wait_for_end(first)
+    shutil.rmtree(closed)
+    closed.mkdir(mode=0o700)
+    second = EmbeddedServer(closed, linger=0.0, system_folder=system)
+    try:
+        second.acquire()
+        assert answer(second) == (42,)
+    finally:
+        first.release()
+        second.release()
+    assert (second.cluster.parent / "data.lost" / "PG_VERSION").exists()
+    assert "was deleted, and the passwords of its database with it" in caplog.text
+    wait_for_end(second)
     shutil.rmtree(system)
 
 
