@@ -23,6 +23,9 @@ from host.storage.lock import FileLock, wait_until_free
 STOP_LIMIT = 300.0
 """Seconds for an orderly stop, after which the server is ended without a checkpoint."""
 
+ASK_AGAIN = 1.0
+"""Seconds after which a server that still runs is asked again to stop."""
+
 USERS_LOCK = "users.lock"
 START_LOCK = "start.lock"
 WATCHER_LOCK = "watcher.lock"
@@ -201,16 +204,25 @@ def _stop_if_unused(watch: Watch, folder: Path) -> bool:
 def stop_server(watch: Watch) -> None:
     """Stop the server, if there is one; the caller holds the start lock."""
     alive = FileLock(Path(watch.folder) / ALIVE_LOCK)
-    for mode in ("fast", "immediate"):
-        if sys.platform != "win32" and alive.try_acquire("exclusive"):
-            break
-        _run_pg_ctl(watch, mode)
-        deadline = time.monotonic() + STOP_LIMIT
-        while time.monotonic() < deadline and not alive.try_acquire("exclusive"):
-            time.sleep(0.02)
+    if not _has_ended(watch, "fast", alive):
+        _has_ended(watch, "immediate", alive)
     alive.release()
     if watch.socket_folder is not None:
         shutil.rmtree(watch.socket_folder, ignore_errors=True)
+
+
+def _has_ended(watch: Watch, mode: str, alive: FileLock) -> bool:
+    """Ask the server to stop until it has, or until too long; one just begun cannot be asked."""
+    end = time.monotonic() + STOP_LIMIT
+    asked: float | None = None
+    while time.monotonic() < end:
+        if (asked is not None or sys.platform != "win32") and alive.try_acquire("exclusive"):
+            return True
+        if asked is None or time.monotonic() > asked + ASK_AGAIN:
+            _run_pg_ctl(watch, mode)
+            asked = time.monotonic()
+        time.sleep(0.02)
+    return False
 
 
 def end_server(watch: Watch) -> None:

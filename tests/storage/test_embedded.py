@@ -310,6 +310,8 @@ def test_root_whose_data_folder_was_deleted_gets_a_new_database(
     if not running:
         first.release()
         wait_for_end(first)
+        with FileLock(first.folder / WATCHER_LOCK):  # its watcher is gone as well
+            pass
     shutil.rmtree(closed)
     closed.mkdir(mode=0o700)
     second = EmbeddedServer(closed, linger=0.0, system_folder=system)
