@@ -3,12 +3,9 @@
 from typing import Any, Literal, TypedDict
 
 from fastmcp.exceptions import ToolError
-from fastmcp.exceptions import ValidationError as ArgumentsError
-from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
-from mcp_types import CallToolRequestParams, ContentBlock, TextContent, ToolAnnotations
-from pydantic import BaseModel, ValidationError
-from typing_extensions import override
+from mcp_types import ContentBlock, TextContent, ToolAnnotations
+from pydantic import BaseModel
 
 LABELS_KEY = "host/labels"
 """The key in a tool's `_meta` under which its labels stand."""
@@ -78,31 +75,6 @@ def answer(text: str, output: BaseModel, *more: ContentBlock) -> ToolResult:
     """
     structured = output.model_dump(mode="json")
     return ToolResult([TextContent(type="text", text=text), *more], structured)
-
-
-class PlainArgumentErrors(Middleware):
-    """Says in one line which arguments of a tool call are wrong; add it to every bundled server."""
-
-    @override
-    async def on_call_tool(
-        self,
-        context: MiddlewareContext[CallToolRequestParams],
-        call_next: CallNext[CallToolRequestParams, ToolResult],
-    ) -> ToolResult:
-        try:
-            return await call_next(context)
-        except (ArgumentsError, ValidationError) as error:
-            cause = error if isinstance(error, ValidationError) else error.__cause__
-            if not isinstance(cause, ValidationError):
-                raise
-            said = "; ".join(
-                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-                for problem in cause.errors()
-            )
-            raise RefusalError(
-                f"The arguments of {context.message.name!r} do not fit: {said}.",
-                "The tool's input schema says what fits.",
-            ) from None
 
 
 class RefusalError(ToolError):

@@ -1,30 +1,25 @@
 """The memory at 10,000 and 100,000 records: `python -m bench memory [--records N ...]`."""
 
 import argparse
+import contextlib
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
 
+from bench.memory.load import BULK, embed, fill
 from bench.memory.made import HashEmbedder, Writer
 from host.domain.principal import Principal
 from host.memory import vectors
 from host.memory.config import MemoryConfig, RankingConfig
 from host.memory.memory import Memory
 from host.memory.record import Draft, Filter
-from host.storage.store import Store, open_store
-
-PART = 5000
-"""Records that are handed over at a time."""
-BULK = 200_000
-"""Records from which the index of vectors is made after the vectors, as a bulk load would."""
-SIZE = 384
-"""Numbers of a vector."""
+from host.storage.store import open_store
 
 
 def run(arguments: Sequence[str]) -> dict[str, Any]:
@@ -32,19 +27,33 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser("python -m bench memory", description=__doc__)
     parser.add_argument("--records", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--searches", type=int, default=200)
+    parser.add_argument(
+        "--keep", type=Path, help="folder of a store that is kept, so that a next run goes on"
+    )
     options = parser.parse_args(arguments)
     print(
         "Vectors come from a deterministic embedder (384 numbers, no meaning): speed, not quality."
     )
     found: dict[str, Any] = {}
     for records in options.records:
-        folder = Path(tempfile.mkdtemp(prefix="mah-bench-", dir="/tmp"))
-        folder.chmod(0o711)
-        try:
+        with folder_of_store(options.keep) as folder:
             found[str(records)] = anyio.run(measure, folder, records, options.searches)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
     return found
+
+
+@contextlib.contextmanager
+def folder_of_store(kept: Path | None) -> Generator[Path]:
+    """Yield the folder that is kept, or a new one that is removed afterwards."""
+    if kept is not None:
+        kept.mkdir(mode=0o711, parents=True, exist_ok=True)
+        yield kept.absolute()
+        return
+    folder = Path(tempfile.mkdtemp(prefix="mah-bench-", dir="/tmp"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
@@ -53,13 +62,12 @@ async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
     principal = Principal("bench", "bench")
     words = Memory(store, principal, MemoryConfig())
     both = Memory(store, principal, MemoryConfig(), embedder=HashEmbedder())
-    writer = Writer()
+    writer = Writer(seed=2)
     print(f"\n{records:,} records")
     result: dict[str, Any] = {}
     try:
         await store.ready(deadline=None)
-        result["insert_per_s"] = records / await fill(words, writer, records)
-        print(f"  written {result['insert_per_s']:,.0f}/s in bulk, words indexed")
+        result |= await fill(words, records)
         result |= await embed(store, both, records)
         queries = [writer.query() for _ in range(searches)]
         ways: dict[str, Callable[[str], Awaitable[object]]] = {
@@ -84,46 +92,6 @@ async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
         )
     finally:
         await store.close()
-    return result
-
-
-async def fill(memory: Memory, writer: Writer, records: int) -> float:
-    """Write records in bulk; return the seconds, without those of making the texts up."""
-    spent = 0.0
-    for first in range(0, records, PART):
-        drafts = [
-            Draft(writer.record(), tags=(f"t{n % 100}",))
-            for n in range(first, min(first + PART, records))
-        ]
-        start = time.perf_counter()
-        await memory.remember_many(drafts)
-        spent += time.perf_counter() - start
-    return spent
-
-
-async def embed(store: Store, memory: Memory, records: int) -> dict[str, float]:
-    """Give every record its vector; of very many, the index is made afterwards, in one go."""
-    where = f"tablename = 'memory_vectors' and indexdef like '%%({SIZE})%%'"
-    index = None
-    if records >= BULK:
-        database = await store.connect("owner")
-        query = f"select indexname, indexdef from pg_indexes where {where}"  # noqa: S608 - no values
-        index = await (await database.execute(query.encode())).fetchone()
-        assert index is not None
-        await database.execute(f"drop index host.{index['indexname']}".encode())
-    start = time.perf_counter()
-    await memory.catch_up()
-    result = {"vectors_per_s": records / (time.perf_counter() - start)}
-    print(f"  vectors {result['vectors_per_s']:,.0f}/s (embedder included)", end="")
-    if index is None:
-        print(", indexed one by one")
-        return result
-    start = time.perf_counter()
-    await database.execute("set maintenance_work_mem = '2GB'")
-    await database.execute(str(index["indexdef"]).encode())
-    await database.close()
-    result["index_s"] = time.perf_counter() - start
-    print(f"; their index, made afterwards: {result['index_s']:,.0f} s")
     return result
 
 

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import inspect
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
+from servers.bundled import BundledServer
 from servers.database.session import Database
 from servers.database.settings import Settings
 from servers.database.statement import Limits, Rows, run_change, run_explain, run_query
-from servers.tool import PlainArgumentErrors, RefusalError, answer, declare
+from servers.tool import RefusalError, answer, declare
 
 INSTRUCTIONS = """\
 SQL databases. Look at `list_databases`, `list_tables` and `describe_table` first; then `query`
@@ -143,8 +144,10 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         for name, given in settings.databases.items()
     }
     databases = Databases(known, limits)
-    server: FastMCP[Any] = FastMCP(
-        "database", instructions=INSTRUCTIONS, version="1.0.0", middleware=[PlainArgumentErrors()]
+    server = BundledServer(
+        "database",
+        instructions=INSTRUCTIONS,
+        version="1.0.0",
     )
     _add_catalog(server, databases)
     _add_queries(server, databases)

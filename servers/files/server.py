@@ -6,6 +6,7 @@ from typing import Any
 
 from fastmcp import FastMCP
 
+from servers.bundled import BundledServer
 from servers.files.change_tools import register_change_tools
 from servers.files.find_tools import register_find_tools
 from servers.files.narrowing import ClientRootsMiddleware
@@ -14,7 +15,6 @@ from servers.files.resources import register_resources
 from servers.files.service import open_service
 from servers.files.settings import Settings
 from servers.files.watching import Watcher, register_subscriptions
-from servers.tool import PlainArgumentErrors
 
 INSTRUCTIONS = """Files below the served folders. `roots` lists them. Paths are relative to the
 first root, or NAME:path, or absolute. Before changing a file read it, and give its digest as
@@ -38,12 +38,11 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             finally:
                 service.crews.close()
 
-    server: FastMCP[Any] = FastMCP(
+    server = BundledServer(
         "files",
         INSTRUCTIONS,
         version="1.0.0",
         lifespan=lifespan,
-        middleware=[PlainArgumentErrors()],
         resource_security=None,  # `Roots.place` decides, with reasons; absolute paths are legal
     )
     register_read_tools(server, service)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastmcp import FastMCP
 
+from servers.bundled import BundledServer
 from servers.memory.core_tools import register_core_tools
 from servers.memory.find_tools import register_find_tools
 from servers.memory.graph_tools import register_graph_tools
@@ -13,7 +14,6 @@ from servers.memory.service import Service
 from servers.memory.settings import Settings
 from servers.memory.transfer_tools import register_transfer_tools
 from servers.memory.write_tools import register_write_tools
-from servers.tool import PlainArgumentErrors
 
 INSTRUCTIONS = """\
 Long-term memory. At the start of a task call `recall` with what it is about. When you learn
@@ -32,12 +32,11 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         async with service.running():
             yield {}
 
-    server: FastMCP[Any] = FastMCP(
+    server = BundledServer(
         "memory",
         INSTRUCTIONS,
         version="1.0.0",
         lifespan=lifespan,
-        middleware=[PlainArgumentErrors()],
     )
     register_write_tools(server, service)
     register_find_tools(server, service)

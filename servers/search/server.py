@@ -10,6 +10,7 @@ from fastmcp import FastMCP
 from fastmcp.tools import ToolResult
 from pydantic import Field
 
+from servers.bundled import BundledServer
 from servers.cache import Cache
 from servers.search.document_tools import register_document_tools
 from servers.search.fetcher import Fetcher, Page
@@ -24,7 +25,7 @@ from servers.search.searcher import Searcher, SearchResults, create_providers
 from servers.search.settings import Settings
 from servers.search.transport import BackendTransport
 from servers.search.web import Web
-from servers.tool import PlainArgumentErrors, answer, declare
+from servers.tool import answer, declare
 
 INSTRUCTIONS = """\
 Searches the web and reads pages. Use `web_search` to find pages and `fetch` to read one; give
@@ -86,12 +87,11 @@ def create_server(settings: Settings) -> FastMCP[Any]:
             yield {}
 
     instructions = INSTRUCTIONS + (DOCUMENT_INSTRUCTIONS if folders else "")
-    server: FastMCP[Any] = FastMCP(
+    server = BundledServer(
         "search",
         instructions=instructions,
         version="1.0.0",
         lifespan=lifespan,
-        middleware=[PlainArgumentErrors()],
     )
     _add_web_search(server, searcher, settings)
     _add_fetch(server, fetcher)

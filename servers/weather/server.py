@@ -10,9 +10,10 @@ from fastmcp import FastMCP
 from fastmcp.tools import ToolResult
 from pydantic import Field
 
+from servers.bundled import BundledServer
 from servers.cache import Cache
 from servers.remote import Service
-from servers.tool import PlainArgumentErrors, answer, declare
+from servers.tool import answer, declare
 from servers.weather import report
 from servers.weather.alert import NationalWeatherService
 from servers.weather.open_meteo import OpenMeteo
@@ -61,12 +62,11 @@ def create_server(settings: Settings) -> FastMCP[Any]:
         async with client:
             yield {}
 
-    server: FastMCP[Any] = FastMCP(
+    server = BundledServer(
         "weather",
         instructions=INSTRUCTIONS,
         version="1.0.0",
         lifespan=lifespan,
-        middleware=[PlainArgumentErrors()],
     )
     _add_forecasts(server, weather, settings.units)
     _add_history(server, weather, settings.units)
