@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic_ai import RunContext
 from pydantic_ai.messages import (
     BinaryContent,
+    FilePart,
     FinishReason,
     ModelMessage,
     ModelRequest,
@@ -22,7 +23,6 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import (
     CompletedStreamedResponse,
-    Model,
     ModelRequestParameters,
     StreamedResponse,
 )
@@ -32,6 +32,8 @@ from pydantic_ai.usage import RequestUsage
 from typing_extensions import override
 
 from host.domain.errors import ModelError
+from host.models.media import TEXT_TYPES
+from host.models.own import OwnModel
 
 Sampler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 """Sends the parameters of `sampling/createMessage` to the connected client; returns its result."""
@@ -45,7 +47,7 @@ _FINISH: dict[str, FinishReason] = {
 }
 
 
-class ClientModel(Model[None]):
+class ClientModel(OwnModel):
     """Asks the connected client to sample.
 
     Args:
@@ -54,27 +56,14 @@ class ClientModel(Model[None]):
 
     def __init__(self, sampler: Sampler | None) -> None:
         # What the client's model can do is not known: a schema is asked for in words.
-        super().__init__(
-            profile=ModelProfile(
-                supports_json_schema_output=False, default_structured_output_mode="prompted"
-            )
+        profile = ModelProfile(
+            supports_json_schema_output=False,
+            default_structured_output_mode="prompted",
+            supports_document_input=False,
+            supports_video_input=False,
         )
+        super().__init__("client", "client", profile=profile)
         self._sampler = sampler
-
-    @property
-    @override
-    def model_name(self) -> str:
-        return "client"
-
-    @property
-    @override
-    def system(self) -> str:
-        return "client"
-
-    @property
-    @override
-    def provider(self) -> None:
-        return None
 
     @override
     async def request(
@@ -193,6 +182,8 @@ def _content_block(item: object) -> dict[str, Any]:
         kind = item.media_type.partition("/")[0]
         data = base64.b64encode(item.data).decode()
         return {"type": kind, "data": data, "mimeType": item.media_type}
+    if isinstance(item, BinaryContent) and item.media_type.startswith(TEXT_TYPES):
+        return {"type": "text", "text": item.data.decode(errors="replace")}
     raise ModelError(
         f"The connected client cannot be given a {type(item).__name__}.",
         model="client",
@@ -204,6 +195,8 @@ def _content_block(item: object) -> dict[str, Any]:
 def _reply_blocks(part: ModelResponsePart) -> Iterator[dict[str, Any]]:
     if isinstance(part, TextPart):
         yield {"type": "text", "text": part.content}
+    elif isinstance(part, FilePart):
+        yield _content_block(part.content)
     elif isinstance(part, ToolCallPart):
         yield {
             "type": "tool_use",
@@ -237,4 +230,7 @@ def _part(block: dict[str, Any]) -> ModelResponsePart:
         return TextPart(block["text"])
     if block["type"] == "tool_use":
         return ToolCallPart(block["name"], block["input"], tool_call_id=block["id"])
+    if block["type"] in {"image", "audio"}:
+        data = base64.b64decode(block["data"], validate=True)
+        return FilePart(BinaryContent(data, media_type=block["mimeType"]))
     raise ValueError(block["type"])

@@ -1,6 +1,6 @@
 """One model at one provider, with what is known of its health; many routes may share one."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -13,13 +13,16 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.profiles import ModelProfile, merge_profile
 from pydantic_ai.settings import ModelSettings
 
 from host.domain.errors import ModelError
 from host.models.bucket import Buckets, Lease, Observed
 from host.models.config import LimitConfig
 from host.models.fault import map_fault
+from host.models.media import File, refused_file
 from host.models.name import ModelName
+from host.models.sent import Witness
 from host.models.settings import Settings
 
 _CHARS_A_TOKEN = 4
@@ -73,6 +76,8 @@ class Endpoint:
         headers: What its HTTP client saw.
         health: How it does.
         schema_output: How a JSON Schema is asked for; None: as pydantic-ai knows the model.
+        dialect: Its wire format, `client` or `scripted`.
+        vision: Whether it sees images, where the user said so.
     """
 
     name: ModelName
@@ -83,6 +88,29 @@ class Endpoint:
     headers: Headers = field(default_factory=Headers)
     health: Health = field(default_factory=Health)
     schema_output: Literal["native", "tool", "prompted"] | None = None
+    dialect: str = ""
+    vision: bool | None = None
+    witness: Witness = field(init=False)
+
+    def __post_init__(self) -> None:
+        http = self.dialect not in {"client", "scripted"}
+        wanted: Mapping[str, Any] = self.settings.wanted if http else {}
+        thinks = self.dialect == "compatible" or wanted.get("reasoning") != "off"
+        thinks = thinks or bool(self.inner.profile.get("supports_thinking", False))
+        witness = Witness(str(self.name), self.dialect, wanted, thinks)
+        object.__setattr__(self, "witness", witness)
+
+    @property
+    def notes(self) -> list[str]:
+        """Return one sentence for each parameter that was wanted and is not sent."""
+        return [*self.settings.notes, *(self.witness.notes or ())]
+
+    def refused(self, files: list[File]) -> str | None:
+        """Return the files that it does not take, in words; None: all pass."""
+        profile = self.inner.profile
+        if self.vision is not None:
+            profile = merge_profile(profile, ModelProfile(supports_image_input=self.vision))
+        return refused_file(files, profile, dialect=self.dialect, provider=self.name.provider)
 
     @asynccontextmanager
     async def asking(self, buckets: Buckets, messages: list[ModelMessage]) -> AsyncGenerator[Lease]:
@@ -125,7 +153,8 @@ class Endpoint:
     ) -> ModelResponse:
         """Return a reply; errors are the vendor's."""
         prepared = self.inner.prepare_messages(messages, parameters)
-        return await self.inner.request(prepared, self.merged(settings), parameters)
+        with self.witness.watching():
+            return await self.inner.request(prepared, self.merged(settings), parameters)
 
     def opened(
         self,

@@ -31,6 +31,7 @@ from host.models.provider import Provider, build_model, providers, require_key
 from host.models.route import Desk, RoutedModel
 from host.models.script import Script, load_script, script_names
 from host.models.scripted import ScriptedModel
+from host.models.sent import watch_request
 from host.models.settings import DEFAULT_TIMEOUT, build_settings
 from host.models.stored_bucket import StoredBuckets
 from host.models.stored_ledger import StoredLedger
@@ -248,6 +249,8 @@ class Models:
             health=self._health.setdefault(name, Health()),
             # Whoever speaks OpenAI's format may ignore its field for schemas, in silence.
             schema_output=config.schema_output or ("tool" if dialect == "compatible" else None),
+            dialect=dialect,
+            vision=config.vision,
         )
 
     def _script(self, name: str) -> Script:
@@ -263,7 +266,7 @@ class Models:
             timeout=httpx2.Timeout(DEFAULT_TIMEOUT, connect=CONNECT_SECONDS),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
             follow_redirects=False,  # a key is not carried elsewhere
-            event_hooks={"response": [watch_headers(headers)]},
+            event_hooks={"request": [watch_request], "response": [watch_headers(headers)]},
         )
         model = build_model(provider, name.name, key=key, client=client)
         digest = hashlib.sha256((key or "").encode()).hexdigest()[:12]

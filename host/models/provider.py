@@ -157,16 +157,18 @@ def _responses(provider: Provider, name: str, key: str, client: "httpx2.AsyncCli
 
 
 def _chat(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient") -> Any:
-    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
+    from host.models.chat_media import ChatModel
+
     made = OpenAIProvider(api_key=key, base_url=provider.base_url or _OPENAI, http_client=client)
-    return OpenAIChatModel(name, provider=made)
+    return ChatModel(name, provider=made)
 
 
 def _azure(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient") -> Any:
-    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.azure import AzureProvider
+
+    from host.models.chat_media import ChatModel
 
     endpoint = _address(provider)
     made = AzureProvider(
@@ -175,7 +177,7 @@ def _azure(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient"
         api_key=key,
         http_client=client,
     )
-    return OpenAIChatModel(name, provider=made)
+    return ChatModel(name, provider=made)
 
 
 def _google(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient") -> Any:
@@ -195,13 +197,19 @@ def _ollama(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient
 
 
 def _compatible(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient") -> Any:
-    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.deepseek import DeepSeekProvider
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
+    from host.models.chat_media import ChatModel
+
     made = OpenAICompatibleProvider(
-        provider.name, base_url=_address(provider), api_key=key, http_client=client
+        provider.name,
+        base_url=_address(provider),
+        api_key=key,
+        http_client=client,
+        profile=DeepSeekProvider.model_profile if provider.name == "deepseek" else None,
     )
-    return OpenAIChatModel(name, provider=made)
+    return ChatModel(name, provider=made)
 
 
 def _address(provider: Provider) -> str:

@@ -21,6 +21,7 @@ from host.models.bucket import Buckets, Lease, OpenBuckets
 from host.models.budget import Budget, Expense, MemoryLedger, Scope
 from host.models.config import BudgetConfig, RouteConfig
 from host.models.endpoint import Endpoint, ended_early
+from host.models.media import files_of
 from host.models.price import PriceTable
 from host.models.stream import RoutedStream
 
@@ -107,7 +108,7 @@ class RoutedModel(Model[None]):
             ModelError: No model gave one.
             BudgetExceededError: None may be asked.
         """
-        attempts = _Attempts(self._order(), self._config, self._desk)
+        attempts = _Attempts(self._able(messages), self._config, self._desk)
         while True:
             endpoint = await attempts.next()
             await self._check(endpoint)
@@ -139,7 +140,7 @@ class RoutedModel(Model[None]):
             ModelError: No model gave one, or the stream was cut.
             BudgetExceededError: None may be asked.
         """
-        attempts = _Attempts(self._order(), self._config, self._desk)
+        attempts = _Attempts(self._able(messages), self._config, self._desk)
         while True:
             endpoint = await attempts.next()
             await self._check(endpoint)
@@ -149,7 +150,7 @@ class RoutedModel(Model[None]):
                     lease = await stack.enter_async_context(
                         endpoint.asking(self._desk.buckets, messages)
                     )
-                    with endpoint.mapping():
+                    with endpoint.mapping(), endpoint.witness.watching():
                         stream = await stack.enter_async_context(
                             endpoint.opened(messages, model_settings, model_request_parameters)
                         )
@@ -196,9 +197,30 @@ class RoutedModel(Model[None]):
             "cost": cost,
             "seconds": seconds,
             "attempts": attempts.made,
-            "notes": list(endpoint.settings.notes),
+            "notes": endpoint.notes,
         }
         return replace(response, metadata={**(response.metadata or {}), **known})
+
+    def _able(self, messages: list[ModelMessage]) -> list[Endpoint]:
+        """Return the models that take every file of a conversation, in the order of preference.
+
+        Raises:
+            ModelError: None does.
+        """
+        order, files = self._order(), files_of(messages)
+        if not files:
+            return order
+        refused = {endpoint.name: endpoint.refused(files) for endpoint in order}
+        able = [endpoint for endpoint in order if refused[endpoint.name] is None]
+        if not able:
+            told = "; ".join(f"{name} takes no {files}" for name, files in refused.items())
+            raise ModelError(
+                f"{told}.",
+                model=str(order[0].name),
+                fault="rejected",
+                next_step="Name a model that does, or give it as text.",
+            )
+        return able
 
     def _order(self) -> list[Endpoint]:
         """Return the models in the order of preference; the resting ones come last."""

@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import (
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    field_validator,
+)
 
 from host.config.shipped import shipped_folder
 from host.config.yaml import load_yaml
@@ -22,6 +30,17 @@ class ScriptedCall(BaseModel):
     """Name of the tool, as it is offered."""
     arguments: dict[str, JsonValue] | str = {}
     """Its arguments; text is sent as it is, so that malformed JSON can be tried."""
+
+
+class ScriptedFile(BaseModel):
+    """A picture, sound or document that the model makes."""
+
+    model_config = _STRICT
+
+    media_type: str
+    """Such as `image/png`."""
+    data: Base64Bytes
+    """Its content, in Base64."""
 
 
 class ScriptedError(BaseModel):
@@ -85,6 +104,8 @@ class Turn(BaseModel):
     """A JSON value: as text, or as the arguments of the output tool where there is one."""
     calls: tuple[ScriptedCall, ...] = ()
     """Tool calls, made at once."""
+    files: tuple[ScriptedFile, ...] = ()
+    """Files that come with the text."""
     thinking: str | None = None
     """Reasoning before the reply."""
     error: ScriptedError | None = None

@@ -11,6 +11,8 @@ from typing import Any, cast
 import anyio
 from pydantic_ai import RunContext
 from pydantic_ai.messages import (
+    BinaryContent,
+    FilePart,
     FinishReason,
     ModelMessage,
     ModelRequest,
@@ -23,12 +25,13 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 from typing_extensions import override
 
 from host.domain.errors import Fault, ModelError
+from host.models.own import OwnModel
 from host.models.script import Condition, Script, Turn
 
 CHARS_A_TOKEN = 4
@@ -67,7 +70,7 @@ class _Talk:
     asked: bool
 
 
-class ScriptedModel(Model[None]):
+class ScriptedModel(OwnModel):
     """Answers as its script says; one instance is one conversation's worth of failures.
 
     Args:
@@ -76,25 +79,9 @@ class ScriptedModel(Model[None]):
     """
 
     def __init__(self, name: str, script: Script) -> None:
-        super().__init__()
-        self._name = name
+        super().__init__("scripted", name)
         self._script = script
         self._failures: dict[int, int] = {}
-
-    @property
-    @override
-    def model_name(self) -> str:
-        return self._name
-
-    @property
-    @override
-    def system(self) -> str:
-        return "scripted"
-
-    @property
-    @override
-    def provider(self) -> None:
-        return None
 
     @override
     async def request(
@@ -192,6 +179,8 @@ class _ScriptedStream(StreamedResponse):
                         args=part.args_as_json_str() if isinstance(args, dict) else args,
                         tool_call_id=part.tool_call_id,
                     )
+                case FilePart():
+                    yield manager.handle_part(vendor_part_id=number, part=part)
                 case _:
                     pass
 
@@ -288,6 +277,8 @@ def _parts(
         yield ThinkingPart(_fill(turn.thinking, talk))
     if turn.reply is not None:
         yield TextPart(_fill(turn.reply, talk))
+    for file in turn.files:
+        yield FilePart(BinaryContent(file.data, media_type=file.media_type))
     for number, call in enumerate(turn.calls):
         yield ToolCallPart(
             call.tool, _filled(call.arguments, talk), tool_call_id=f"call_{talk.step}_{number}"

@@ -1,6 +1,7 @@
 """Turns parameters into the settings of one provider, and reports what it does not take."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pydantic_ai.settings import ModelSettings
@@ -30,28 +31,38 @@ _EVERYWHERE = frozenset(("temperature", "top_p", "max_tokens", "reasoning", "tim
 _CHAT = _EVERYWHERE | {
     "presence_penalty", "frequency_penalty", "seed", "stop", "parallel_tools", "options",
 }  # fmt: skip
+_OPENAI = _CHAT | {"service_tier", "cache"}
 _SAMPLERS = ("top_k", "top_a", "min_p", "repetition_penalty")
 TAKEN: dict[Dialect | str, frozenset[str]] = {
     "anthropic": _EVERYWHERE
     | {"top_k", "stop", "parallel_tools", "service_tier", "cache", "options"},
     "openai-responses": _EVERYWHERE | {"parallel_tools", "service_tier", "cache", "options"},
-    "openai-chat": _CHAT | {"service_tier", "cache"},
-    "azure": _CHAT | {"service_tier", "cache"},
+    "openai-chat": _OPENAI,
+    "azure": _OPENAI,
     "google": _EVERYWHERE
     | {"top_k", "presence_penalty", "frequency_penalty", "seed", "stop", "service_tier"},
-    "ollama": _CHAT,
+    "ollama": _CHAT - {"parallel_tools"},
     "compatible": _CHAT,
     "client": frozenset(("temperature", "max_tokens", "stop")),
     "scripted": frozenset((*_NAMES, *_SAMPLERS)),  # it reads none and acts the same
 }
 """What each wire format has a field for."""
+_MAX_TOKENS = {"max_tokens": "max_tokens"}
+"""These servers do not read OpenAI's newer `max_completion_tokens`."""
 _BODY_FIELDS: dict[str, dict[str, str]] = {
-    "openrouter": {name: name for name in _SAMPLERS},
+    "openrouter": {**{name: name for name in _SAMPLERS}, **_MAX_TOKENS},
     "vllm": {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repetition_penalty"},
-    "llamacpp": {"top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty"},
-    "lmstudio": {"top_k": "top_k", "repetition_penalty": "repeat_penalty"},
-}
-"""Samplers that a provider takes as further fields of the body."""
+    "llamacpp": {
+        "top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty", **_MAX_TOKENS,
+    },
+    "lmstudio": {"top_k": "top_k", "repetition_penalty": "repeat_penalty", **_MAX_TOKENS},
+    "ollama": {"reasoning": "reasoning_effort", **_MAX_TOKENS},
+    "mistral": {"seed": "random_seed", **_MAX_TOKENS},
+    "xai": {},
+}  # fmt: skip
+"""Parameters that a provider takes as further fields of the body, or under another name."""
+_EFFORTS = {"off": "none", "minimal": "low", "max": "high"}
+"""Ollama knows fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +71,13 @@ class Settings:
 
     Attributes:
         values: pydantic-ai's settings.
-        notes: One sentence for each parameter that is not sent.
+        notes: One sentence for each parameter that has no field in the format.
+        wanted: The parameters that are handed to the adapter, by our names.
     """
 
     values: ModelSettings
     notes: tuple[str, ...]
+    wanted: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def build_settings(parameters: Parameters, *, provider: str, dialect: str) -> Settings:
@@ -78,19 +91,26 @@ def build_settings(parameters: Parameters, *, provider: str, dialect: str) -> Se
     values: dict[str, Any] = {"max_retries": 0}  # one retry loop, and it is ours
     body: dict[str, Any] = {}
     notes: list[str] = []
-    extra = _BODY_FIELDS.get(provider, {})
+    wanted: dict[str, Any] = {}
+    extra = _BODY_FIELDS.get(provider, _MAX_TOKENS if dialect == "compatible" else {})
     for name, value in parameters.model_dump(exclude_none=True, exclude={"timeout"}).items():
         if name in extra:
-            body[extra[name]] = value
+            body[extra[name]] = _EFFORTS.get(value, value) if name == "reasoning" else value
         elif name in TAKEN[dialect] and not _refused(name, value, dialect):
             values[_NAMES.get(name, name)] = _value(name, value)
+            wanted[name] = value
         else:
-            notes.append(f"{provider} takes no {name}; {name} = {value!r} is not sent.")
+            notes.append(_note(provider, name, value, takes_options="options" in TAKEN[dialect]))
     if dialect not in {"client", "scripted"}:
         values["timeout"] = parameters.timeout or DEFAULT_TIMEOUT
     if body:
         values["extra_body"] = {**body, **values.get("extra_body", {})}
-    return Settings(cast("ModelSettings", values), tuple(notes))
+    return Settings(cast("ModelSettings", values), tuple(notes), wanted)
+
+
+def _note(provider: str, name: str, value: object, *, takes_options: bool) -> str:
+    note = f"{provider} takes no {name}; {name} = {value!r} is not sent."
+    return f"{note} `options` sends a field as it is." if takes_options else note
 
 
 def _refused(name: str, value: object, dialect: str) -> bool:

@@ -1,5 +1,6 @@
 """How model providers write a reply: whole and in pieces, in each of their formats."""
 
+import base64
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ class Answer:
         status: HTTP status; from 400 on `error` is the message and `kind` the provider's word.
         cut: End the connection in the middle of the body.
         raw: Sent as the body instead of anything sensible.
+        files: Media type and content of what comes with the text.
     """
 
     text: str = "Hello there."
@@ -30,10 +32,27 @@ class Answer:
     raw: bytes | None = None
     finish: str = ""
     tokens: tuple[int, int] = (11, 7)
+    files: tuple[tuple[str, bytes], ...] = ()
 
 
 def arguments(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def encoded(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def sounds(answer: Answer) -> list[bytes]:
+    return [content for kind, content in answer.files if kind.startswith("audio/")]
+
+
+def pictures(answer: Answer) -> list[Json]:
+    return [
+        {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{encoded(content)}"}}
+        for kind, content in answer.files
+        if kind.startswith("image/")
+    ]
 
 
 def halves(text: str) -> tuple[str, str]:
@@ -99,6 +118,13 @@ def chat(answer: Answer, model: str) -> Json:
             {name: value for name, value in call.items() if name != "index"}
             for call in _chat_calls(answer)
         ]
+    for sound in sounds(answer):
+        message |= {"content": None}
+        message["audio"] = {
+            "id": "audio_1", "data": encoded(sound), "expires_at": 9, "transcript": answer.text,
+        }  # fmt: skip
+    if pictures(answer):
+        message["images"] = pictures(answer)
     finish = answer.finish or ("tool_calls" if answer.calls else "stop")
     return {
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model,
@@ -115,8 +141,14 @@ def chat_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
         }  # fmt: skip
 
     yield chunk({"role": "assistant", "content": ""})
-    for part in halves(answer.text) if answer.text else ():
+    for sound in sounds(answer):
+        yield chunk({"audio": {"id": "audio_1", "transcript": answer.text}})
+        for piece in (sound[:2], sound[2:]):
+            yield chunk({"audio": {"data": encoded(piece)}})
+    for part in halves(answer.text) if answer.text and not sounds(answer) else ():
         yield chunk({"content": part})
+    if pictures(answer):
+        yield chunk({"images": pictures(answer)})
     for call in _chat_calls(answer):
         first, second = halves(call["function"]["arguments"])
         yield chunk(
@@ -141,6 +173,13 @@ def responses(answer: Answer, model: str) -> Json:
                 "content": content,
             }
         )  # fmt: skip
+    output += [
+        {
+            "type": "image_generation_call", "id": "ig_1", "status": "completed",
+            "result": encoded(content), "output_format": "png",
+        }
+        for _, content in answer.files
+    ]  # fmt: skip
     for number, (name, given) in enumerate(answer.calls):
         output.append(
             {
@@ -179,6 +218,11 @@ def responses_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
             for piece in halves(answer.text):
                 delta: Json = {"content_index": 0, "delta": piece, "logprobs": []}
                 events.append({"type": "response.output_text.delta", **place, **delta})
+        elif item["type"] == "image_generation_call":
+            empty = {**item, "result": None, "status": "in_progress"}
+            events.append(
+                {"type": "response.output_item.added", "output_index": index, "item": empty}
+            )
         else:
             empty = {**item, "arguments": "", "status": "in_progress"}
             added = {"type": "response.output_item.added", "output_index": index, "item": empty}
@@ -194,8 +238,16 @@ def responses_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
 
 def gemini(answer: Answer, model: str) -> Json:
     parts: list[Json] = [{"text": answer.text}] if answer.text else []
+    parts += inline(answer)
     parts += [{"functionCall": {"name": name, "args": given}} for name, given in answer.calls]
     return _gemini(answer, model, parts, answer.finish or "STOP")
+
+
+def inline(answer: Answer) -> list[Json]:
+    return [
+        {"inlineData": {"mimeType": kind, "data": encoded(content)}}
+        for kind, content in answer.files
+    ]
 
 
 def _gemini(answer: Answer, model: str, parts: list[Json], finish: str | None) -> Json:
@@ -216,6 +268,7 @@ def gemini_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
     for part in halves(answer.text) if answer.text else ():
         yield "", _gemini(answer, model, [{"text": part}], None)
     calls = [{"functionCall": {"name": name, "args": given}} for name, given in answer.calls]
+    calls = [*inline(answer), *calls]
     yield "", _gemini(answer, model, calls, answer.finish or "STOP")
 
 

@@ -1,0 +1,118 @@
+"""Which files a model takes: what it does not is said, and another model of a route asked."""
+
+from collections.abc import Iterable, Iterator
+
+from pydantic_ai.messages import (
+    AudioUrl,
+    BinaryContent,
+    DocumentUrl,
+    ImageUrl,
+    ModelMessage,
+    ModelRequest,
+    ToolReturnPart,
+    UserPromptPart,
+    VideoUrl,
+)
+from pydantic_ai.profiles import ModelProfile
+
+File = BinaryContent | ImageUrl | AudioUrl | DocumentUrl | VideoUrl
+Kind = str
+"""`image`, `audio`, `document` or `video`."""
+CHAT_AUDIO = frozenset(("audio/wav", "audio/x-wav", "audio/wave", "audio/mpeg", "audio/mp3"))
+"""What OpenAI's chat format has a word for."""
+CHAT_DIALECTS = frozenset(("openai-chat", "azure", "ollama", "compatible"))
+KINDS_OF_PROVIDER: dict[str, frozenset[Kind]] = {
+    "ollama": frozenset(("image",)),
+    "deepseek": frozenset[Kind](),
+    "xai": frozenset(("image",)),
+    "mistral": frozenset(("image",)),
+    "vllm": frozenset(("image", "audio")),
+    "llamacpp": frozenset(("image", "audio")),
+    "lmstudio": frozenset(("image",)),
+}
+"""Kinds of files that servers read that speak OpenAI's format but not all of it."""
+_FLAGS = {
+    "image": "supports_image_input",
+    "audio": "supports_audio_file_input",
+    "document": "supports_document_input",
+    "video": "supports_video_input",
+}
+TEXT_TYPES = (
+    "text/",
+    "application/json",
+    "application/xml",
+    "application/yaml",
+    "application/x-yaml",
+)
+"""How the types of documents begin that are sent as text."""
+
+
+def files_of(messages: Iterable[ModelMessage]) -> list[File]:
+    """Return the files of a conversation that a model is to read."""
+    return list(_files(messages))
+
+
+def refused_file(
+    files: Iterable[File], profile: ModelProfile, *, dialect: str, provider: str
+) -> str | None:
+    """Return the first file that a model does not take, in words; None: it takes all.
+
+    Args:
+        files: The files.
+        profile: What the model takes.
+        dialect: Its wire format.
+        provider: Its provider, which may read less than its format has.
+    """
+    for item in files:
+        media_type, kind = _type_of(item), kind_of(item)
+        if kind == "document" and media_type.startswith(TEXT_TYPES):
+            continue  # sent as text
+        if not _takes(kind, media_type, profile, dialect=dialect, provider=provider):
+            return f"{media_type or kind} files"
+    return None
+
+
+def kind_of(item: File) -> Kind:
+    """Return what kind of file something is."""
+    if isinstance(item, ImageUrl) or (isinstance(item, BinaryContent) and item.is_image):
+        return "image"
+    if isinstance(item, AudioUrl) or (isinstance(item, BinaryContent) and item.is_audio):
+        return "audio"
+    if isinstance(item, VideoUrl) or (isinstance(item, BinaryContent) and item.is_video):
+        return "video"
+    return "document"
+
+
+def _takes(
+    kind: Kind, media_type: str, profile: ModelProfile, *, dialect: str, provider: str
+) -> bool:
+    if provider in KINDS_OF_PROVIDER and kind not in KINDS_OF_PROVIDER[provider]:
+        return False
+    if not profile.get(_FLAGS[kind], True):
+        return False
+    if dialect in CHAT_DIALECTS and kind == "audio":
+        return not media_type or media_type in CHAT_AUDIO
+    if dialect in CHAT_DIALECTS and kind == "document":
+        return profile.get("openai_chat_supports_document_input", True) is True
+    if kind == "document" and media_type:
+        known = profile.get("supported_document_media_types")
+        return known is None or media_type in known
+    return True
+
+
+def _files(messages: Iterable[ModelMessage]) -> Iterator[File]:
+    for message in messages:
+        if not isinstance(message, ModelRequest):
+            continue
+        for part in message.parts:
+            if isinstance(part, UserPromptPart) and not isinstance(part.content, str):
+                yield from (item for item in part.content if isinstance(item, File))
+            elif isinstance(part, ToolReturnPart) and not isinstance(part.content, str):
+                yield from (item for item in part.files if isinstance(item, File))
+
+
+def _type_of(item: File) -> str:
+    try:
+        return item.media_type
+    except ValueError:
+        return ""  # an address that does not say
