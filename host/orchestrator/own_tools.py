@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from host.agents.agents import Agents
-from host.agents.provider import INPUT, attend, order_of, outcome_schema, result_of
+from host.agents.provider import INPUT, order_of, outcome_schema
 from host.agents.toolbox import schema_faults
 from host.domain.errors import HostError
 from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError
@@ -195,8 +195,9 @@ class OrchestratorProvider(LocalProvider):
         return text_result("\n".join(cards), {"models": names})
 
     async def _run_agent(self, exchange: Exchange, arguments: Json) -> Json:
-        active = await self._begin(exchange, arguments)
-        return result_of(await attend(self._agents.runner, active, exchange))
+        return await self._agents.provider.answer(
+            exchange, lambda asked: self._begin(asked, arguments)
+        )
 
     async def _start_run(self, exchange: Exchange, arguments: Json) -> Json:
         active = await self._begin(exchange, arguments)
@@ -251,8 +252,10 @@ class OrchestratorProvider(LocalProvider):
         return text_result(_title(run), {"run": run.fields()})
 
     async def _resume_run(self, exchange: Exchange, arguments: Json) -> Json:
-        active = await self._agents.runner.resume(exchange, str(arguments["run"]))
-        return result_of(await attend(self._agents.runner, active, exchange))
+        run_id = str(arguments["run"])
+        return await self._agents.provider.answer(
+            exchange, lambda asked: self._agents.runner.resume(asked, run_id)
+        )
 
     async def _list_threads(self, exchange: Exchange, arguments: Json) -> Json:
         found = await self._agents.runs.threads(
