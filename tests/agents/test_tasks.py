@@ -200,5 +200,4 @@ async def test_run_that_the_host_starts_for_any_agent_is_a_task_as_well(
 
 
 def offer_orchestrator(scene: Scene) -> None:
-    host = scene.host
-    host.own["orchestrator"] = OrchestratorProvider(host.agents, host.store, host.gateway.on_notice)
+    scene.host.own["orchestrator"] = OrchestratorProvider(scene.host)
