@@ -15,6 +15,9 @@ from host.models.parameters import Parameters
 if TYPE_CHECKING:
     from host.agents.runner import Active
 
+DEFAULT_MODEL = "default"
+"""Name of whichever model is to be had: the configured one, one that has a key, or Ollama's."""
+
 
 async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tools) -> Cast:
     """Return an agent that can take a conversation.
@@ -30,7 +33,7 @@ async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tool
         return await active.exchange.ask("sampling/createMessage", params)
 
     model = models.resolve(
-        asked or config.model,
+        await chosen_model(models, asked or config.model),
         scope=Scope(user=principal.user, run=active.run.root, agent=agent.name),
         parameters=Parameters.model_validate(config.parameters) if config.parameters else None,
         sampler=sample,
@@ -49,3 +52,13 @@ async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tool
         Context(config.memory.buffer),
         reader,
     )
+
+
+async def chosen_model(models: Models, name: str) -> str:
+    """Return a model's name, with the one that is to be had in the place of `default`.
+
+    Raises:
+        ConfigError: There is none; the message says how to get one.
+    """
+    named = name in models.config.models or name in models.config.routes
+    return await models.default() if name == DEFAULT_MODEL and not named else name

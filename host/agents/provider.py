@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -11,11 +11,20 @@ from typing_extensions import override
 from host.agents.library import Agent
 from host.agents.runner import Runner
 from host.domain.errors import ConfigError, NotFoundError
-from host.domain.jsonrpc import INVALID_PARAMS, RESOURCE_NOT_FOUND, Json, RpcError, as_object
+from host.domain.jsonrpc import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    RESOURCE_NOT_FOUND,
+    Json,
+    RpcError,
+    as_object,
+)
+from host.domain.principal import Principal
 from host.domain.protocol import list_member, object_member
-from host.events.run import Event
+from host.events.run import Event, Run
 from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
 from host.gateway.local import LocalProvider
+from host.gateway.tasks import POLL_MS, TaskExchange, takes_tasks
 from host.gateway.upstream.connection import OnNotice
 from host.prompts.library import PromptLibrary
 
@@ -71,6 +80,7 @@ class AgentProvider(LocalProvider):
         super().__init__("agent", on_notice)
         self._runner = runner
         self._prompts = prompts
+        self._ongoing = self.offer_tasks(self._past_task)
 
     @override
     async def tools(self) -> list[Json]:
@@ -79,8 +89,39 @@ class AgentProvider(LocalProvider):
     @override
     async def call(self, exchange: Exchange, name: str, arguments: Json) -> Json:
         order = order_of(name, arguments)
-        active = await self._runner.start(exchange, order)
-        return result_of(await attend(self._runner, active, exchange))
+        return await self.answer(exchange, lambda asked: self._runner.start(asked, order))
+
+    async def answer(
+        self, exchange: Exchange, begin: "Callable[[Exchange], Awaitable[Active]]"
+    ) -> Json:
+        """Return how a run ends; a client that knows tasks gets one at once instead.
+
+        Args:
+            exchange: The client's request.
+            begin: Begins the run on behalf of an exchange.
+        """
+        if not takes_tasks(exchange):
+            active = await begin(exchange)
+            return result_of(await attend(self._runner, active, exchange))
+        task, asked = self._ongoing.open(exchange)
+        active = await begin(asked)
+        return self._ongoing.begin(task, self._work(active, asked), own_id=active.run.id)
+
+    async def _work(self, active: "Active", asked: TaskExchange) -> Json:
+        outcome = await attend(self._runner, active, asked)
+        if outcome.status == "cancelled":
+            asked.task.move("cancelled")
+        return result_of(outcome)
+
+    async def _past_task(self, principal: Principal, run_id: str) -> Json | None:
+        """Return a run of earlier as a task, so that a restart loses none."""
+        try:
+            run = await self._runner.runs.get(principal, run_id)
+        except NotFoundError:
+            return None
+        if run.id != run_id or run.client != principal.client:
+            return None
+        return past_task(run, await self._runner.runs.events(principal, run.id))
 
     @override
     async def templates(self) -> list[Json]:
@@ -228,6 +269,8 @@ def _teller(exchange: Exchange) -> Callable[[Event], None]:
 
     def tell(event: Event) -> None:
         nonlocal count
+        if event.kind == "delta" and isinstance(exchange, TaskExchange):
+            return  # nobody gets a stream; a piece of text is no status
         count += 1
         message = _sentence(event)
         params: Json = {"progress": count, "_meta": {EVENT_META: event.fields()}}
@@ -258,3 +301,36 @@ def result_of(outcome: "Outcome") -> Json:
         "structuredContent": outcome.fields(),
         **({"isError": True} if failed else {}),
     }
+
+
+def past_task(run: Run, events: Sequence[Event]) -> Json:
+    """Return a run that does not go on here as a task, without its id."""
+    from host.agents.order import Outcome  # noqa: PLC0415 - pydantic-ai loads slowly
+
+    said: Json = {}
+    for event in events:
+        if event.kind in ("started", "finished"):
+            said |= event.data
+    head: Json = {
+        "createdAt": run.started.isoformat(),
+        "lastUpdatedAt": (run.ended or run.heartbeat).isoformat(),
+        "ttlMs": None,
+        "pollIntervalMs": POLL_MS,
+    }
+    if run.status in ("running", "parked"):
+        return {**head, "status": "working"}
+    if run.status == "cancelled":
+        return {**head, "status": "cancelled"}
+    if run.status == "interrupted":
+        text = f"The host stopped during the run {run.id}; orchestrator__resume_run takes it up."
+        return {**head, "status": "failed", "error": {"code": INTERNAL_ERROR, "message": text}}
+    outcome = Outcome(
+        run=run,
+        status=run.status,
+        agent=str(said.get("agent") or run.name),
+        text=str(said.get("text") or ""),
+        value=said.get("output"),
+        error=run.error,
+        chosen=str(said.get("chosen") or ""),
+    )
+    return {**head, "status": "completed", "result": result_of(outcome)}

@@ -13,7 +13,7 @@ State = Literal["pending", "approved", "denied", "expired", "withdrawn", "consum
 """pending → approved | denied | expired | withdrawn; approved → consumed | expired | withdrawn;
 consumed → unknown, where a crash left no outcome."""
 
-Channel = Literal["elicitation", "terminal", "cli", "web"]
+Channel = Literal["elicitation", "terminal", "cli", "tool", "web"]
 """By which way somebody answered."""
 
 DESK = Principal("host", "approvals", role="admin")

@@ -4,8 +4,12 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.output import create_output
 
 
-async def read_line(prompt: str) -> str:
+async def read_line(prompt: str, begun: str = "") -> str:
     """Return what was typed.
+
+    Args:
+        prompt: Stands before the line.
+        begun: Stands in the line already, to be edited.
 
     Raises:
         EOFError: Ctrl-D was typed.
@@ -13,7 +17,7 @@ async def read_line(prompt: str) -> str:
     """
     # On the terminal even where standard output goes into a file.
     session: PromptSession[str] = PromptSession(output=create_output(always_prefer_tty=True))
-    return await session.prompt_async(prompt, handle_sigint=False)
+    return await session.prompt_async(prompt, default=begun, handle_sigint=False)
 
 
 async def read_secret(prompt: str) -> str:

@@ -6,6 +6,7 @@ import json
 import mimetypes
 import sys
 from pathlib import Path
+from typing import Literal
 
 import typer
 
@@ -18,6 +19,9 @@ from host.domain.protocol import list_member, object_member
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
+
+Rewrite = Literal["no", "shown", "unseen"]
+"""Whether a message is rewritten first, and whether a person looks at it then."""
 
 _SHOWN = 200
 
@@ -35,11 +39,20 @@ def run(  # noqa: PLR0913 - a command's options are its interface
     image: list[Path] = typer.Option([], "--image", help="A picture to go with it; repeatable."),
     model: str = typer.Option("", help="A model in place of the agent's own."),
     schema: str | None = typer.Option(None, help="JSON Schema of the answer: a file, or JSON."),
+    reformulate: bool = typer.Option(
+        False, help="Have a small model rewrite the message, and look at it before it is sent."
+    ),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Send what was rewritten unseen."),
     thread: str = typer.Option("", help="The conversation to go on with: a run's id or a name."),
     as_json: bool = typer.Option(False, "--json", help="Print the whole outcome as JSON."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Do not show tool calls."),
 ) -> None:
     """Ask an agent once. Exit status: 0 answered, 1 failed, 2 wrong input, 130 interrupted."""
+    rewrite: Rewrite = "no" if not reformulate else "unseen" if yes else "shown"
+    if rewrite == "shown" and not can_ask():
+        raise ConfigError(
+            "Nobody is there to look at the rewritten message.", next_step="Give --yes as well."
+        )
     arguments: Json = {"message": read_message(message)}
     files = [read_file(path) for path in (*file, *image)]
     if files:
@@ -50,7 +63,7 @@ def run(  # noqa: PLR0913 - a command's options are its interface
         arguments["schema"] = read_schema(schema)
     shown = Printer(quiet=quiet or as_json, silent=as_json or schema is not None)
     try:
-        result = asyncio.run(_run(agent, arguments, thread, shown))
+        result = asyncio.run(_run(agent, arguments, thread, shown, rewrite=rewrite))
     except KeyboardInterrupt:
         print("\nhost: the run was cancelled.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
@@ -66,7 +79,9 @@ def run(  # noqa: PLR0913 - a command's options are its interface
         raise typer.Exit(1)
 
 
-async def _run(agent: str, arguments: Json, thread: str, shown: "Printer") -> Json:
+async def _run(
+    agent: str, arguments: Json, thread: str, shown: "Printer", *, rewrite: Rewrite
+) -> Json:
     from host.cli.agent_client import open_client
     from host.cli.line import read_line
 
@@ -80,6 +95,12 @@ async def _run(agent: str, arguments: Json, thread: str, shown: "Printer") -> Js
             if found.get("isError") is True:
                 raise ConfigError(text_of(found))
             arguments["thread"] = object_member(found, "structuredContent").get("thread", "")
+        if rewrite != "no":
+            from host.cli.reformulating import settle_message
+
+            unseen = rewrite == "unseen"
+            message = str(arguments["message"])
+            arguments["message"] = await settle_message(client, message, unseen=unseen)
         attending = _attend(shown)
         try:
             return await client.call(

@@ -9,6 +9,7 @@ from host.config.bind import check_bind
 from host.config.document import StrictModel
 from host.config.expand import is_secret_name
 from host.config.oauth import HttpOAuthConfig
+from host.config.reformulate import ReformulateConfig
 from host.config.sandbox import PluginsConfig, SandboxConfig
 from host.config.servers import ServerConfig, ServerName
 from host.config.yaml import Json
@@ -157,6 +158,8 @@ class Settings(StrictModel):
     """The record of calls."""
     telemetry: TelemetryConfig = TelemetryConfig()
     """OpenTelemetry spans."""
+    reformulate: ReformulateConfig = ReformulateConfig()
+    """How messages are rewritten, where that is asked for."""
     plugins: PluginsConfig = PluginsConfig()
     """Installed plugins and code mode."""
     sandbox: SandboxConfig = SandboxConfig()

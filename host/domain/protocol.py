@@ -30,6 +30,12 @@ NAME_PARAMETER = {"tools/call": "name", "prompts/get": "name", "resources/read":
 INTERACTIVE_METHODS = frozenset(NAME_PARAMETER)
 """Methods that may be answered by `input_required` in the stateless era."""
 
+TASK_METHODS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+"""Methods of the tasks extension; each names a task."""
+NAMED_METHODS = {**NAME_PARAMETER, **dict.fromkeys(sorted(TASK_METHODS), "taskId")}
+"""What `Mcp-Name` mirrors, with the methods of extensions."""
+TASKS_EXTENSION = "io.modelcontextprotocol/tasks"
+
 LIST_METHODS = {
     "tools/list": "tools",
     "resources/list": "resources",

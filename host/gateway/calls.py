@@ -11,7 +11,13 @@ from weakref import WeakKeyDictionary
 from host.domain.errors import ApprovalPendingError, QuarantinedError, UpstreamError
 from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, Json, RpcError
 from host.domain.names import nearest_names
-from host.domain.protocol import INTERACTIVE_METHODS, META_LOG_LEVEL, list_member, object_member
+from host.domain.protocol import (
+    INTERACTIVE_METHODS,
+    META_LOG_LEVEL,
+    TASK_METHODS,
+    list_member,
+    object_member,
+)
 from host.gateway.catalog import Catalog
 from host.gateway.exchange import Exchange, lowest_level
 from host.gateway.gate import REFUSALS, Admitted, Gate, Judgement
@@ -173,21 +179,33 @@ class Caller:
         Raises:
             RpcError: The method is unknown and several servers, or none, could be meant.
         """
-        server = self._owner(exchange, params)
+        server = self._owner(exchange, method, params)
         if server is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         link = await server.link(exchange)
-        if method.partition("/")[0] not in _declared_families(link):
+        if method.partition("/")[0] not in _families(link.connection.capabilities):
             raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         return await self._run(exchange, method, Target(server, link, method, method, params))
 
-    def _owner(self, exchange: Exchange, params: Json) -> ToolProvider | None:
+    def _owner(self, exchange: Exchange, method: str, params: Json) -> ToolProvider | None:
+        """Return the server that a method of an extension is for; None if nobody can be meant."""
         servers = self._catalog.visible(exchange.session)
-        enabled = [one for one in self._catalog.enabled(exchange.session) if not one.own]
-        owner = self._tasks.get(str(params.get("taskId")))
+        enabled = self._catalog.enabled(exchange.session)
+        task_id = str(params.get("taskId"))
+        own = servers.get(task_id.partition(":")[0])  # so begin ids of the host's own tasks
+        if own is not None and own.own:
+            return own
+        owner = self._tasks.get(task_id)
         if owner is not None:
             return servers.get(owner)
-        return enabled[0] if len(enabled) == 1 else None
+        others = [one for one in enabled if not one.own]
+        if len(others) == 1 and (
+            method not in TASK_METHODS or "tasks" in _families(others[0].known.capabilities)
+        ):
+            return others[0]
+        if method not in TASK_METHODS:
+            return None
+        return next((one for one in enabled if "tasks" in _families(one.known.capabilities)), None)
 
     async def share_log_level(self, link: Link) -> None:
         """Tell a server the most talkative level that its clients want."""
@@ -343,9 +361,8 @@ class Caller:
         return mcp_param_headers(x_mcp_header_map(schema), arguments)
 
 
-def _declared_families(link: Link) -> set[str]:
+def _families(capabilities: Json) -> set[str]:
     """Return the first parts of the extension methods that a server's capabilities speak of."""
-    capabilities = link.connection.capabilities
     families = {"tasks"} if "tasks" in capabilities else set[str]()
     for member in ("extensions", "experimental"):
         for identifier in object_member(capabilities, member):

@@ -8,6 +8,7 @@ from host.domain.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, Json, RpcError
 from host.domain.protocol import LISTEN_KINDS, META_SUBSCRIPTION, list_member, object_member
 from host.gateway.catalog import Catalog
 from host.gateway.exchange import Exchange, Session
+from host.gateway.local import LocalProvider
 from host.gateway.notices import Listener, Notices
 from host.gateway.upstream.subscriptions import LinkSubscriptions
 
@@ -80,6 +81,9 @@ class Listens:
             for uri in list_member(wishes, "resourceSubscriptions"):
                 if isinstance(uri, str) and await self._try_subscribe(exchange, listener, uri):
                     uris += [uri]
+            listener.tasks |= self._watched(exchange, list_member(wishes, "taskIds"))
+            if listener.tasks:
+                honored["taskIds"] = sorted(listener.tasks)
             if uris:
                 honored["resourceSubscriptions"] = uris
             meta = {META_SUBSCRIPTION: exchange.id}
@@ -92,6 +96,20 @@ class Listens:
             self._open.pop(listener, None)
             self._notices.remove(listener)
             await asyncio.shield(asyncio.ensure_future(self.leave(listener)))
+
+    def _watched(self, exchange: Exchange, wished: list[object]) -> set[str]:
+        """Return those of some tasks that run here and are the client's own."""
+        principal = exchange.session.principal
+        own = [
+            one.tasks
+            for one in self._catalog.visible(exchange.session).values()
+            if isinstance(one, LocalProvider) and one.tasks is not None
+        ]
+        return {
+            one
+            for one in wished
+            if isinstance(one, str) and any(tasks.watched(principal, one) for tasks in own)
+        }
 
     async def _try_subscribe(self, exchange: Exchange, listener: Listener, uri: str) -> bool:
         try:

@@ -15,8 +15,10 @@ from host.domain.jsonrpc import (
     RequestId,
     RpcError,
 )
-from host.domain.protocol import LIST_METHODS, object_member
+from host.domain.protocol import LIST_METHODS, TASKS_EXTENSION, object_member
 from host.gateway.exchange import Exchange, Session
+from host.gateway.notices import TASK_CHANGED
+from host.gateway.tasks import Lookup, Task, Tasks
 from host.gateway.upstream.channel import Outgoing
 from host.gateway.upstream.connection import Connection, OnNotice
 from host.gateway.upstream.knowledge import KnownServer
@@ -59,6 +61,8 @@ class LocalProvider(ABC):
         # Not read from a file: it is reached in none of the ways that one could name.
         self.config = ServerConfig.model_construct(trusted=trusted, labels=tuple(labels))
         self.known = KnownServer(config="", instructions=instructions)
+        self.tasks: Tasks | None = None
+        """Calls that go on as tasks; None where none do, see `offer_tasks`."""
         connection = _LocalConnection(self, on_notice)
         listings, subscriptions = Listings(connection), LinkSubscriptions(connection)
         self._link = Link(connection, listings, subscriptions)
@@ -88,6 +92,22 @@ class LocalProvider(ABC):
 
     async def close(self) -> None:  # noqa: B027 - most providers start nothing that would have to end
         """End what was started; a subclass that starts something overrides this."""
+
+    def offer_tasks(self, lookup: Lookup | None = None) -> Tasks:
+        """Declare that calls may go on as tasks, and return these.
+
+        Args:
+            lookup: Finds tasks that ended before; None where there are none.
+        """
+
+        def told(task: Task) -> None:
+            self._notify(TASK_CHANGED, task.detail())
+
+        extension: Json = {TASKS_EXTENSION: {}}
+        self._link.connection.capabilities["extensions"] = extension
+        self.known = self.known.model_copy(update={"capabilities": {"extensions": extension}})
+        self.tasks = Tasks(self.name, told, lookup=lookup)
+        return self.tasks
 
     def changed(self, kind: str = "tools") -> None:
         """Tell clients that what is listed is another list.
@@ -156,6 +176,8 @@ class LocalProvider(ABC):
         Raises:
             RpcError: It is not known.
         """
+        if self.tasks is not None:
+            return await self.tasks.serve(exchange, method, params)
         raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
 
     async def serve(self, exchange: Exchange | None, method: str, params: Json) -> Json:

@@ -10,6 +10,7 @@ from host.gateway.upstream.link import Link
 from host.gateway.upstream.listing import CHANGES
 
 UPDATED = "notifications/resources/updated"
+TASK_CHANGED = "notifications/tasks"
 
 
 @dataclass(eq=False, slots=True)
@@ -22,6 +23,7 @@ class Listener:
         subscription: The id of its listen request; None for a session of the handshake era.
         kinds: Members of the listen filter that were asked for; None hears every kind.
         uris: Resources it hears of.
+        tasks: Tasks it hears of.
     """
 
     session: Session
@@ -29,11 +31,15 @@ class Listener:
     subscription: RequestId | None = None
     kinds: frozenset[str] | None = None
     uris: set[str] = field(default_factory=set[str])
+    tasks: set[str] = field(default_factory=set[str])
 
     def offer(self, method: str, params: Json) -> None:
         """Pass a notice on, if it was asked for."""
         if method == UPDATED:
             if not any(is_under(str(params.get("uri", "")), uri) for uri in self.uris):
+                return
+        elif method == TASK_CHANGED:
+            if params.get("taskId") not in self.tasks:
                 return
         elif (
             method in LISTEN_KINDS
@@ -43,7 +49,7 @@ class Listener:
             return
         if self.subscription is None:
             self.send(method, params or None)
-        elif method == UPDATED or method in LISTEN_KINDS:
+        elif method in (UPDATED, TASK_CHANGED) or method in LISTEN_KINDS:
             meta: Json = {**object_member(params, "_meta"), META_SUBSCRIPTION: self.subscription}
             self.send(method, {**params, "_meta": meta})
 
@@ -100,6 +106,9 @@ def take_notice(notices: Notices, link: Link | None, method: str, params: Json) 
         meta = {k: v for k, v in object_member(params, "_meta").items() if k != META_SUBSCRIPTION}
         rest = {key: value for key, value in params.items() if key != "_meta"}
         notices.publish(method, {**rest, "_meta": meta} if meta else rest)
+        return
+    if method == TASK_CHANGED:
+        notices.publish(method, params)  # each listener hears of its own tasks only
         return
     users = link.connection.users if link is not None else {}
     if method == "notifications/message":

@@ -78,9 +78,7 @@ class Daemon:
     def __init__(self, host: Host, options: DaemonOptions) -> None:
         self.host = host
         self.options = options
-        host.own["orchestrator"] = OrchestratorProvider(
-            host.agents, host.store, host.gateway.on_notice
-        )
+        host.own["orchestrator"] = OrchestratorProvider(host)
         self.started_at = time.time()
         self.stopping = asyncio.Event()
         self.endpoint: str | None = None

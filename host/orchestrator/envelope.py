@@ -18,7 +18,7 @@ from host.domain.jsonrpc import (
 from host.domain.protocol import (
     META_CLIENT_CAPABILITIES,
     META_VERSION,
-    NAME_PARAMETER,
+    NAMED_METHODS,
     STATELESS_VERSIONS,
     meta_of,
 )
@@ -89,7 +89,7 @@ def check_headers(method: str, params: Json, headers: Mapping[str, str]) -> None
         "mcp-protocol-version": meta_of(params).get(META_VERSION),
         "mcp-method": method,
     }
-    key = NAME_PARAMETER.get(method)
+    key = NAMED_METHODS.get(method)
     if key is not None and params.get(key) is not None:
         expected["mcp-name"] = params[key]
     for name, value in expected.items():

@@ -1,92 +1,45 @@
 """The host's own tools, `orchestrator__*`: agents, models, runs and memory for any MCP client."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from host.agents.agents import Agents
-from host.agents.provider import INPUT, attend, order_of, outcome_schema, result_of
+from host.agents.provider import INPUT, order_of, outcome_schema
 from host.agents.toolbox import schema_faults
+from host.app import Host
 from host.domain.errors import HostError
 from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError
 from host.gateway.exchange import Exchange
 from host.gateway.local import LocalProvider, text_result
-from host.gateway.upstream.connection import OnNotice
-from host.storage.store import Store
+from host.orchestrator.approval_tools import ApprovalTools
+from host.orchestrator.own_tool import COUNT, RUN, TEXT, OwnTool
 
 if TYPE_CHECKING:
     from host.events.run import Run
-
-Work = Callable[[Exchange, Json], Awaitable[Json]]
-
-_TEXT: Json = {"type": "string"}
-_RUN: Json = {"run": {**_TEXT, "description": "A run's id, or the beginning of it."}}
-_COUNT: Json = {"type": "integer", "minimum": 1, "maximum": 1000}
-
-
-@dataclass(frozen=True, slots=True)
-class OwnTool:
-    """One of the host's own tools.
-
-    Attributes:
-        changes: Whether it does more than look.
-    """
-
-    name: str
-    description: str
-    work: Work
-    properties: Json
-    required: tuple[str, ...] = ()
-    changes: bool = False
-
-    @property
-    def schema(self) -> Json:
-        """What it takes."""
-        return {
-            "type": "object",
-            "properties": self.properties,
-            "required": list(self.required),
-            "additionalProperties": False,
-        }
-
-    def definition(self) -> Json:
-        """How it is listed."""
-        hints = {"readOnlyHint": not self.changes, "destructiveHint": False, "openWorldHint": False}
-        found: Json = {
-            "name": self.name,
-            "description": self.description,
-            "inputSchema": self.schema,
-            "annotations": hints,
-        }
-        if self.name in ("run_agent", "resume_run"):
-            found["outputSchema"] = outcome_schema({})
-        return found
 
 
 class OrchestratorProvider(LocalProvider):
     """Offers the host's own tools.
 
     Args:
-        agents: The host's agents.
-        store: The database.
-        on_notice: The gateway's.
+        host: What they are about.
     """
 
-    def __init__(self, agents: Agents, store: Store, on_notice: OnNotice) -> None:
-        super().__init__("orchestrator", on_notice)
-        self._agents, self._store = agents, store
-        self._tools = {tool.name: tool for tool in self._all()}
+    def __init__(self, host: Host) -> None:
+        super().__init__("orchestrator", host.gateway.on_notice)
+        self._host = host
+        self._agents, self._store = host.agents, host.store
+        own = [*self._all(), *self._of_threads(), *ApprovalTools(host).tools()]
+        self._tools = {tool.name: tool for tool in own}
 
     def _all(self) -> list[OwnTool]:
         message = {
-            "agent": {**_TEXT, "description": "Empty lets the host choose by the message."},
+            "agent": {**TEXT, "description": "Empty lets the host choose by the message."},
             **INPUT["properties"],
         }
-        listing = {"limit": _COUNT, "agent": _TEXT, "thread": _TEXT, "nested": {"type": "boolean"}}
-        after = {**_RUN, "after": {"type": "integer", "minimum": 0}}
+        listing = {"limit": COUNT, "agent": TEXT, "thread": TEXT, "nested": {"type": "boolean"}}
+        after = {**RUN, "after": {"type": "integer", "minimum": 0}}
         return [
             OwnTool("list_agents", "List the agents.", self._list_agents, {}),
             OwnTool("list_models", "List the models that can be used.", self._list_models, {}),
@@ -97,6 +50,7 @@ class OrchestratorProvider(LocalProvider):
                 message,
                 ("message",),
                 changes=True,
+                output=outcome_schema({}),
             ),
             OwnTool(
                 "start_run",
@@ -115,28 +69,47 @@ class OrchestratorProvider(LocalProvider):
                 ("run",),
             ),
             OwnTool("read_run", "Return a run's transcript.", self._read_run, after, ("run",)),
-            OwnTool("cancel_run", "End a run.", self._cancel_run, _RUN, ("run",), changes=True),
+            OwnTool("cancel_run", "End a run.", self._cancel_run, RUN, ("run",), changes=True),
             OwnTool(
                 "resume_run",
                 "Take up a run that was interrupted, failed or cancelled.",
                 self._resume_run,
-                _RUN,
+                RUN,
                 ("run",),
                 changes=True,
+                output=outcome_schema({}),
             ),
-            OwnTool("list_threads", "List conversations.", self._list_threads, {"limit": _COUNT}),
+            OwnTool(
+                "search_memory",
+                "Search your memory.",
+                self._search_memory,
+                {"query": TEXT, "limit": COUNT},
+                ("query",),
+            ),
+            OwnTool(
+                "rewrite_message",
+                "Have a small model rewrite a message so that an agent understands it better.",
+                self._rewrite,
+                {"message": TEXT, "earlier": TEXT, "remark": TEXT},
+                ("message",),
+            ),
+        ]
+
+    def _of_threads(self) -> list[OwnTool]:
+        return [
+            OwnTool("list_threads", "List conversations.", self._list_threads, {"limit": COUNT}),
             OwnTool(
                 "find_thread",
                 "Find a conversation by its name or a run of it.",
                 self._find_thread,
-                {"name": _TEXT},
+                {"name": TEXT},
                 ("name",),
             ),
             OwnTool(
                 "save_thread",
                 "Give a conversation a name.",
                 self._save_thread,
-                {"name": _TEXT, "thread": _TEXT},
+                {"name": TEXT, "thread": TEXT},
                 ("name", "thread"),
                 changes=True,
             ),
@@ -144,16 +117,9 @@ class OrchestratorProvider(LocalProvider):
                 "undo_run",
                 "Take a run out of its conversation.",
                 self._undo_run,
-                _RUN,
+                RUN,
                 ("run",),
                 changes=True,
-            ),
-            OwnTool(
-                "search_memory",
-                "Search your memory.",
-                self._search_memory,
-                {"query": _TEXT, "limit": _COUNT},
-                ("query",),
             ),
         ]
 
@@ -195,8 +161,9 @@ class OrchestratorProvider(LocalProvider):
         return text_result("\n".join(cards), {"models": names})
 
     async def _run_agent(self, exchange: Exchange, arguments: Json) -> Json:
-        active = await self._begin(exchange, arguments)
-        return result_of(await attend(self._agents.runner, active, exchange))
+        return await self._agents.provider.answer(
+            exchange, lambda asked: self._begin(asked, arguments)
+        )
 
     async def _start_run(self, exchange: Exchange, arguments: Json) -> Json:
         active = await self._begin(exchange, arguments)
@@ -251,8 +218,10 @@ class OrchestratorProvider(LocalProvider):
         return text_result(_title(run), {"run": run.fields()})
 
     async def _resume_run(self, exchange: Exchange, arguments: Json) -> Json:
-        active = await self._agents.runner.resume(exchange, str(arguments["run"]))
-        return result_of(await attend(self._agents.runner, active, exchange))
+        run_id = str(arguments["run"])
+        return await self._agents.provider.answer(
+            exchange, lambda asked: self._agents.runner.resume(asked, run_id)
+        )
 
     async def _list_threads(self, exchange: Exchange, arguments: Json) -> Json:
         found = await self._agents.runs.threads(
@@ -278,6 +247,23 @@ class OrchestratorProvider(LocalProvider):
         run = await self._agents.runs.get(principal, str(arguments["run"]))
         await self._agents.runs.hide(principal, run.id)
         return text_result(f"The run {run.id} is out of its conversation.", {"run": run.id})
+
+    async def _rewrite(self, exchange: Exchange, arguments: Json) -> Json:
+        from host.agents.reformulate import Reformulator  # noqa: PLC0415 - pydantic-ai loads slowly
+
+        reformulator = Reformulator(
+            lambda: self._host.settings.reformulate,
+            self._agents.models,
+            prompts=self._agents.prompts,
+            folder=self._host.paths.config,
+        )
+        text = await reformulator.rewrite(
+            exchange.session.principal,
+            str(arguments["message"]),
+            earlier=str(arguments.get("earlier") or ""),
+            remark=str(arguments.get("remark") or ""),
+        )
+        return text_result(text, {"message": text})
 
     async def _search_memory(self, exchange: Exchange, arguments: Json) -> Json:
         from host.memory.memory import Memory  # noqa: PLC0415 - only where it is asked for

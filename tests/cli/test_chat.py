@@ -31,10 +31,19 @@ class Home:
         (work / "notes.txt").write_text("milk")
         settings = {"roots": [str(work)]}
         servers = {"files": {"bundled": "files", "settings": settings}}
-        (config / "host.yaml").write_text(json.dumps({"servers": servers}))
+        rewriting = {"model": "scripted:small"}
+        (config / "host.yaml").write_text(
+            json.dumps({"servers": servers, "reformulate": rewriting})
+        )
+        closed = {"ollama": {"base_url": "http://127.0.0.1:9/v1"}}
+        (config / "models.yaml").write_text(yaml.safe_dump({"providers": closed}))
         self._config = config
         self.environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("HOST_")},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("HOST_") and not name.endswith("_API_KEY")
+            },
             "PYTHONPATH": str(ROOT),
             "XDG_CONFIG_HOME": str(folder / "xdg"),
             "HOST_DATA_DIR": str(store),
@@ -201,3 +210,64 @@ def test_call_that_needs_a_yes_is_asked_about_in_the_chat(home: Home) -> None:
 
 
 APPEND = {"path": "notes.txt", "content": "bread"}
+
+
+def rewriting_agent(home: Home) -> None:
+    home.agent("echo", [{"reply": "You said: ${prompt}"}])
+    shorter = {"when": {"prompt": "make it shorter"}, "reply": "List files."}
+    home.agent("small", [shorter, {"reply": "List the files of this folder."}])
+
+
+def test_rewritten_message_is_shown_revised_and_then_sent(home: Home) -> None:
+    rewriting_agent(home)
+    terminal = home.terminal("run", "echo", "whats here", "--reformulate")
+    try:
+        terminal.wait_for("List the files of this folder.")
+        terminal.wait_for("say what to change:")
+        terminal.type("make it shorter\r")
+        terminal.wait_for("List files.")
+        terminal.wait_for("say what to change:")
+        terminal.type("\r")
+        terminal.wait_for("You said: List files.")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+
+
+def test_author_sends_the_original_an_edited_text_or_nothing(home: Home) -> None:
+    rewriting_agent(home)
+    for answers, said, status in (
+        (["o\r"], "You said: whats here", 0),
+        (["e\r", " Now.\r"], "You said: List the files of this folder. Now.", 0),
+        (["q\r"], "cancelled", 130),
+    ):
+        terminal = home.terminal("run", "echo", "whats here", "--reformulate")
+        try:
+            terminal.wait_for("say what to change:")
+            for answer in answers:
+                terminal.type(answer)
+                if answer == "e\r":
+                    terminal.wait_for("message: List the files of this folder.")
+            terminal.wait_for(said)
+            assert terminal.wait() == status
+        finally:
+            terminal.close()
+
+
+def test_rewritten_message_is_sent_unseen_only_if_that_was_said(home: Home) -> None:
+    rewriting_agent(home)
+    refused = home.host("run", "echo", "whats here", "--reformulate")
+    assert refused.returncode == 2
+    assert "--yes" in refused.stderr
+    sent = home.host("run", "echo", "whats here", "--reformulate", "--yes")
+    assert sent.stdout == "You said: List the files of this folder.\n"
+
+
+def test_without_a_key_and_ollama_the_message_says_what_gets_going(home: Home) -> None:
+    done = home.host("run", "assistant", "Hello")
+    assert done.returncode == 1
+    for command in ("host keys set", "ollama pull", "--model scripted:demo"):
+        assert command in done.stderr
+    tour = home.host("run", "assistant", "The tour, please", "--model", "scripted:demo", "-q")
+    assert "notes.txt" in tour.stdout
+    assert tour.returncode == 0

@@ -64,7 +64,11 @@ def host_environment(folder: Path, extra: Mapping[str, str] | None = None) -> di
 
 @contextmanager
 def running_host(
-    config: Mapping[str, Any], *, env: Mapping[str, str] | None = None, policy: str | None = None
+    config: Mapping[str, Any],
+    *,
+    env: Mapping[str, str] | None = None,
+    policy: str | None = None,
+    module: str = "host",
 ) -> Generator[RunningHost]:
     """Start `host serve` with `config` in a temporary folder; end it when the block ends.
 
@@ -74,6 +78,7 @@ def running_host(
         config: What host.yaml is to say.
         env: Further variables.
         policy: A policy of the user's own, as YAML; None for none.
+        module: What is run, by default the host.
 
     Raises:
         HostFailedError: It ended, or did not listen within a minute.
@@ -92,7 +97,7 @@ def running_host(
         file.chmod(0o600)
         port = free_port()
         environment = host_environment(folder, env)
-        command = [sys.executable, "-m", "host", "serve", "--config", str(file)]
+        command = [sys.executable, "-m", module, "serve", "--config", str(file)]
         with (folder / "stderr.log").open("wb") as log:
             process = subprocess.Popen(
                 [*command, "--port", str(port), "--no-auth"],

@@ -7,6 +7,8 @@ Legs, each for the revisions it concerns:
     stdio       the suite's client → host → the upstream over stdio
     older       a 2026-07-28 client → host → an upstream that knows the handshake only
     newer       a 2025-11-25 client → host → an upstream that is stateless only
+    tasks       the suite's scenarios of the extension for tasks → the host's own tasks
+    tasks-relay the same → host → the upstream's tasks over HTTP
     client      a plain client → host → the suite's test servers (the host's own client is judged)
 
 A scenario listed in exceptions.yaml must fail and any other must pass. The last line is the count.
@@ -33,7 +35,7 @@ from tests.conformance.host_process import (
     running_host,
     stdio_entry,
 )
-from tests.conformance.suite import REVISIONS, Suite, SuiteError, Verdict, install
+from tests.conformance.suite import REVISIONS, TASKS, Suite, SuiteError, Verdict, install
 
 EXCEPTIONS = Path(__file__).with_name("exceptions.yaml")
 DRIVER = f"{sys.executable} -m tests.conformance.client_driver"
@@ -70,6 +72,16 @@ def _client(revision: str, suite: Suite) -> Iterable[Verdict]:
         return list(pool.map(judge, scenarios))
 
 
+def _own_tasks(suite: Suite) -> Iterable[Verdict]:
+    with running_host({"servers": {}}, module="tests.conformance.own_tasks") as host:
+        return suite.judge_scenarios(host.url, TASKS)
+
+
+def _relayed_tasks(suite: Suite) -> Iterable[Verdict]:
+    with http_upstream() as url, running_host({"servers": {"up": http_entry(url)}}) as host:
+        return suite.judge_scenarios(host.url, TASKS)
+
+
 def legs() -> list[Leg]:
     """Return every leg, cheapest first."""
     older, newer = REVISIONS
@@ -83,6 +95,7 @@ def legs() -> list[Leg]:
             Leg(f"older-{transport}", newer, functools.partial(cross, "handshake", newer)),
             Leg(f"newer-{transport}", older, functools.partial(cross, "stateless", older)),
         ]
+    found += [Leg("tasks", newer, _own_tasks), Leg("tasks-relay", newer, _relayed_tasks)]
     return [*found, *(Leg("client", r, functools.partial(_client, r)) for r in REVISIONS)]
 
 

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -23,6 +24,19 @@ CACHE = REPOSITORY / ".cache" / "conformance"
 SUITE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
 NODE = "22.23.3"
 REVISIONS = ("2025-11-25", "2026-07-28")
+TASKS = (
+    "tasks-lifecycle",
+    "tasks-capability-negotiation",
+    "tasks-wire-fields",
+    "tasks-request-state-removal",
+    "tasks-mrtr-input",
+    "tasks-request-headers",
+    "tasks-dispatch-and-envelope",
+    "tasks-status-notifications",
+    "tasks-required-task-error",
+    "tasks-mrtr-composition",
+)
+"""Server scenarios of the extension for tasks."""
 
 Side = Literal["server", "client"]
 
@@ -128,6 +142,18 @@ class Suite:
                 _verdict(scenario, Path(folder), f"server-{scenario}-")
                 for scenario in self.required(revision, "server")
             ]
+
+    def judge_scenarios(
+        self, url: str, scenarios: Sequence[str], *, timeout: float = 120
+    ) -> list[Verdict]:
+        """Run server scenarios of extensions, which no revision requires, against `url`."""
+        found: list[Verdict] = []
+        for scenario in scenarios:
+            with tempfile.TemporaryDirectory() as folder:
+                arguments = ["server", "--url", url, "--scenario", scenario, "-o", folder]
+                self.run(arguments, timeout=timeout)
+                found.append(_verdict(scenario, Path(folder), f"server-{scenario}-"))
+        return found
 
     def judge_client(
         self, command: str, scenario: str, revision: str, *, timeout: float = 90

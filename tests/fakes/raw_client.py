@@ -13,6 +13,7 @@ import aiohttp
 from typing_extensions import override
 
 from host.domain.jsonrpc import RpcError
+from host.domain.protocol import NAMED_METHODS
 
 Json = dict[str, Any]
 Answer = Callable[[str, Json], Awaitable[Json]]
@@ -321,12 +322,8 @@ class StatelessClient(RawClient):
             "mcp-protocol-version": "2026-07-28",
             "mcp-method": method,
         }
-        named = params.get("uri" if method == "resources/read" else "name")
-        if (
-            isinstance(named, str)
-            and named
-            and method in ("tools/call", "prompts/get", "resources/read")
-        ):
+        named = params.get(NAMED_METHODS.get(method, ""))
+        if isinstance(named, str) and named:
             headers["mcp-name"] = named
         async with self.http.post(self.url, json=body, headers=headers) as reply:
             yield reply

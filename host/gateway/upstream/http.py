@@ -20,7 +20,7 @@ from host.domain.jsonrpc import (
     request,
     response,
 )
-from host.domain.protocol import LIST_METHODS, META_VERSION, NAME_PARAMETER, meta_of
+from host.domain.protocol import LIST_METHODS, META_VERSION, NAMED_METHODS, meta_of
 from host.gateway.http1.client import HttpClient
 from host.gateway.http1.reply import BodyTooLongError, HttpReply
 from host.gateway.http1.url import HttpUrl
@@ -171,7 +171,7 @@ class HttpChannel:
         if outgoing is not None and outgoing.stateless:
             headers["mcp-protocol-version"] = str(meta_of(outgoing.params).get(META_VERSION, ""))
             headers["mcp-method"] = outgoing.method
-            key = NAME_PARAMETER.get(outgoing.method)
+            key = NAMED_METHODS.get(outgoing.method)
             if key and outgoing.params:
                 headers["mcp-name"] = encode_header_value(str(outgoing.params.get(key, "")))
             headers.update(outgoing.headers)

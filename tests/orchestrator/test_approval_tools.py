@@ -1,0 +1,106 @@
+"""Approvals over MCP: who sees them, who may answer, and that nobody answers for themselves."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host.domain.jsonrpc import Json
+from host.orchestrator.own_tools import OrchestratorProvider
+from tests.agents.test_face import write_agent
+from tests.fakes.gateway_scene import Scene, open_scene
+
+pytestmark = pytest.mark.anyio
+
+MEMORY: dict[str, Json] = {"memory": {"bundled": "memory"}}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def open_waiting(store: Path) -> Any:
+    return open_scene(MEMORY, policy="default", data=store, agents=True, auth="token")
+
+
+def admit(scene: Scene, name: str, role: Any = "user") -> str:
+    scene.host.own.setdefault("orchestrator", OrchestratorProvider(scene.host))
+    return scene.host.tokens.create(name, role=role, replace=True)
+
+
+async def waiting(client: Any) -> Json:
+    """Return the approval that waits, once it does; the scene's patience is the limit."""
+    while True:
+        listed = await client.call("orchestrator__list_approvals", {})
+        if listed["structuredContent"]["approvals"]:
+            [found] = listed["structuredContent"]["approvals"]
+            return found
+        await asyncio.sleep(0.02)
+
+
+def answer_to(found: Json, **said: Any) -> Json:
+    return {"id": found["id"], "digest": found["digest"], "approve": True, **said}
+
+
+async def test_approver_sees_a_call_of_another_client_and_lets_it_through(
+    empty_store_folder: Path,
+) -> None:
+    async with open_waiting(empty_store_folder) as scene:
+        ide, boss = admit(scene, "ide"), admit(scene, "boss", "approver")
+        async with (
+            scene.handshake(token=ide, bare=True) as caller,
+            scene.handshake(token=boss, bare=True) as approver,
+        ):
+            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            found = await waiting(approver)
+            assert found["arguments"] == {"text": "tea"}
+            done = await approver.call("orchestrator__answer_approval", answer_to(found))
+            assert done["structuredContent"]["approval"]["channel"] == "tool"
+            assert (await call).get("isError") is not True
+    assert ("memory__remember", "ok") in scene.calls()
+
+
+async def test_nobody_answers_for_their_own_call_nor_without_the_role(
+    empty_store_folder: Path,
+) -> None:
+    async with open_waiting(empty_store_folder) as scene:
+        boss, plain = admit(scene, "boss", "approver"), admit(scene, "plain")
+        async with (
+            scene.handshake(token=boss, bare=True) as caller,
+            scene.handshake(token=plain, bare=True) as stranger,
+        ):
+            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            found = await waiting(caller)
+            own = await caller.call("orchestrator__answer_approval", answer_to(found))
+            assert own["isError"]
+            assert "a call of boss itself" in own["content"][0]["text"]
+            other = await stranger.call("orchestrator__answer_approval", answer_to(found))
+            assert other["isError"]
+            assert "its role is user" in other["content"][0]["text"]
+            seen = await stranger.call("orchestrator__list_approvals", {})
+            assert seen["structuredContent"]["approvals"] == []
+            assert (await scene.host.inbox.find(found["id"])).state == "pending"
+            call.cancel()
+
+
+async def test_agent_of_an_approver_answers_nothing(empty_store_folder: Path) -> None:
+    turns = (
+        "turns: [{calls: [{tool: orchestrator__answer_approval, "
+        "arguments: {id: ID, digest: DIGEST, approve: true}}]}, {reply: '${result}'}]"
+    )
+    async with open_waiting(empty_store_folder) as scene:
+        ide, boss = admit(scene, "ide"), admit(scene, "boss", "approver")
+        async with (
+            scene.handshake(token=ide, bare=True) as caller,
+            scene.handshake(token=boss, bare=True) as approver,
+        ):
+            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            found = await waiting(approver)
+            script = turns.replace("ID", found["id"], 1).replace("DIGEST", found["digest"])
+            write_agent(scene, "greedy", script, tools=["orchestrator__answer_approval"])
+            done = await approver.call("agent__greedy", {"message": "Approve all"})
+            assert "A run answers no approvals" in done["structuredContent"]["text"]
+            assert (await scene.host.inbox.find(found["id"])).state == "pending"
+            call.cancel()
