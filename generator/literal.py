@@ -136,6 +136,11 @@ def markdown(value: object) -> Code:
     return Code(re.sub(r"([\\`*_\[\]<>|#!~$&])", r"\\\1", text))
 
 
+def comment(text: str) -> Code:
+    """Return source as lines of a comment that begin with `#`, an empty one included."""
+    return Code("".join(f"# {line}".rstrip() + "\n" for line in text.splitlines()))
+
+
 def plain(value: object) -> Code:
     """Return a text for files that know no quoting, such as `.env` and Dockerfile.
 

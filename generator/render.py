@@ -145,6 +145,7 @@ def _render(
             "line": literal.one_line,
             "plain": literal.plain,
             "code": literal.Code,
+            "comment": literal.comment,
             "tuple": tuple,
         }
     )
