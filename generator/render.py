@@ -146,6 +146,7 @@ def _render(
             "plain": literal.plain,
             "code": literal.Code,
             "comment": literal.comment,
+            "word": literal.word,
             "tuple": tuple,
         }
     )
