@@ -217,10 +217,10 @@ def fill_path(path: str, values: Mapping[str, Any]) -> str:
     found = ""
     for part in re.split(r"(\{[^{}]+\})", path):
         if re.fullmatch(r"\{[^{}]+\}", part):
-            found += quote(str(values.get(part[1:-1], "")), safe="")
+            found += quote(str(values.get(part[1:-1], "")), safe="", errors="replace")
         else:
             stray = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part)
-            found += quote(stray, safe="/%:@!$&'()*+,;=~")
+            found += quote(stray, safe="/%:@!$&'()*+,;=~", errors="replace")
     return found
 
 
