@@ -142,6 +142,12 @@ def name_problem(name: str) -> str | None:
     return f"{name[:60]!r} is no name for a server: a-z, 0-9 and '-', up to 32; try {better!r}."
 
 
+def package_of(answers: Answers, name: str) -> str:
+    """Return the name of a project's package; it does not hide the module that it offers."""
+    target = answers.where.partition(":")[0] if answers.kind == "python" else ""
+    return package_name(name, taken="" if target.endswith(".py") else target)
+
+
 def spec_of(answers: Answers, source: Source) -> ServerSpec:
     """Return the specification of what is to be made."""
     check_answers(answers)
@@ -156,7 +162,7 @@ def spec_of(answers: Answers, source: Source) -> ServerSpec:
         source = replace(source, settings=settings)
     return ServerSpec(
         name=name,
-        package=package_name(name),
+        package=package_of(answers, name),
         description=answers.description or source.description or f"The server {name}.",
         source=source,
         transport=answers.transport,

@@ -136,6 +136,18 @@ def markdown(value: object) -> Code:
     return Code(re.sub(r"([\\`*_\[\]<>|#!~$&])", r"\\\1", text))
 
 
+def word(text: str) -> Code:
+    """Return a text as a YAML scalar: bare where it is a word that can mean nothing else."""
+    bare = re.fullmatch(r"[a-z][a-z0-9_]*(-[a-z0-9_]+)*", text)
+    meant = text in ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+    return Code(text) if bare and not meant else json_text(text)
+
+
+def comment(text: str) -> Code:
+    """Return source as lines of a comment that begin with `#`, an empty one included."""
+    return Code("".join(f"# {line}".rstrip() + "\n" for line in text.splitlines()))
+
+
 def plain(value: object) -> Code:
     """Return a text for files that know no quoting, such as `.env` and Dockerfile.
 

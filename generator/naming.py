@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable
 
@@ -137,38 +138,29 @@ def project_name(text: str) -> str:
     return name
 
 
-def package_name(project: str) -> str:
-    """Return the name of the Python package of a project; never that of another module it needs."""
+def package_name(project: str, *, taken: str = "") -> str:
+    """Return the name of the Python package of a project; never that of another module it needs.
+
+    Args:
+        project: The project's name.
+        taken: A module that the project offers, which its package must not hide.
+    """
     name = file_name(project, otherwise="server")
-    return f"{name}_server" if name in RESERVED_PACKAGES else name
+    hides = name in RESERVED_PACKAGES or name == taken.partition(".")[0]
+    return f"{name}_server" if hides else name
 
 
-RESERVED_PACKAGES = frozenset(
-    {"anyio", "fastmcp", "httpx", "mcp", "mcp_types", "pydantic", "pydantic_settings", "sqlalchemy"}
-    | {"asyncio", "json", "os", "src", "sys", "test", "tests", "typing", "tools", "types", "yaml"}
-    | {
-        "re",
-        "time",
-        "string",
-        "random",
-        "math",
-        "email",
-        "http",
-        "logging",
-        "statistics",
-        "calendar",
-    }
-    | {
-        "pytest",
-        "ruff",
-        "pyright",
-        "host",
-        "servers",
-        "generator",
-        "starlette",
-        "uvicorn",
-        "select",
-    }
+RESERVED_PACKAGES = frozenset(sys.stdlib_module_names) | frozenset(
+    """
+    annotated_types anyio attr attrs authlib cachetools certifi cffi click cryptography dns docket
+    docstring_parser dotenv email_validator exceptiongroup fastmcp fastmcp_tasks generator h11
+    hatchling host httpcore httpcore2 httpx httpx2 idna iniconfig joserfc jsonref jsonschema jwt
+    key_value keyring markdown_it mcp mcp_types mdurl multipart mypy openapi_pydantic opentelemetry
+    packaging pathable platformdirs pluggy psycopg pydantic pydantic_core pydantic_settings
+    pygments pymysql pyperclip pyright pytest python_multipart redis referencing rich rpds ruff
+    servers sniffio sqlalchemy src sse_starlette starlette test tests tools typer
+    typing_extensions typing_inspection uvicorn watchfiles websockets yaml
+    """.split()  # noqa: SIM905 - a list literal would be ninety lines
 )
 """Names that would hide a module which a generated project or its tools import."""
 

@@ -52,7 +52,7 @@ def values_of(spec: ServerSpec) -> dict[str, Any]:
     modules = sorted([group.file for group in source.groups] + ["extras"] * bool(spec.features))
     fastmcp = "fastmcp[tasks]>=4.1,<5" if "tasks" in spec.features else "fastmcp>=4.1,<5"
     needed = {fastmcp, "pydantic>=2.11", "pydantic-settings>=2.8", "typing-extensions>=4.12"}
-    settings = (*source.settings, *_auth_settings(spec))
+    settings = (*source.settings, *_auth_settings(spec), *_task_settings(spec))
     return {
         "name": spec.name,
         "package": spec.package,
@@ -107,6 +107,14 @@ def _auth_settings(spec: ServerSpec) -> tuple[Setting, ...]:
         Setting(key, plain, "", text, required=key != "oauth_audience")
         for key, text in texts.items()
     )
+
+
+def _task_settings(spec: ServerSpec) -> tuple[Setting, ...]:
+    if "tasks" not in spec.features:
+        return ()
+    text = "Where background tasks are kept: memory://, or redis://… for several processes."
+    plain = shape_of({"type": "string"}).annotation
+    return (Setting("tasks_url", plain, "memory://", text, example="redis://localhost:6379/0"),)
 
 
 def record_of(files: Mapping[str, str], answers: Mapping[str, Any], *, version: str) -> str:

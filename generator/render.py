@@ -145,6 +145,8 @@ def _render(
             "line": literal.one_line,
             "plain": literal.plain,
             "code": literal.Code,
+            "comment": literal.comment,
+            "word": literal.word,
             "tuple": tuple,
         }
     )

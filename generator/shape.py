@@ -16,6 +16,7 @@ _WRONG: dict[str, Any] = {
 }
 _NUMBERS = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt"}
 _LENGTHS = {"minLength": "min_length", "maxLength": "max_length"}
+_BASE64 = 'json_schema_extra={"contentEncoding": "base64"}'
 MAX_ENUM = 40
 """More values than these are left to the service to check."""
 
@@ -132,11 +133,12 @@ def _scalar(kind: str, schema: Mapping[str, Any], indent: int) -> Shape:
     annotation = _PLAIN[kind]
     if sample is None:
         limits, sample = {}, {"string": "text", "integer": 1, "number": 1.5}[kind]
-    if limits:
+    extra = [_BASE64] if schema.get("contentEncoding") == "base64" and kind == "string" else []
+    if limits or extra:
         margin = " " * (indent + 4)
-        said = ", ".join(f"{key}={python(value)}" for key, value in limits.items())
+        said = ", ".join([*(f"{key}={python(one)}" for key, one in limits.items()), *extra])
         annotation = f"Annotated[\n{margin}{annotation},\n{margin}Field({said}),\n{' ' * indent}]"
-    return Shape(Code(annotation), kind, sample, _WRONG[kind], plain=not limits)
+    return Shape(Code(annotation), kind, sample, _WRONG[kind], plain="Field(" not in annotation)
 
 
 def _limits(kind: str, schema: Mapping[str, Any]) -> dict[str, int | float]:

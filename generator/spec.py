@@ -10,6 +10,7 @@ Effect = Literal["reads", "adds", "destroys"]
 Transport = Literal["stdio", "http"]
 Auth = Literal["none", "bearer", "oauth"]
 
+ANYTHING = Code("Any")
 TRANSPORTS: tuple[Transport, ...] = ("stdio", "http")
 AUTHS: tuple[Auth, ...] = ("none", "bearer", "oauth")
 FEATURES = ("lifespan", "elicitation", "tasks")
@@ -53,6 +54,8 @@ class Tool:
     idempotent: bool = True
     open_world: bool = False
     labels: tuple[str, ...] = ()
+    returns: Code = ANYTHING
+    """The type of its answer as Python source."""
     call: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the template of the source needs to write the body."""
 

@@ -41,6 +41,37 @@ def write_project(folder: Path, files: Mapping[str, str]) -> None:
         raise GeneratorError(f"{folder} cannot be written: {error}.") from error
 
 
+def add_files(folder: Path, files: Mapping[str, str]) -> list[Path]:
+    """Write files into a folder that may have others in it, and return them: all, or none.
+
+    Args:
+        folder: Where they go.
+        files: Path → text.
+
+    Raises:
+        GeneratorError: One of them is there already, or cannot be written.
+    """
+    written: list[Path] = []
+    try:
+        for path, text in files.items():
+            check_path(path)
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("x", encoding="utf-8", newline="\n") as stream:
+                written.append(file)
+                stream.write(text)
+    except OSError as error:
+        for file in written:
+            file.unlink(missing_ok=True)
+        if isinstance(error, FileExistsError):
+            raise GeneratorError(
+                f"{error.filename or folder} exists already, and nothing is overwritten.",
+                next_step="Choose another name.",
+            ) from error
+        raise GeneratorError(f"{folder} cannot be written: {error}.") from error
+    return written
+
+
 def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)

@@ -1,5 +1,6 @@
 """The source for an idea: a notebook in memory, to be replaced by the author's own."""
 
+from generator.literal import Code
 from generator.shape import shape_of
 from generator.spec import Group, Param, Source, Tool
 
@@ -21,15 +22,16 @@ def read_blank() -> Source:
     tools = (
         Tool(
             "list_notes", "List notes", "List the notes with their numbers.",
-            call={"body": "list"},
+            returns=Code("list[dict[str, Any]]"), call={"body": "list"},
         ),
         Tool(
             "add_note", "Add note", "Write a note down and return its number.", (text,),
-            effect="adds", idempotent=False, call={"body": "add"},
+            effect="adds", idempotent=False, returns=Code("dict[str, int]"),
+            call={"body": "add"},
         ),
         Tool(
             "remove_note", "Remove note", "Remove a note for good.", (number,),
-            effect="destroys", call={"body": "remove"},
+            effect="destroys", returns=Code("dict[str, str]"), call={"body": "remove"},
         ),
     )  # fmt: skip
     return Source(

@@ -1,7 +1,8 @@
 """The body of an HTTP operation: its properties as parameters, or one parameter for all of it."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from generator.shape import as_list, as_object
@@ -9,6 +10,7 @@ from generator.sources.parameter import Draft
 from generator.sources.schemas import Resolver
 
 Encoding = Literal["none", "json", "form", "multipart", "text"]
+_MEDIA = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
 MAX_PROPERTIES = 25
 """A body with more properties stays one parameter."""
 
@@ -19,6 +21,8 @@ class Body:
 
     encoding: Encoding = "none"
     drafts: tuple[Draft, ...] = ()
+    media: str = ""
+    """The media type of a text, as the document has it; empty for the other encodings."""
 
 
 def read_body(operation: Mapping[str, Any], resolver: Resolver, others: Sequence[Draft]) -> Body:
@@ -38,7 +42,10 @@ def read_body(operation: Mapping[str, Any], resolver: Resolver, others: Sequence
         return Body()
     schema = resolver.schema(as_object(content[media]).get("schema"))
     required = body.get("required") is True
-    return _from_schema(schema, _encoding(media), required=required, others=others)
+    found = _from_schema(schema, _encoding(media), required=required, others=others)
+    plain = media.partition(";")[0].strip().lower()
+    named = found.encoding == "text" and _MEDIA.fullmatch(plain)
+    return replace(found, media=plain if named else "")
 
 
 def _choose(content: Mapping[str, Any]) -> str | None:

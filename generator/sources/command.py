@@ -230,6 +230,7 @@ def _tool(fixed: list[str], found: Help, about: str, *, taken: set[str], program
         idempotent=effect == "reads",
         open_world=True,
         labels=("untrusted",),
+        returns=Code("dict[str, Any]"),
         call={"fixed": tuple(fixed)},
     )
 

@@ -134,9 +134,11 @@ def _tool(node: _Function) -> Tool:
         params,
         effect=effect,
         idempotent=effect == "reads",
+        returns=_returned(node.returns),
         call={
             "function": node.name,
             "awaited": isinstance(node, ast.AsyncFunctionDef),
+            "answer": _ANSWERS.get(_returned(node.returns), {"good": True}),
         },
     )
 
@@ -232,6 +234,16 @@ def _param(
         shape.wrong if shape else None,
         {"left_out": left_out},
     )
+
+
+_ANSWERS: dict[str, Any] = {"str": "good", "int": 7, "float": 7.5, "bool": True}
+"""Types of answers that a project states → an answer of that type, for its tests."""
+
+
+def _returned(node: ast.expr | None) -> Code:
+    """Return the type of an answer where it is plain; all else is made JSON as it comes."""
+    said = ast.unparse(node) if node is not None else ""
+    return Code(said if said in _ANSWERS else "Any")
 
 
 def _text(arg: ast.arg) -> str:

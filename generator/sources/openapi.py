@@ -15,7 +15,7 @@ from generator.sources.body import read_body
 from generator.sources.parameter import Draft, draft_parameter, finish
 from generator.sources.schemas import Resolver
 from generator.sources.security import Security, read_security
-from generator.spec import Effect, Group, Setting, Source, Tool
+from generator.spec import Effect, Group, Param, Setting, Source, Tool
 
 METHODS = ("get", "put", "post", "delete", "patch")
 GROUP_SIZE = 25
@@ -183,10 +183,19 @@ def _tool(
             "path": path,
             "expected_path": fill_path(path, sample),
             "encoding": body.encoding,
+            "media": body.media,
+            "nulls": tuple(p.wire for p in params if p.required and _may_be_null(p)),
             "places": _places(params),
             "security": reading.security.of(operation),
         },
     )
+
+
+def _may_be_null(param: Param) -> bool:
+    """Return whether None is a value of its own: where a part of a body has to be there."""
+    plain = param.annotation.removeprefix("Annotated[").lstrip()
+    takes = "None" in param.annotation or plain.startswith("Any")
+    return takes and param.place in ("body", "whole")
 
 
 def effect_of(method: str, name: str) -> Effect:
@@ -205,9 +214,14 @@ def _places(params: tuple[Any, ...]) -> tuple[tuple[str, tuple[Any, ...]], ...]:
 
 def fill_path(path: str, values: Mapping[str, Any]) -> str:
     """Return a path with values in the place of its `{names}`."""
-    return re.sub(
-        r"\{([^{}]+)\}", lambda match: quote(str(values.get(match[1], "")), safe=""), path
-    )
+    found = ""
+    for part in re.split(r"(\{[^{}]+\})", path):
+        if re.fullmatch(r"\{[^{}]+\}", part):
+            found += quote(str(values.get(part[1:-1], "")), safe="", errors="replace")
+        else:
+            stray = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", part)
+            found += quote(stray, safe="/%:@!$&'()*+,;=~", errors="replace")
+    return found
 
 
 def _drafts(

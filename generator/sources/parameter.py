@@ -25,6 +25,10 @@ MAX_OPTIONAL = 60
 """Most parameters of a tool; more optional ones than these are left out."""
 
 
+_FILE = {"type": "string", "contentEncoding": "base64"}
+"""What a tool takes for a file."""
+
+
 @dataclass(frozen=True)
 class Draft:
     """One parameter as the document has it."""
@@ -89,7 +93,8 @@ def finish(drafts: Iterable[Draft], path: str = "") -> tuple[Param, ...]:
 
 
 def _param(name: str, draft: Draft) -> Param:
-    shape = shape_of(draft.schema)
+    schema = _FILE if draft.place == "file" else draft.schema
+    shape = shape_of(schema)
     default = _default(draft, shape.sample, shape.type_name)
     annotation = shape.annotation
     if not draft.required and default is None:

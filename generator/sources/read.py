@@ -1,8 +1,8 @@
 """Reads the source of a server, whichever kind it is."""
 
-from generator.answers import Answers
+from generator.answers import Answers, package_of
 from generator.errors import GeneratorError
-from generator.naming import package_name, project_name
+from generator.naming import project_name
 from generator.sources.blank import read_blank
 from generator.spec import Source
 
@@ -44,7 +44,7 @@ def read_source(answers: Answers, text: str = "") -> Source:
         from generator.sources.functions import read_functions  # noqa: PLC0415
 
         name = answers.name or project_name(stem_of(answers.where))
-        return read_functions(answers.where, package_name(name))
+        return read_functions(answers.where, package_of(answers, name))
     raise GeneratorError(f"The source {answers.kind!r} cannot be read.")
 
 

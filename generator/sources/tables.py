@@ -125,6 +125,7 @@ def _tool(name: str, table: str, columns: Iterable[Any]) -> Tool:
         f"Find rows of the table {shown}; without conditions, the first ones.",
         tuple(params),
         labels=("private",),
+        returns=Code("dict[str, Any]"),
         call={"table": table, "columns": tuple(str(c["name"]) for c in columns)},
     )
 

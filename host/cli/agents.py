@@ -9,35 +9,21 @@ import typer
 
 from host.cli.client import show_json
 from host.cli.config import JSON_OPTION
+from host.cli.new_part import new_agent
 
 if TYPE_CHECKING:
     from host.agents.library import Agent, AgentLibrary
 
 NAME = typer.Argument(help="The agent's name.")
 
-_NEW = """\
-# The agent {name}. `host agents check` says what is wrong with it; it is read again when edited.
-description: What it is good for, in one sentence.
-model: {model}
-instructions: |
-  You are {{{{ agent }}}}. Today is {{{{ date }}}}.
-  Say what you know, and say when you do not.
-tools:            # catalog names, patterns such as files__read_*, or whole servers
-  - files
-memory:
-  buffer: 24000   # tokens of the conversation that are sent; what is older is summed up
-  long_term: false
-limits:
-  steps: 25
-"""
-
 
 def register(root: typer.Typer) -> None:
     """Add `agents`."""
     app = typer.Typer(help="List, show, check and begin agents.", no_args_is_help=True)
     app.command("list")(list_agents)
-    for command in (show, check, new):
+    for command in (show, check):
         app.command()(command)
+    app.command("new")(new_agent)
     root.add_typer(app, name="agents")
 
 
@@ -87,28 +73,6 @@ def check(name: str | None = typer.Argument(None, help="An agent; none checks al
     if wrong:
         raise typer.Exit(2)
     print(f"{', '.join(names)}: right.")
-
-
-def new(
-    name: str = NAME,
-    model: str = typer.Option("scripted:demo", help="The model it runs on."),
-) -> None:
-    """Write a commented file for an agent of your own."""
-    from host.config.names import check_name
-    from host.config.paths import user_paths
-    from host.domain.errors import ConfigError
-
-    fault = check_name(name)
-    if fault:
-        raise ConfigError(fault)
-    file = user_paths().config / "agents" / f"{name}.yaml"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with file.open("x", encoding="utf-8") as out:
-            out.write(_NEW.format(name=name, model=model))
-    except FileExistsError as error:
-        raise ConfigError("The file is there already.", file=file) from error
-    print(f'{file}\nTry it: host run {name} "Hello"')
 
 
 def _missing(library: "AgentLibrary", name: str) -> list[str]:

@@ -40,6 +40,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "taint": ("host.cli.taint", "Show what clients have met, and let them begin anew."),
     "plugins": ("host.cli.plugins", "Write, check, test and install plugins."),
     "new-server": ("host.cli.new_server", "Make a project for a new MCP server."),
+    "new-plugin": ("host.cli.new_part", "Write a plugin to start from."),
+    "new-agent": ("host.cli.new_part", "Write an agent's file to start from."),
+    "new-policy": ("host.cli.new_part", "Write a policy to start from."),
     "test-server": ("host.cli.test_server", "Test any MCP server, as a stranger would."),
     "install": ("host.cli.install", "Put the host into an MCP client, or take it out."),
 }

@@ -54,17 +54,16 @@ def new_server(  # noqa: PLR0913 - each is an option of the command line
     config: Path | None = CONFIG_OPTION,
 ) -> None:
     """Make a project for a new MCP server: its own tests, types and pages, ready to run."""
-    from generator.answers import Answers, check_answers
-
     given = words or []
-    if update:
-        with said_plainly():
-            _update(Path(given[0] if given else "."), " ".join(given[1:]), templates or [])
-        return
-    name, where = _split(given, kind)
     with said_plainly():
+        if update:
+            _update(Path(given[0] if given else "."), " ".join(given[1:]), templates or [])
+            return
+        from generator.answers import Answers
+
+        name, where = _split(given, kind)
         answers = Answers(
-            kind=kind or "blank",  # type: ignore[arg-type] - checked below
+            kind=kind or "blank",  # type: ignore[arg-type] - checked before it is used
             where=where,
             name=name,
             description=description,
@@ -75,25 +74,33 @@ def new_server(  # noqa: PLR0913 - each is an option of the command line
             only=tuple(only or []),
             base_url=base_url,
         )
-        if not yes and sys.stdin.isatty():
+        if asks(yes=yes):
             from host.cli.wizard import ask_answers
 
-            try:
+            with ended_plainly():
                 answers = ask_answers(answers, asked_for=kind is not None, folder=folder)
-            except (KeyboardInterrupt, EOFError):
-                print("Nothing was written.")
-                raise typer.Exit(130) from None
-        check_answers(answers)
         spec, project = _make(answers, folder, templates or [])
-        print(f"Made {spec.name} in {project}: {len(spec.tools)} tools.")
-        for note in spec.source.notes:
-            print(f"  {note}")
         if register_it:
             from host.cli.registration import register_server
 
             file = register_server(spec.name, project, spec=spec, config=config)
             print(f"Added {spec.name} to {file}.")
     print(f"Next: cd {project} && pip install --editable . --group dev && pytest")
+
+
+def asks(*, yes: bool) -> bool:
+    """Return whether a person is at the terminal to be asked."""
+    return not yes and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+@contextmanager
+def ended_plainly() -> "Generator[None]":
+    """End with status 130 where the person ends the questions."""
+    try:
+        yield
+    except (KeyboardInterrupt, EOFError):
+        print("Nothing was written.")
+        raise typer.Exit(130) from None
 
 
 def _split(given: list[str], kind: str | None) -> tuple[str, str]:
@@ -108,23 +115,25 @@ def _split(given: list[str], kind: str | None) -> tuple[str, str]:
 def _make(
     answers: "Answers", folder: Path | None, templates: list[Path]
 ) -> "tuple[ServerSpec, Path]":
+    from dataclasses import replace
+
+    from generator.answers import check_answers
     from generator.project import RECORD, record_of, render_server
     from generator.write import write_project
     from host import __version__
 
+    check_answers(answers)
     spec = read_spec(answers)
-    answers = _complete(answers, spec)
+    answers = replace(answers, name=spec.name)
     files = render_server(spec, extra_templates=templates)
     record = record_of(files, answers.as_record(), version=__version__)
     project = folder or Path(spec.name)
     write_project(project, {**files, RECORD: record})
+    number = len(spec.tools)
+    print(f"Made {spec.name} in {project}: {number} tool{'s' * (number != 1)}.")
+    for note in spec.source.notes:
+        print(f"  {note}")
     return spec, project
-
-
-def _complete(answers: "Answers", spec: "ServerSpec") -> "Answers":
-    from dataclasses import replace
-
-    return replace(answers, name=spec.name)
 
 
 def read_spec(answers: "Answers") -> "ServerSpec":

@@ -1,4 +1,4 @@
-"""`host plugins new | check | test | run`: for whoever writes a plugin; no daemon is needed."""
+"""`host plugins check | test | run`: for whoever writes a plugin; no daemon is needed."""
 
 import json
 import sys
@@ -22,20 +22,6 @@ if TYPE_CHECKING:
 
 PLUGIN = typer.Argument(help="A plugin's folder or file, or the name of one of yours.")
 Result = TypeVar("Result")
-
-
-def new(
-    name: str = typer.Argument(help="Its name; its tools will be NAME__tool."),
-    folder: Path | None = typer.Option(None, help="Where to put it; your plugins' folder."),
-    single: bool = typer.Option(False, "--single", help="One file, the manifest in its header."),
-) -> None:
-    """Write a plugin that works, to be changed into something useful."""
-    from host.config.paths import user_paths
-    from host.plugins.scaffold import write_plugin
-
-    for file in write_plugin(name, folder or user_paths().config / "plugins", single=single):
-        print(f"wrote {file}")
-    print(f"Next: `host plugins test {name}`, then `host plugins install --editable {name}`.")
 
 
 def check(plugin: str = PLUGIN, as_json: bool = JSON_OPTION) -> None:

@@ -23,10 +23,11 @@ NAME = typer.Argument(help="The name of an installed plugin.")
 
 def register(root: typer.Typer) -> None:
     """Add `host plugins`."""
-    from host.cli.plugin_author import check, new, run, run_tests
+    from host.cli.new_part import new_plugin
+    from host.cli.plugin_author import check, run, run_tests
 
     group = typer.Typer(no_args_is_help=True, help="Write, check, test and install plugins.")
-    group.command("new")(new)
+    group.command("new")(new_plugin)
     group.command("check")(check)
     group.command("test")(run_tests)
     group.command("run")(run)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -28,11 +29,30 @@ def check_tools(report: Report, tools: list[dict[str, Any]]) -> None:
             message=f"The list of tools costs a model about {report.tokens:,} tokens in every "
             f"conversation; over {COSTLY:,} is a lot.",
         )
-    names = [str(tool.get("name")) for tool in tools]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        report.add("error", "name", subject=name, message="Two tools have this name.")
+    check_duplicates(report, [str(tool.get("name")) for tool in tools], "tools")
     for tool in tools:
         _check_tool(report, tool)
+
+
+def check_duplicates(report: Report, names: list[str], what: str) -> None:
+    """Report names or URIs that two of some things have."""
+    for name, number in sorted(Counter(names).items()):
+        if number > 1:
+            report.add("error", "name", subject=name, message=f"Two {what} have this name.")
+
+
+def add_suspicions(report: Report, subject: str, definition: dict[str, Any]) -> None:
+    """Report hidden text, look-alikes and orders to the model, wherever a definition has them."""
+    levels: dict[str, Level] = {"danger": "error", "warning": "warning", "note": "note"}
+    for found in check_definition(definition):
+        quote = f": {found.quote}" if found.quote else ""
+        place = f" at {found.where}" if found.where else ""
+        report.add(
+            levels[found.severity],
+            found.kind.replace("_", "-"),
+            subject=subject,
+            message=f"{found.detail}{place}{quote}",
+        )
 
 
 def count_tokens(value: object) -> int:
@@ -54,16 +74,7 @@ def _check_tool(report: Report, tool: dict[str, Any]) -> None:
     for key in ("inputSchema", "outputSchema"):
         if key in tool:
             _check_schema(report, name, key, tool[key])
-    levels: dict[str, Level] = {"danger": "error", "warning": "warning", "note": "note"}
-    for found in check_definition(tool):
-        quote = f": {found.quote}" if found.quote else ""
-        place = f" at {found.where}" if found.where else ""
-        report.add(
-            levels[found.severity],
-            found.kind.replace("_", "-"),
-            subject=name,
-            message=f"{found.detail}{place}{quote}",
-        )
+    add_suspicions(report, name, tool)
 
 
 def _check_annotations(report: Report, name: str, value: object) -> None:

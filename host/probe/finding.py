@@ -31,6 +31,9 @@ class Report:
     eras: dict[str, str] = field(default_factory=dict[str, str])
     """Era → the revision that was spoken, or why none was."""
     tools: int = 0
+    resources: int = 0
+    """Resources and templates of resources."""
+    prompts: int = 0
     calls: int = 0
     """Calls with arguments that fit."""
     bad_calls: int = 0

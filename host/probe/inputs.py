@@ -119,6 +119,8 @@ def _array(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> list[Any]:
 
 def _text(schema: Mapping[str, Any], chance: random.Random) -> str:
     known = _FORMATS.get(str(schema.get("format")))
+    if schema.get("contentEncoding") == "base64" or schema.get("format") == "byte":
+        known = "ZmlsZQ=="
     text = known or chance.choice(_TEXTS)
     least, most = _whole(schema.get("minLength"), 0), _whole(schema.get("maxLength"), 100_000)
     return text[:most].ljust(min(least, 100_000), "x")

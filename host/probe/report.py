@@ -10,7 +10,8 @@ from host.probe.finding import Finding, Report
 
 def render_text(report: Report) -> str:
     """Return the report for people, the gravest first."""
-    lines = [f"{report.target}: {report.tools} tools, about {report.tokens:,} tokens to list"]
+    offered = f"{report.tools} tools, {report.resources} resources, {report.prompts} prompts"
+    lines = [f"{report.target}: {offered}, about {report.tokens:,} tokens to list the tools"]
     for era, said in report.eras.items():
         took = f" in {report.seconds[era]:.2f} s" if era in report.seconds else ""
         lines.append(f"  {era:<10} {visible(said, most=200)}{took}")

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -11,8 +11,9 @@ import anyio
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from host.probe.definitions import as_object, check_tools
-from host.probe.finding import Report
+from host.probe.finding import Level, Report
 from host.probe.inputs import bad_inputs, good_inputs, is_valid
+from host.probe.reading import try_rest
 from host.probe.target import ERAS, Era, Target
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ async def _probe_era(report: Report, target: Target, era: Era, *, options: Probe
             return
         report.seconds[era] = time.monotonic() - began
         report.eras[era] = revision
-        session = _Session(report, client, era, options)
+        session = Session(report, client, era, options)
         await session.run()
     except _LostError as error:
         report.add("error", "crash", subject="server", message=str(error), era=era)
@@ -93,7 +94,9 @@ def _reason(error: BaseException) -> str:
 
 
 @dataclass
-class _Session:
+class Session:
+    """A connection in one era, and what is tried on it."""
+
     report: Report
     client: "Client[Any]"
     era: Era
@@ -101,11 +104,10 @@ class _Session:
 
     async def run(self) -> None:
         """Test everything in this era."""
-        tools = await self._list()
-        if tools is None:
-            return
+        tools = await self.listed("tools/list", self.client.list_tools)
         check_tools(self.report, tools)
         await self._call_unknown()
+        await try_rest(self)
         if self.options.call_nothing:
             return
         for tool in tools:
@@ -113,27 +115,49 @@ class _Session:
             if hints.get("readOnlyHint") is True or tool["name"] in self.options.call:
                 await self._try_tool(tool)
 
-    async def _list(self) -> list[dict[str, Any]] | None:
-        async def all_lists() -> list[dict[str, Any]]:
-            tools = await self.client.list_tools()
-            return [
-                tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools
-            ]
+    async def listed(
+        self, method: str, ask: Callable[[], Awaitable[Sequence[Any]]]
+    ) -> list[dict[str, Any]]:
+        """Return a list as it is on the wire; empty where there is no answer."""
 
-        return await self._within("tools/list", "list", all_lists)
+        async def whole() -> list[dict[str, Any]]:
+            found = await ask()
+            return [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in found]
+
+        return await self._within(method, "list", whole) or []
+
+    async def tried(self, subject: str, ask: Callable[[], Awaitable[object]]) -> str | None:
+        """Return what a request was refused with, empty if it was answered, None if neither."""
+        from mcp.shared.exceptions import MCPError  # noqa: PLC0415 - heavy
+
+        async def refusal() -> str:
+            try:
+                await ask()
+            except MCPError as error:
+                if "closed" in str(error).lower():
+                    raise _LostError(f"It went away at {subject}: {error}.") from error
+                return _reason(error)[:160]
+            return ""
+
+        return await self._within(subject, "read", refusal)
+
+    async def refused(self, what: str, ask: Callable[[], Awaitable[object]]) -> None:
+        """Report a request that has to be refused and is not."""
+        if await self.tried(what, ask) == "":
+            self.add("warning", "bad-input", "server", f"It answers a request for {what}.")
 
     async def _call_unknown(self) -> None:
         name = "no_such_tool_anywhere"
         answer = await self._call(name, {}, "bad-input")
         if answer is not None and not answer.is_error:
             text = "A tool that does not exist is called without an error."
-            self._add("error", "bad-input", "server", text)
+            self.add("error", "bad-input", "server", text)
 
     async def _try_tool(self, tool: dict[str, Any]) -> None:
         name, schema = str(tool["name"]), as_object(tool.get("inputSchema"))
         good = good_inputs(schema, seed=self.options.seed, most=self.options.examples)
         if not good:
-            self._add("note", "call", name, "No arguments were found that fit its schema.")
+            self.add("note", "call", name, "No arguments were found that fit its schema.")
             return
         failures: list[str] = []
         for arguments in good:
@@ -146,7 +170,7 @@ class _Session:
             else:
                 self._check_answer(name, tool, answer)
         if len(failures) == len(good):
-            self._add("note", "call", name, f"Every call is refused: {failures[0][:160]}")
+            self.add("note", "call", name, f"Every call is refused: {failures[0][:160]}")
         await self._try_bad(name, schema, good[0])
 
     async def _try_bad(self, name: str, schema: dict[str, Any], good: dict[str, Any]) -> None:
@@ -157,9 +181,9 @@ class _Session:
                 return
             if not answer.is_error:
                 text = f"It takes arguments that its schema refuses: {bad.wrong}."
-                self._add("warning", "bad-input", name, text)
+                self.add("warning", "bad-input", name, text)
             elif "Traceback (most recent call last)" in _text_of(answer):
-                self._add("warning", "bad-input", name, f"A traceback is the answer: {bad.wrong}.")
+                self.add("warning", "bad-input", name, f"A traceback is the answer: {bad.wrong}.")
 
     def _check_answer(self, name: str, tool: dict[str, Any], answer: Any) -> None:  # noqa: ANN401 - FastMCP is imported late
         schema = tool.get("outputSchema")
@@ -167,9 +191,9 @@ class _Session:
             return
         if answer.structured_content is None:
             text = "It has an output schema and answers without structured content."
-            self._add("error", "schema", name, text)
+            self.add("error", "schema", name, text)
         elif is_valid(schema, answer.structured_content) is False:
-            self._add("error", "schema", name, "Its answer does not fit its output schema.")
+            self.add("error", "schema", name, "Its answer does not fit its output schema.")
 
     async def _call(self, name: str, arguments: dict[str, Any], check: str) -> Any:  # noqa: ANN401 - a result, or None for a hang
         from fastmcp.client.client import CallToolResult  # noqa: PLC0415 - heavy
@@ -183,7 +207,7 @@ class _Session:
                     raise _LostError(f"It went away in a call of {name}: {error}.") from error
             except (RuntimeError, ValueError) as error:
                 text = f"Its answer breaks its output schema or the protocol: {_reason(error)}"
-                self._add("error", "schema", name, text)
+                self.add("error", "schema", name, text)
             return CallToolResult(
                 content=[], structured_content=None, meta=None, data=None, is_error=True
             )
@@ -199,17 +223,18 @@ class _Session:
             except _LostError:
                 raise
             except Exception as error:  # noqa: BLE001 - a server under test may fail in any way
-                self._add("error", check, subject, f"It fails: {_reason(error)}")
+                self.add("error", check, subject, f"It fails: {_reason(error)}")
                 return None
         took = time.monotonic() - began
         if limit.cancelled_caught:
             text = f"No answer within {self.options.timeout:g} seconds."
-            self._add("error", "hang", subject, text)
+            self.add("error", "hang", subject, text)
         elif took > self.options.slow:
-            self._add("warning", "slow", subject, f"An answer took {math.ceil(took)} seconds.")
+            self.add("warning", "slow", subject, f"An answer took {math.ceil(took)} seconds.")
         return answer
 
-    def _add(self, level: Any, check: str, subject: str, message: str) -> None:  # noqa: ANN401
+    def add(self, level: Level, check: str, subject: str, message: str) -> None:
+        """Add a finding of this era."""
         self.report.add(level, check, subject=subject, message=message, era=self.era)
 
 

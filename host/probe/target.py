@@ -90,7 +90,9 @@ def _project(folder: Path, said: str) -> Target:
         )
     own = folder / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     python = str(own) if own.exists() else sys.executable
-    command = (python, "-m", packages[0].name)
+    # A server made by `host new-server` may serve HTTP unasked; over stdio it needs no port.
+    made_here = (folder / ".generator.json").is_file()
+    command = (python, "-m", packages[0].name, *(("--transport", "stdio") if made_here else ()))
     return Target(
         said,
         command=command,

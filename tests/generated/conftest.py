@@ -13,7 +13,7 @@ from tests.generator.projects import Made, make, sources
 
 ROOT = Path(__file__).parents[2]
 NEEDED = (
-    "fastmcp>=4.1,<5",
+    "fastmcp[tasks]>=4.1,<5",
     "pydantic-settings>=2.8",
     "httpx>=0.28",
     "sqlalchemy>=2.0.40",
@@ -32,7 +32,7 @@ FEATURES: tuple[tuple[str, ...], ...] = (
     (),
     ("lifespan",),
     ("elicitation",),
-    ("elicitation", "lifespan"),
+    ("elicitation", "lifespan", "tasks"),
 )
 KINDS = ("blank", "openapi", "python", "cli", "database", "curl")
 
@@ -55,11 +55,11 @@ class Combination:
 
 
 COMBINATIONS = [
-    Combination(kind, *TRANSPORTS[number], FEATURES[(number + shift) % 4])
+    Combination(kind, *TRANSPORTS[number], FEATURES[(number + shift) % len(FEATURES)])
     for shift, kind in enumerate(KINDS)
-    for number in range(4)
+    for number in range(len(TRANSPORTS))
 ]
-"""Every source with every transport and authentication, the features going round."""
+"""Every source with every transport and authentication, the features going round: every pair."""
 
 
 @dataclass(frozen=True)

