@@ -16,7 +16,7 @@ Stamp = tuple[int, int, int]
 def stamp_file(path: Path) -> Stamp | None:
     """Return the stamp of a file, None if it is absent."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - asked before every call, and twice as fast
     except OSError:
         return None
     return (status.st_mtime_ns, status.st_ino, status.st_size)

@@ -27,10 +27,11 @@ from host.gateway.context import rebuild_attempt
 from host.gateway.exchange import Exchange
 from host.gateway.provider import ToolProvider
 from host.gateway.record import Judged, Recordable
+from host.gateway.settled import Settlements, likeness_of
 from host.policy.attempt import Attempt
 from host.policy.code import Findings, RuleCode
 from host.policy.decision import Decision, decide
-from host.policy.facts import Facts, call_variables
+from host.policy.facts import Facts, call_variables, measure
 from host.policy.labels import ground_of, is_trusted, package_of
 from host.policy.limit import Counters
 from host.policy.live import LivePolicy, PolicyChange
@@ -62,22 +63,24 @@ class Judgement:
 
     Attributes:
         decision: Allow, ask or deny, and why; None if there is no readable policy.
-        facts: What it was decided from.
+        facts: What it was decided from; None where the decision is that about all such calls.
+        labels: The labels that rules went by.
         error: Why there is no decision, so that the call is not made.
         policy: Which policy said so.
     """
 
     decision: Decision | None
     facts: Facts | None = None
+    labels: frozenset[str] = frozenset()
     error: PolicyError | None = None
     policy: PolicySet | None = None
 
     @property
     def judged(self) -> Judged:
         """The part of it that is recorded."""
-        if self.decision is None or self.facts is None:
+        if self.decision is None:
             return Judged("deny")
-        return Judged(self.decision.action, self.decision.rule, self.facts.labels)
+        return Judged(self.decision.action, self.decision.rule, self.labels)
 
     def judged_with(self, admission: Admission) -> Judged:
         """Return what is recorded, with the approval or grant that let the call through."""
@@ -145,6 +148,7 @@ class Gate:
         self.code: RuleCode | None = None
         """Asks rules that plugins declare; without it, no rule in code can tell."""
         self._servers: WeakKeyDictionary[ToolProvider, dict[str, Any]] = WeakKeyDictionary()
+        self._settled = Settlements()
 
     async def consider(self, exchange: Exchange, method: str, goal: Goal) -> Judgement:
         """Return what the policy says of a call, after asking the plugins on which that hangs."""
@@ -180,12 +184,21 @@ class Gate:
         except PolicyError as error:
             return Judgement(None, error=error)
         try:
+            labels, taint = goal.server.config.labels, self.met(exchange).labels
+            settled = self._settled.find(
+                goal.server,
+                likeness_of(exchange, method, goal, labels=labels, taint=taint),
+                policy=policy,
+                attempt=lambda: self._attempt(exchange, method, goal),
+            )
+            if settled is not None and measure(_arguments(method, goal.params))[1] is None:
+                return Judgement(settled[0], labels=settled[1])
             attempt = self._attempt(exchange, method, goal)
         except TaintError as error:
             return Judgement(None, error=error)
         facts = policy.gather(attempt, self._counters)
         facts.code.update(code or {})
-        return Judgement(decide(facts, policy), facts, policy=policy)
+        return Judgement(decide(facts, policy), facts, facts.labels, policy=policy)
 
     async def admit(
         self, exchange: Exchange, method: str, goal: Goal, said: Judgement

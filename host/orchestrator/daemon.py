@@ -31,6 +31,7 @@ from host.domain.errors import DaemonError, HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
 from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
+from host.orchestrator.http_protocol import HttpProtocol
 from host.orchestrator.own_tools import OrchestratorProvider
 from host.orchestrator.pins import answer_about_pins
 from host.orchestrator.socket import SocketFace
@@ -202,6 +203,7 @@ class Daemon:
         self._web = _Server(
             uvicorn.Config(
                 self._http_face,
+                http=HttpProtocol,
                 lifespan="off",
                 proxy_headers=False,
                 log_config=None,

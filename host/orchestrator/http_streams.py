@@ -38,7 +38,7 @@ class EventStream:
         self._next = 1
         self._size = 0
         self._sent = 0
-        self._wake = asyncio.Event()
+        self._waiters: set[asyncio.Future[None]] = set()
 
     @property
     def waiting(self) -> bool:
@@ -56,7 +56,7 @@ class EventStream:
             return False
         while self._size > KEPT_BYTES and self._events and self._may_forget(self._events[0][0]):
             self._size -= len(self._events.popleft()[1])
-        self._wake.set()
+        self.wake()
         return True
 
     def _may_forget(self, sequence: int) -> bool:
@@ -69,12 +69,14 @@ class EventStream:
 
     def wake(self) -> None:
         """Let whoever waits look around: its client may have left."""
-        self._wake.set()
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def end(self) -> None:
         """Say that nothing more will come."""
         self.ended = True
-        self._wake.set()
+        self.wake()
 
     def rewind(self, sequence: int) -> None:
         """Begin again after an event that the client has."""
@@ -104,12 +106,15 @@ class EventStream:
         """Wait until there is something new, the stream has ended, or the time is over."""
         if self.waiting or self.ended:
             return
-        self._wake.clear()
+        loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        deadline = loop.call_later(seconds, self.wake)
+        self._waiters.add(waiter)
         try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await waiter
+        finally:
+            deadline.cancel()
+            self._waiters.discard(waiter)
 
     def primer(self) -> bytes:
         """Return the empty event by which a client learns where to resume."""

@@ -125,6 +125,25 @@ def decide(facts: Facts, policy: DecidingPolicy) -> Decision:
     return _conclude(applied, tuple(counters), facts, policy)
 
 
+def settle(facts: Facts, policy: DecidingPolicy) -> Decision | None:
+    """Return what is to become of all calls like this one; None if that may differ.
+
+    Args:
+        facts: Those of a call without arguments: who makes it and of which tool.
+        policy: The policy.
+    """
+    applied: list[tuple[Rule, Action]] = []
+    attempt = facts.attempt
+    for rule in policy.candidates(facts.kind, attempt.name, attempt.server).rules:
+        settled = rule.settled(facts)
+        if settled is None:
+            return None
+        actions = rule.actions(facts) if settled is Answer.YES else ()
+        if actions:
+            applied.append((rule, actions[0]))
+    return _conclude(applied, (), facts, policy)
+
+
 def _conclude(
     applied: list[tuple[Rule, Action]],
     counters: tuple[CounterKey, ...],

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import cel
 
@@ -166,19 +166,10 @@ def gather_facts(
         policy: Digest of the policy that the rules are from.
         counters: What was used up; None makes every limit count as used up.
     """
-    labels = effective_labels(attempt, table)
-    size, problem = _measure(attempt.arguments)
-    facts = Facts(
-        attempt=attempt,
-        kind=attempt.kind,
-        labels=labels,
-        annotations=attempt.annotations if attempt.trusted else {},
-        writes=bool(labels & {"changes", "destructive"}),
-        size=size,
-        problems=(problem,) if problem else (),
-        policy=policy,
-    )
+    facts = known_facts(attempt, table=table, policy=policy)
+    facts.size, problem = measure(attempt.arguments)
     if problem:
+        facts.problems = (problem,)
         return facts
     for need in asked.needs:
         _look(facts, need)
@@ -195,6 +186,19 @@ def gather_facts(
             for one in pointer.resolve(attempt.arguments).values
         )
     return facts
+
+
+def known_facts(attempt: Attempt, *, table: LabelTable, policy: str) -> Facts:
+    """Return what is known of a call before its arguments are looked at."""
+    labels = effective_labels(attempt, table)
+    return Facts(
+        attempt=attempt,
+        kind=attempt.kind,
+        labels=labels,
+        annotations=attempt.annotations if attempt.trusted else {},
+        writes=bool(labels & {"changes", "destructive"}),
+        policy=policy,
+    )
 
 
 def whose(scope: Scope, attempt: Attempt, *, session: bool) -> str:
@@ -232,8 +236,14 @@ def _follow(folder: str, ground: Ground, parents: dict[str, str]) -> str | None:
         return None
 
 
-def _measure(arguments: Json) -> tuple[int, str | None]:
+def measure(arguments: Json) -> tuple[int, str | None]:
     """Return how many values some arguments have, and why they cannot be judged."""
+    if isinstance(arguments, dict):
+        flat = cast("dict[str, Json]", arguments)
+        if all(type(value) is str or type(value) is int for value in flat.values()):
+            count = 1 + len(flat)
+            if count <= MOST_VALUES:
+                return count, None
     level, count, depth = [Located("", arguments)], 0, 0
     while level:
         count += len(level)

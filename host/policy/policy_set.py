@@ -12,9 +12,9 @@ from host.config.yaml import Document, parse_yaml
 from host.domain.errors import ConfigError, InvalidConfigError, NotFoundError, PolicyError
 from host.policy.answer import Action, Answer, strictest
 from host.policy.attempt import Attempt, Kind
-from host.policy.decision import Decision, decide
+from host.policy.decision import Decision, decide, settle
 from host.policy.document import CaseConfig, MatchConfig, PolicyConfig, RuleConfig
-from host.policy.facts import Facts, gather_facts
+from host.policy.facts import Facts, gather_facts, known_facts
 from host.policy.index import Candidates, RuleIndex
 from host.policy.labels import LabelTable, build_table
 from host.policy.limit import Counters
@@ -108,6 +108,19 @@ class PolicySet:
         unsure = [rule for rule in coded if rule.answer(facts) is Answer.UNKNOWN]
         names = dict.fromkeys(name for rule in unsure for name in rule.code)
         return [name for name in names if name not in facts.code]
+
+    def settle(self, attempt: Attempt) -> tuple[Decision, frozenset[str]] | None:
+        """Return the decision about all calls of one tool by one caller, and its labels.
+
+        Args:
+            attempt: Such a call; its arguments and time are not looked at.
+
+        Returns:
+            None if the decision may differ between such calls.
+        """
+        facts = known_facts(attempt, table=self.table, policy=self.digest)
+        decision = settle(facts, self)
+        return None if decision is None else (decision, facts.labels)
 
     def decide(self, attempt: Attempt, counters: Counters | None = None) -> Decision:
         """Gather the facts of a call and decide on it."""

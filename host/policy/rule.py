@@ -39,6 +39,16 @@ class Matching:
                 answer = found
         return answer
 
+    def settled(self, facts: Facts) -> Answer | None:
+        """Return the answer if it lasts; None if arguments or the time may change it."""
+        lasts = True
+        for condition in self.conditions:
+            if not condition.lasting:
+                lasts = False
+            elif condition.check(facts) is _NO:
+                return _NO
+        return _YES if lasts else None
+
 
 _YES, _NO = Answer.YES, Answer.NO
 
@@ -86,6 +96,16 @@ class Rule:
             return answer
         excepted = max(one.answer(facts) for one in self.exceptions)
         return min(answer, Answer(2 - excepted))
+
+    def settled(self, facts: Facts) -> Answer | None:
+        """Return whether it is about all such calls, or none; None if that may change."""
+        answer = self.matching.settled(facts)
+        if answer is _NO:
+            return _NO
+        exceptions = [one.settled(facts) for one in self.exceptions]
+        if _YES in exceptions:
+            return _NO
+        return None if self.limited or answer is None or None in exceptions else _YES
 
     def actions(self, facts: Facts) -> tuple[Action, ...]:
         """Return what the rule says about a call: nothing, its action, or what is over a limit.
@@ -308,6 +328,7 @@ def _times(config: TimesConfig) -> Condition:
         f"times: {days} {config.start} to {config.end} {config.zone or ''}".rstrip(),
         lambda facts: window.holds(facts.attempt.now),
         lambda facts: f"it is {facts.attempt.now.astimezone(window.zone):%a %H:%M}",
+        lasting=False,
     )
 
 

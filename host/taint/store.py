@@ -101,7 +101,8 @@ class TaintStore:
         Raises:
             TaintError: It cannot be written, so the call must not be made.
         """
-        new = frozenset(labels) - self.labels(who)
+        wanted = frozenset(labels)
+        new = wanted - self.labels(who) if wanted else wanted
         if new:
             at = self._clock() // 1000
             self._append({"at": at, "who": who, "met": sorted(new), "source": source})

@@ -245,3 +245,36 @@ async def test_calls_that_no_server_could_serve_are_recorded():
             with pytest.raises(RpcError):
                 await client.call(name)
         assert scene.calls() == [("dead__x", "error"), ("bad__nothing", "error")]
+
+
+SETTLES = """
+default: allow
+rules:
+  - {name: no-hang, action: deny, match: {name: bad__hang}}
+"""
+TAINTS = """
+default: allow
+rules:
+  - {name: after, action: deny, because: it knows too much, match: {taint: {any: [private]}}}
+"""
+
+
+async def test_what_is_allowed_whatever_the_arguments_is_decided_anew_after_an_edit():
+    async with open_scene({}, web={"bad": {}}) as scene, scene.client("handshake") as client:
+        write_policy(scene, SETTLES)
+        for text in ("one", "two"):
+            assert said(await client.call("bad__echo", {"text": text})) == "echo"
+        write_policy(scene, SETTLES.replace("bad__hang", "bad__echo"))
+        refused = await client.call("bad__echo", {"text": "three"})
+        assert refused["isError"] is True
+        decided = [intent["decision"] for intent in intents(scene)]
+        assert decided == ["allow", "allow", "deny"]
+
+
+async def test_what_is_allowed_whatever_the_arguments_is_decided_anew_once_more_was_met():
+    async with open_scene({}, web={"bad": {}}) as scene, scene.client("handshake") as client:
+        write_policy(scene, TAINTS)
+        assert said(await client.call("bad__echo", {"text": "one"})) == "echo"
+        # The server is no known one, so that its output may be private: that was met by now.
+        refused = await client.call("bad__echo", {"text": "two"})
+        assert "it knows too much" in said(refused)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
@@ -297,24 +297,27 @@ class HttpChannel:
 
     async def _scan(self, reply: HttpReply, outgoing: Outgoing, place: "_Place") -> Json | None:
         """Read one stream; return the result, or None where the stream ended before it."""
+        parser = EventParser(self._limit)
         try:
-            async for event in self._events(reply):
-                place.pass_by(event)
-                result = self._take(event, outgoing.id)
-                if result is not None:
-                    return result
+            while chunk := await reply.chunk():
+                for event in self._events(parser, chunk):
+                    place.pass_by(event)
+                    result = self._take(event, outgoing.id)
+                    if result is not None:
+                        return result
         except OSError as error:
             log.debug("%s: a response stream broke: %s", self._name, error)
         return None
 
-    async def _events(self, reply: HttpReply) -> AsyncIterator[ServerEvent]:
-        parser = EventParser(self._limit)
-        while chunk := await reply.chunk():
-            try:
-                for event in parser.feed(chunk):
-                    yield event
-            except ValueError as error:
-                raise self._too_large() from error
+    def _events(self, parser: EventParser, chunk: bytes) -> list[ServerEvent]:
+        """Return the events that a chunk completes.
+
+        A list and no asynchronous generator: one that is left early costs a task to end it.
+        """
+        try:
+            return list(parser.feed(chunk))
+        except ValueError as error:
+            raise self._too_large() from error
 
     def _take(self, event: ServerEvent, request_id: RequestId | None) -> Json | None:
         """Hand on what the server says; return the result once it is the answer to the request."""
@@ -350,10 +353,12 @@ class HttpChannel:
                         return
                     if reply.status != 200:
                         raise self._odd_answer(reply, b"")
-                    async for event in self._events(reply):
-                        place.pass_by(event)
-                        wait = place.delay
-                        self._take(event, None)
+                    parser = EventParser(self._limit)
+                    while chunk := await reply.chunk():
+                        for event in self._events(parser, chunk):
+                            place.pass_by(event)
+                            wait = place.delay
+                            self._take(event, None)
             except (OSError, RpcError, UpstreamError) as error:
                 log.debug("%s: the standing stream broke: %s", self._name, error)
                 wait = min(wait * 2, RECONNECT_LIMIT)
