@@ -13,6 +13,7 @@ from host.agents.recall import Recaller
 from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
+from host.domain.wait import outcome_of
 from host.events.run import Event, Run, RunStatus, new_run_id, utc_now
 from host.events.runs import Hub, Runs
 from host.events.writer import EventWriter, RunLog
@@ -56,7 +57,7 @@ class Active:
     async def wait(self) -> "Outcome":
         """Return how it ended; the run goes on if whoever waits is cancelled."""
         assert self.task is not None  # noqa: S101 - set before anybody gets to see this
-        return await asyncio.shield(self.task)
+        return await outcome_of(self.task)
 
 
 class Runner:

@@ -196,6 +196,7 @@ def test_the_running_loader_waits_for_a_store_that_was_killed(empty_store_folder
                 with anyio.fail_after(60):
                     while second not in await outcomes_after_a_loss(store):  # noqa: ASYNC110  too
                         await anyio.sleep(0.01)
+                assert list(await outcomes_after_a_loss(store)) == [first, second]
             tasks.cancel_scope.cancel()
 
     with_store(empty_store_folder, body)

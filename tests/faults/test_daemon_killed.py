@@ -1,6 +1,8 @@
+import contextlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -47,8 +49,42 @@ def test_killed_daemon_takes_its_database_along():
         wait_until(lambda: yard.host("status")["store"]["ready"])
         daemon = yard.daemon()
         bridge.close()  # so that nobody starts another daemon
+        database = databases_of(yard.folder)
+        assert len(database) == 1
         os.kill(daemon, signal.SIGKILL)
         wait_until(lambda: processes_of(yard.folder) == set())
+        wait_until(lambda: not any(map(is_alive, database)))
+        assert databases_of(yard.folder) == set()  # and nobody starts another
+
+
+def databases_of(folder: Path) -> set[int]:
+    """Return the servers that watchers of a folder started."""
+    watchers = processes_of(folder)
+    found: set[int] = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                head, _, tail = (entry / "stat").read_text().rpartition(")")
+                if head.endswith("(postgres") and int(tail.split()[1]) in watchers:
+                    found.add(int(entry.name))
+    return found
+
+
+def test_kill_9_of_everything_but_the_database_at_once_ends_the_database():
+    with open_yard({"bad": stdio()}) as yard:
+        bridge = yard.bridge()
+        bridge.call("bad__answer")
+        wait_until(lambda: yard.host("status")["store"]["ready"])
+        bridge.close()
+        wait_until(lambda: not is_alive(bridge.process.pid))
+        database = databases_of(yard.folder)
+        assert len(database) == 1
+        everybody = processes_of(yard.folder) - database
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # nobody gets to do anything in between
+            for pid in everybody:
+                os.kill(pid, number)
+        wait_until(lambda: not any(map(is_alive, everybody | database)))
+        assert processes_of(yard.folder) == set()
 
 
 def test_no_record_of_a_finished_call_is_lost_when_the_daemon_is_killed_under_load():

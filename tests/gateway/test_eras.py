@@ -177,5 +177,6 @@ async def test_client_that_leaves_while_its_call_is_served_lets_the_server_go():
     async with open_scene(**web()) as scene, scene.client("stateless") as client:
         task = asyncio.ensure_future(client.call("bad__hang"))
         await scene.server().wait_seen("hanging")
+        assert scene.server().values("cancelled") == []
         task.cancel()
-        await scene.server().wait_seen("cancelled")
+        assert len(await scene.server().wait_seen("cancelled")) == 1

@@ -215,8 +215,10 @@ async def test_a_change_of_the_hosts_own_list_is_announced():
         own = scene.host.own["own"] = Own("own", scene.host.gateway.on_notice)
         await client.initialize()
         await client.request("tools/list")
+        assert not client.noted("notifications/tools/list_changed")
         own.changed()
         await client.wait_note("notifications/tools/list_changed")
+        assert len(client.noted("notifications/tools/list_changed")) == 1
 
 
 @pytest.mark.parametrize("kind", CLIENTS)

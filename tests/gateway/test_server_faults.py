@@ -311,8 +311,9 @@ async def test_calls_to_one_server_run_side_by_side():
         scene.client("line") as client,
         asyncio.TaskGroup() as group,
     ):
-        for _ in range(20):
-            group.create_task(client.call("bad__together", {"count": 20}))
+        calls = [group.create_task(client.call("bad__together", {"count": 20})) for _ in range(20)]
+    said = [call.result()["content"][0]["text"] for call in calls]
+    assert said == ["together"] * 20
 
 
 async def test_flood_of_notifications_arrives_in_order_and_before_the_answer():

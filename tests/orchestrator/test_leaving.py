@@ -94,8 +94,10 @@ async def test_stopping_host_is_not_held_up_by_listen_streams():
         scene.client("stateless") as client,
         client.listening({"toolsListChanged": True}),
     ):
+        assert scene.http._busy
         await scene.http.close(grace=3600)
         await scene.lines.close(grace=3600)
+        assert not scene.http._busy
 
 
 async def test_lost_answer_is_heard_again_with_its_last_event_id():

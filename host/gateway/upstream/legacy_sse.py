@@ -19,6 +19,7 @@ from host.domain.jsonrpc import (
     request,
     response,
 )
+from host.domain.wait import outcome_of
 from host.gateway.http1.client import HttpClient
 from host.gateway.http1.url import HttpUrl
 from host.gateway.oauth.authorizer import Authorizer, Challenge
@@ -56,7 +57,7 @@ class LegacySseChannel:
         """Open the event stream and wait for the address to post to."""
         self._reader = asyncio.create_task(self._read(), name=f"{self._name} events")
         try:
-            await asyncio.shield(self._endpoint)
+            await outcome_of(self._endpoint)
         except BaseException:
             await self.close()
             raise
@@ -97,7 +98,7 @@ class LegacySseChannel:
     async def _post(self, message: Json, carrier: Mapping[str, str] | None = None) -> None:
         if self.closed is not None:
             raise self.closed
-        target = await asyncio.shield(self._endpoint)
+        target = await outcome_of(self._endpoint)
         headers = {"content-type": "application/json", **(carrier or {})}
         headers |= await self._authorizer.headers(str(target))
         try:

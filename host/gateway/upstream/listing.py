@@ -10,6 +10,7 @@ from typing import Any, cast
 from host.domain.errors import UpstreamProtocolError
 from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object, encode
 from host.domain.protocol import LIST_METHODS, list_member
+from host.domain.wait import outcome_of
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.http import HttpChannel
 
@@ -105,7 +106,7 @@ class Listings:
             task = asyncio.create_task(self._read(method), name=f"{self._connection.name} {method}")
             self._reading[method] = task
             task.add_done_callback(lambda done: self._forget(method, done))
-        return await asyncio.shield(task)
+        return await outcome_of(task)
 
     def known(self, method: str) -> Listing | None:
         """Return a listing that has been read, however old."""

@@ -24,6 +24,7 @@ from host.config.environment import (
 from host.config.servers import ServerConfig
 from host.domain.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnavailableError
 from host.domain.jsonrpc import Json, RequestId
+from host.domain.wait import outcome_of
 from host.gateway.exchange import Exchange, Session
 from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
@@ -249,7 +250,7 @@ class UpstreamServer:
             self._opening[key] = task
             task.add_done_callback(lambda done: self._settle(key, done))
         try:
-            return await asyncio.shield(task)
+            return await outcome_of(task)
         except asyncio.CancelledError:
             if task.cancelled():
                 raise UpstreamUnavailableError(

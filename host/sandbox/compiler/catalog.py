@@ -9,6 +9,7 @@ names below and nothing else. A name is in `PLAIN` when the library's own object
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -139,13 +140,21 @@ def members_of(module: str) -> frozenset[str]:
 
 def members(module: str, guards: "Guards") -> Mapping[str, Any]:
     """Return the objects that a plugin's facade of a module holds."""
-    real = importlib.import_module(module)
+    real = _settled(module)
     found = {name: getattr(real, name) for name in PLAIN[module].split() if hasattr(real, name)}
     if module in MADE:
         maker = importlib.import_module(f"{_FACADES}.made_{module}")
         make: Callable[[Guards], Mapping[str, Any]] = maker.members
         found.update(make(guards))
     return found
+
+
+def _settled(module: str) -> ModuleType:
+    """Return a library module in which nothing that plugins share is still to be made."""
+    real = importlib.import_module(module)
+    if module == "string":
+        real.Template("").substitute()  # Python 3.14 writes a pattern into the class at first use
+    return real
 
 
 def preload(modules: Iterable[str] = ()) -> None:
@@ -155,7 +164,7 @@ def preload(modules: Iterable[str] = ()) -> None:
         modules: Their names; all when empty.
     """
     for module in modules or PLAIN:
-        importlib.import_module(module)
+        _settled(module)
         if module in MADE:
             importlib.import_module(f"{_FACADES}.made_{module}")
     importlib.import_module("_strptime")

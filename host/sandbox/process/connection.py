@@ -22,6 +22,7 @@ from host.domain.errors import (
     PluginTimeoutError,
     SandboxError,
 )
+from host.domain.wait import outcome_of
 from host.sandbox import wire
 from host.sandbox.broker import JSON, Broker, Log, Progress
 from host.sandbox.config import Limits
@@ -101,7 +102,7 @@ class Connection:
         Raises:
             SandboxError: It ended instead.
         """
-        await asyncio.shield(self._hello)
+        await outcome_of(self._hello)
 
     # --- calls -----------------------------------------------------------------------------
 
@@ -188,7 +189,7 @@ class Connection:
         """Waits for the end of a cancelled call."""
         if self._turn is not None:
             with suppress(SandboxError):
-                await asyncio.shield(self._turn.answer)
+                await outcome_of(self._turn.answer)
 
     # --- incoming --------------------------------------------------------------------------
 

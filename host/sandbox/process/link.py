@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from host.domain.errors import ConfinementError, SandboxError
+from host.domain.wait import outcome_of
 
 ROOT = Path(__file__).parents[3]
 BOOT = Path(__file__).with_name("boot.py")
@@ -133,7 +134,7 @@ class ZygoteLink:
         }
         ours.send(json.dumps(settings).encode())
         self._loop.add_reader(ours, self._readable)
-        await asyncio.shield(self._ready)
+        await outcome_of(self._ready)
 
     async def fork(self, *, rehearse: bool = True) -> Fork:
         """Has a confined worker forked.

@@ -312,6 +312,7 @@ def test_abandoned_request_ends_its_connection():
             await asked.wait()
             group.cancel_scope.cancel()
         await left.wait()
+        assert (server.connections, client.idle) == (1, 0)
 
     play(act, script)
 

@@ -31,4 +31,5 @@ def test_bearer_challenge_is_read(header: str | None, expected: BearerChallenge)
 
 @given(st.text())
 def test_any_header_is_read_without_failing(header: str):
-    parse_challenge(f"Bearer {header}")
+    found = parse_challenge(f"Bearer {header}")
+    assert isinstance(found, BearerChallenge)

@@ -125,7 +125,9 @@ def test_stateless_call_that_is_abandoned_closes_its_stream():
             outgoing = Outgoing(1, "tools/call", {"name": "x"}, stateless=True)
             group.start_soon(channel.send, outgoing)
             await asked.wait()
+            assert not left.is_set()
             group.cancel_scope.cancel()
         await left.wait()
+        assert channel.closed is None
 
     play(act, script)

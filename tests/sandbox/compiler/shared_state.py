@@ -12,11 +12,12 @@ import types
 from functools import cache
 from typing import Any
 
-from host.sandbox.compiler.catalog import PLAIN
+from host.sandbox.compiler.catalog import PLAIN, preload
 
 
 def fingerprint() -> dict[str, int]:
     """Return the identity of every attribute of every shared class, and the size of functions'."""
+    preload()
     found: dict[str, int] = {}
     for name, item in _shared():
         if isinstance(item, type):

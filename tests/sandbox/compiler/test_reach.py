@@ -21,6 +21,7 @@ _AUDITED = {
     "JSONEncoder.default", "Random.gauss",  # look at a class's name or its own module only
     "DynamicClassAttribute.getter", "DynamicClassAttribute.setter",
     "DynamicClassAttribute.deleter",  # call type() with four arguments, which it refuses
+    "Template.substitute", "Template.safe_substitute",  # import a fixed name (Python 3.14)
 }  # fmt: skip
 """Library methods that could do more with a self that is not theirs, each looked at."""
 
