@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -175,9 +175,13 @@ class Board:
             self.note(by, f"approval.{event}", approval.show())
         self.wake(approval.id)
         for herald in self.heralds:
-            task = asyncio.ensure_future(_announce(herald, event, approval, arguments))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self.later(_announce(herald, event, approval, arguments))
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the calls; what is left of it at the end is given up."""
+        task = asyncio.ensure_future(work)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     def event(self, approval_id: str) -> asyncio.Event:
         """Return what is set at the next change of an approval."""

@@ -1,5 +1,6 @@
 """The approvers' side: shows what waits, takes answers, gives and takes back grants."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from host.approvals import grants, table
@@ -75,15 +76,15 @@ class Inbox:
             self._board.announce("withdrawn", approval_of(row), None, by=DESK)
         return approval_of(rows[0]) if rows else None
 
-    async def forget_definition(self, definition: str, *, reason: str) -> int:
-        """Let everything die that is bound to a definition: its pin is gone.
+    async def forget_definitions(self, definitions: Collection[str], *, reason: str) -> int:
+        """Let everything die that is bound to definitions whose pins are gone.
 
         Returns:
             How many approvals and grants that were.
         """
         async with self._store.transaction(DESK) as database:
-            rows = await table.withdraw(database, definition=definition, reason=reason)
-            ended = await grants.revoke(database, definition=definition)
+            rows = await table.withdraw(database, definitions=definitions, reason=reason)
+            ended = await grants.revoke(database, definitions=definitions)
         for row in rows:
             self._board.announce("withdrawn", approval_of(row), None, by=DESK)
         for grant in ended:

@@ -167,7 +167,8 @@ async def test_a_grant_dies_with_the_definition_it_was_given_for(empty_store_fol
         await office.desk.admit(call())
         assert isinstance(await office.desk.ask(call(arguments={"to": "eve"})), Pass)
         waiting = await asked(office, definition="d2")
-        assert await office.inbox.forget_definition("d1", reason="It changed.") == 1
+        assert await office.inbox.forget_definitions({"d1", "d0"}, reason="It changed.") == 1
+        assert await office.inbox.grants() == []
         assert isinstance(await office.desk.ask(call(arguments={"to": "eve"})), Approval)
         assert (await office.inbox.find(waiting.id)).state == "pending"
 
