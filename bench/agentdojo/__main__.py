@@ -4,6 +4,7 @@ AgentDojo brings 290 MB of model clients, none of which is used here, so that it
 environment of its own under `.cache`; what it exported is kept there for the next time.
 """
 
+import hashlib
 import subprocess
 import sys
 import venv
@@ -17,11 +18,12 @@ CACHE = Path(__file__).resolve().parents[2] / ".cache" / "agentdojo"
 
 def traces() -> Path:
     """Return the exported calls, made the first time."""
-    file = CACHE / f"{RELEASE}.json"
+    script = Path(__file__).with_name("export.py")
+    made_by = hashlib.sha256(script.read_bytes()).hexdigest()[:8]
+    file = CACHE / f"{RELEASE}-{made_by}.json"
     if not file.exists():
         python = install()
         print(f"carrying out the calls of {RELEASE}, which takes a minute", file=sys.stderr)
-        script = Path(__file__).with_name("export.py")
         done = subprocess.run([python, script], check=True, stdout=subprocess.PIPE)
         fresh = file.with_suffix(".new")
         fresh.write_bytes(done.stdout)

@@ -21,6 +21,7 @@ import yaml
 from host.domain.principal import Principal
 from host.policy.attempt import Attempt
 from host.policy.decision import decide
+from host.policy.pointer import Located
 from host.policy.policy_set import PolicySet
 from host.policy.source import read_source, shipped_source
 from host.taint.ledger import Ledger
@@ -155,7 +156,7 @@ def note(tally: Tally, title: str, call: Any, decision: Any, facts: Any) -> None
     tally.effects += effect
     tally.effects_asked += asked and effect
     tally.reads_asked += asked and not effect
-    traced = facts.attempt.provenance and facts.attempt.provenance.trace(call["arguments"])
+    traced = facts.traced(Located("", call["arguments"]))
     why = ", ".join(f"{t.text!r} {'+'.join(sorted(t.origins))}" for t in traced or ())
     tally.found.append(f"{decision.action:<6}{'effect' if effect else 'read':<7}{title}: {why}")
 

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import os
 from collections import ChainMap
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from pathlib import Path
 from typing import cast
 
@@ -25,7 +25,7 @@ from host.config.paths import Paths
 from host.config.proxy import find_proxy
 from host.config.servers import BearerAuthConfig, ServerConfig
 from host.config.settings import Settings
-from host.domain.errors import NotFoundError
+from host.domain.errors import HostError, NotFoundError
 from host.domain.jsonrpc import Json
 from host.domain.principal import LOCAL_USER, Principal
 from host.gateway.approve import ApprovalStep
@@ -107,8 +107,7 @@ class Host:
         self._questions = Questions(self.gate, Recorder(self.journal))
         self._around = self._surroundings(client)
         self.servers: dict[str, UpstreamServer] = {}
-        self.pins = PinBook(paths.data / "pins", self.servers)
-        self.pins.listeners.append(note_pins(self.journal))
+        self.pins = self._pin_book()
         self.own: dict[str, ToolProvider] = {}
         """What the host itself offers, by the first part of its names."""
         self._settle_servers(loaded.settings)
@@ -315,6 +314,20 @@ class Host:
 
     def _hold_source(self, name: str, config: ServerConfig) -> str | None:
         return self.pins.hold_source(owner_of(name, config), origin_of(config), config.trust)
+
+    def _pin_book(self) -> PinBook:
+        book = PinBook(self.paths.data / "pins", self.servers)
+        book.listeners.append(note_pins(self.journal))
+        book.on_ended = lambda digests: self.board.later(self._end_grants(digests))
+        return book
+
+    async def _end_grants(self, definitions: Collection[str]) -> None:
+        """Let approvals and grants die with the definitions that they were given for."""
+        reason = "What it was given for has changed."
+        try:
+            await self.inbox.forget_definitions(definitions, reason=reason)
+        except HostError as error:
+            log.warning("grants of changed definitions are still listed: %s", error)
 
     def _settle_servers(self, settings: Settings) -> list[UpstreamServer]:
         """Make the servers those of the settings; return the ones to close."""

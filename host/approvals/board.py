@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -14,7 +14,7 @@ from host.approvals.call import AskedCall
 from host.approvals.grants import Matches
 from host.approvals.table import Runner, approval_of
 from host.config.approvals import ApprovalsConfig
-from host.domain.errors import AccessError, NotFoundError
+from host.domain.errors import AccessError, HostError, NotFoundError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.secrets.seal import Sealer
@@ -36,7 +36,10 @@ class Herald(Protocol):
     """Announces approvals outside of the host."""
 
     async def announce(self, event: str, approval: Approval, arguments: Json | None) -> None:
-        """Say that an approval was `asked` or `answered`; a failure is logged, not raised."""
+        """Say that an approval was `asked`, `answered`, `withdrawn` or has `expired`.
+
+        A failure is logged, not raised.
+        """
         ...
 
 
@@ -127,6 +130,24 @@ class Board:
             log.warning("%s was cut off by a crash: its outcome is unknown", row["id"])
             self.note(DESK, "approval.unknown", approval_of(row).show())
 
+    async def expire(self) -> None:
+        """Let everything expire whose time is over; each is recorded and announced once."""
+        async with self.store.transaction(DESK) as database:
+            rows = await table.expire(database)
+        for row in rows:
+            self.announce("expired", approval_of(row), None, by=DESK)
+
+    def expire_in(self, seconds: float) -> None:
+        """See to it that what is over in some seconds is recorded, although nobody may look."""
+        self.later(self._expire_in(seconds))
+
+    async def _expire_in(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        try:
+            await self.expire()
+        except HostError as error:
+            log.warning("an approval that expired could not be noted: %s", error)
+
     async def row(
         self, database: Database, approval_id: str, *, lock: bool = False
     ) -> dict[str, Any]:
@@ -166,7 +187,7 @@ class Board:
         """Record an event, wake who waits for it, and let the heralds tell it.
 
         Args:
-            event: `asked`, `answered` or `withdrawn`.
+            event: `asked`, `answered`, `withdrawn` or `expired`.
             approval: As it is now.
             arguments: What it is about, where a herald may show them.
             by: Who did it; None where it is recorded elsewhere.
@@ -175,9 +196,13 @@ class Board:
             self.note(by, f"approval.{event}", approval.show())
         self.wake(approval.id)
         for herald in self.heralds:
-            task = asyncio.ensure_future(_announce(herald, event, approval, arguments))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self.later(_announce(herald, event, approval, arguments))
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the calls; what is left of it at the end is given up."""
+        task = asyncio.ensure_future(work)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     def event(self, approval_id: str) -> asyncio.Event:
         """Return what is set at the next change of an approval."""

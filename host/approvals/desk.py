@@ -89,8 +89,8 @@ class Desk:
         """
         await self._board.recover()
         while True:
+            await self._board.expire()
             async with self._store.transaction(call.principal) as database:
-                await table.expire(database)
                 row = await table.find_for_call(
                     database, call.digest, memory=self._board.config.resume
                 )
@@ -115,6 +115,7 @@ class Desk:
             if row is not None:
                 approval = approval_of(row)
                 self._board.announce("asked", approval, call.arguments, by=call.principal)
+                self._board.expire_in(self._board.config.expires)
                 return approval
         raise _refused(refused)
 
@@ -217,8 +218,8 @@ class Desk:
         """Wait until an approval is decided, here or in another process, or a grant answers it."""
         while True:
             event = self._board.event(approval.id)
+            await self._board.expire()
             async with self._store.transaction(call.principal) as database:
-                await table.expire(database)
                 row = await self._board.row(database, approval.id, lock=True)
                 if row["state"] == "pending":
                     passed = await self._board.use_grant(database, call, instead_of=row["id"])

@@ -1,6 +1,6 @@
 """The rows of grants: which one answers a call, counted as it is used."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -117,15 +117,15 @@ async def _count(database: Database, grant_id: str) -> bool:
 
 
 async def revoke(
-    database: Database, *, grant_id: str | None = None, definition: str | None = None
+    database: Database, *, grant_id: str | None = None, definitions: Collection[str] = ()
 ) -> list[Grant]:
-    """Revoke a grant, or all that are bound to a definition."""
+    """Revoke a grant, or all that are bound to some definitions."""
     cursor = await database.execute(
         """
         update host.approval_grants set revoked = clock_timestamp()
-        where revoked is null and (id = %s or definition = %s) returning *
+        where revoked is null and (id = %s or definition = any(%s)) returning *
         """,
-        [grant_id, definition],
+        [grant_id, list(definitions)],
     )
     return [grant_of(row) for row in await cursor.fetchall()]
 

@@ -1,5 +1,6 @@
 """The approvers' side: shows what waits, takes answers, gives and takes back grants."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from host.approvals import grants, table
@@ -34,9 +35,9 @@ class Inbox:
                 the edited arguments cannot be sent.
         """
         await self._board.recover()
+        await self._board.expire()
         granted: Grant | None = None
         async with self._store.transaction(DESK) as database:
-            await table.expire(database)
             row = await self._board.row(database, approval_id)
             approval = approval_of(row)
             _check_answer(approval, answer)
@@ -75,15 +76,15 @@ class Inbox:
             self._board.announce("withdrawn", approval_of(row), None, by=DESK)
         return approval_of(rows[0]) if rows else None
 
-    async def forget_definition(self, definition: str, *, reason: str) -> int:
-        """Let everything die that is bound to a definition: its pin is gone.
+    async def forget_definitions(self, definitions: Collection[str], *, reason: str) -> int:
+        """Let everything die that is bound to definitions whose pins are gone.
 
         Returns:
             How many approvals and grants that were.
         """
         async with self._store.transaction(DESK) as database:
-            rows = await table.withdraw(database, definition=definition, reason=reason)
-            ended = await grants.revoke(database, definition=definition)
+            rows = await table.withdraw(database, definitions=definitions, reason=reason)
+            ended = await grants.revoke(database, definitions=definitions)
         for row in rows:
             self._board.announce("withdrawn", approval_of(row), None, by=DESK)
         for grant in ended:
@@ -96,14 +97,14 @@ class Inbox:
         Raises:
             NotFoundError: There is none.
         """
+        await self._board.expire()
         async with self._store.transaction(DESK) as database:
-            await table.expire(database)
             return approval_of(await self._board.row(database, approval_id))
 
     async def show(self, approval_id: str) -> tuple[Approval, Json | None]:
         """Return an approval and the arguments it is about; None once they are forgotten."""
+        await self._board.expire()
         async with self._store.transaction(DESK) as database:
-            await table.expire(database)
             row = await self._board.row(database, approval_id)
         parked = self._board.open(row["sealed"])
         return approval_of(row), None if parked is None else parked.arguments
@@ -111,8 +112,8 @@ class Inbox:
     async def approvals(self, *, every: bool = False, most: int = 200) -> list[Approval]:
         """Return the approvals that wait, oldest first; with `every` the latest of all."""
         await self._board.recover()
+        await self._board.expire()
         async with self._store.transaction(DESK) as database:
-            await table.expire(database)
             return [
                 approval_of(row) for row in await table.list_rows(database, every=every, most=most)
             ]
@@ -172,6 +173,8 @@ class Inbox:
             self._board.note(answer.by, "grant.given", granted.show())
             self._board.wake_all()
         self._board.announce("answered", approval, None, by=None)
+        if answer.approve:
+            self._board.expire_in(self._board.config.resume)
 
 
 def _check_answer(approval: Approval, answer: Answer) -> None:

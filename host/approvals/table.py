@@ -1,6 +1,7 @@
 """The rows of approvals: every transition is one conditional update, so that only one can win."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, LiteralString, cast
 
@@ -181,19 +182,20 @@ async def withdraw(
     database: Database,
     *,
     approval_id: str | None = None,
-    definition: str | None = None,
+    definitions: Collection[str] = (),
     reason: str,
 ) -> list[dict[str, Any]]:
-    """pending, approved → withdrawn: by id, or all that are about a definition."""
+    """pending, approved → withdrawn: by id, or all that are about some definitions."""
     return await _all(
         database,
         """
         update host.approvals set state = 'withdrawn', sealed = null, ended = clock_timestamp(),
             reason = %(reason)s
-        where state in ('pending', 'approved') and (id = %(id)s or definition = %(definition)s)
+        where state in ('pending', 'approved')
+            and (id = %(id)s or definition = any(%(definitions)s))
         returning *
         """,
-        {"id": approval_id, "definition": definition, "reason": reason},
+        {"id": approval_id, "definitions": list(definitions), "reason": reason},
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,21 +41,38 @@ class HostClient:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
-    def request(self, method: str, params: Json | None = None) -> Json:
+    def request(
+        self,
+        method: str,
+        params: Json | None = None,
+        *,
+        tell: Callable[[str], None] | None = None,
+    ) -> Json:
         """Return a request's result.
+
+        Args:
+            method: What is asked.
+            params: With what.
+            tell: Told each new text of progress, as that it waits for an approval.
 
         Raises:
             RpcError: The host or the server answered with an error.
             DaemonError: The daemon ended.
         """
         self._next_id += 1
-        self._send(
-            {"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": params or {}}
-        )
+        body = dict(params or {})
+        if tell is not None:
+            body["_meta"] = {"progressToken": self._next_id}
+        self._send({"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": body})
+        said: str | None = None
         while line := self._reader.readline():
             message = as_object(json.loads(line)) or {}
             if "method" in message and "id" in message:
                 self._refuse(message)
+            text = _progress_text(message)
+            if tell is not None and text is not None and text != said:
+                said = text
+                tell(text)
             if "method" in message or message.get("id") != self._next_id:
                 continue
             if "error" in message:
@@ -72,15 +90,30 @@ class HostClient:
         self._socket.sendall(json.dumps(message).encode() + os.linesep.encode())
 
 
-def call(method: str, params: Json | None = None) -> Json:
+def _progress_text(message: Json) -> str | None:
+    """Return what a notification of progress says; None for any other message."""
+    if message.get("method") != "notifications/progress":
+        return None
+    text = object_member(message, "params").get("message")
+    return text if isinstance(text, str) else None
+
+
+def call(
+    method: str, params: Json | None = None, *, tell: Callable[[str], None] | None = None
+) -> Json:
     """Return the result of one request in a session of its own.
+
+    Args:
+        method: What is asked.
+        params: With what.
+        tell: Told each new text of progress.
 
     Raises:
         DaemonError: It could not be served; the message is the host's.
     """
     with HostClient() as client:
         try:
-            return client.request(method, params)
+            return client.request(method, params, tell=tell)
         except RpcError as error:
             raise DaemonError(error.message) from error
 

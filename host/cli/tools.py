@@ -98,13 +98,18 @@ def call_tool(
         ) from error
     if as_object(given) is None:
         raise ConfigError("The arguments have to be a JSON object, such as {}.")
-    result = call("tools/call", {"name": name, "arguments": given})
+    result = call("tools/call", {"name": name, "arguments": given}, tell=_tell)
     if as_json:
         print(show_json(result))
     else:
         _print_content(result)
     if result.get("isError") is True:
         raise typer.Exit(1)
+
+
+def _tell(text: str) -> None:
+    """Say what a call waits for, beside its result."""
+    print(f"host: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def _tools() -> list[Json]:

@@ -279,7 +279,10 @@ def _tell(exchange: Exchange) -> Callable[[Approval], None]:
     def tell(approval: Approval) -> None:
         nonlocal count
         count += 1
-        text = f"Waiting for the approval {approval.id} of {approval.name}."
+        text = (
+            f"Waiting for the approval {approval.id} of {approval.name}. Answer it in a terminal: "
+            f"`host approvals approve {approval.id}` or `host approvals deny {approval.id}`."
+        )
         exchange.progress({"progress": count / 1_000_000, "message": text})
 
     return tell

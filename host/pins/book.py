@@ -1,6 +1,6 @@
 """The book of pins: judges what servers say of themselves, and takes people's answers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class PinBook:
         """Raised by every answer of a person: what was judged before has to be judged again."""
         self.listeners: list[Callable[[list[PinEvent]], None]] = []
         """Told what happened, before it is in force; an error of theirs prevents it."""
+        self.on_ended: Callable[[Collection[str]], None] = lambda digests: None
+        """Told the digests to which nothing may be bound any more, as approvals and grants were."""
 
     @property
     def unsaved(self) -> bool:
@@ -76,7 +78,7 @@ class PinBook:
     def hold_source(self, server: str, origin: Origin, trust: Trust) -> str | None:
         """Return why a server may not even be started, and what to do; None if it may.
 
-        A changed command or address is recorded; where the server is under review, it waits.
+        A changed command or address waits, unless the server is followed or the host's own.
         """
         known = self._shelf.get(server)
         pin = known.pins.get(pin_key("source", server))
@@ -93,6 +95,8 @@ class PinBook:
             pins = {**known.pins, pin_key("source", server): settled}
             events = [] if what is None else [pin_event(what, server, settled, before=pin)]
             self._keep(known, pins, events)
+            if what in ("changed", "moved"):
+                self.on_ended(frozenset(filter(None, map(_bound, known.pins.values()))))
         return None if settled.offered is None else _explain(settled, server)
 
     def accept(self, choices: Iterable[Choice], by: str) -> list[Pin]:
@@ -122,9 +126,7 @@ class PinBook:
             name: What its server calls it.
         """
         pin = self._shelf.get(server).pins.get(pin_key(kind, name))
-        if pin is None or pin.accepted is None or pin.offered is not None:
-            return None
-        return digest_pin(pin.accepted.origin, pin.accepted.digest)
+        return None if pin is None else _bound(pin)
 
     def is_accepted(self, server: str, kind: PinKind, name: str, *, digest: str) -> bool:
         """Return whether a definition, known by the digest of a verdict, may be used now."""
@@ -162,6 +164,17 @@ class PinBook:
                 listener(events)
         if pins != known.pins:
             self._shelf.put(known.model_copy(update={"pins": pins}))
+            self._end(known.pins, pins)
+
+    def _end(self, before: Mapping[str, Pin], after: Mapping[str, Pin]) -> None:
+        """Tell which wordings are accepted no longer, or are held back behind another."""
+        ended = [
+            digest
+            for key, pin in before.items()
+            if (digest := _bound(pin)) is not None and _bound(after[key]) != digest
+        ]
+        if ended:
+            self.on_ended(frozenset(ended))
 
     def _answer(self, choices: Iterable[Choice], by: str, what: Happening) -> list[Pin]:
         answered: list[Pin] = []
@@ -182,10 +195,18 @@ class PinBook:
         for server, pins in changed.items():
             waits = any(pin.offered is not None and pin.gone is None for pin in pins.values())
             damaged = self._shelf.get(server).damaged and waits
+            self._end(self._shelf.get(server).pins, pins)
             self._shelf.put(ServerPins(server=server, pins=pins, damaged=damaged))
         self.generation += 1
         self._shelf.save()
         return answered
+
+
+def _bound(pin: Pin) -> str | None:
+    """Return the digest to which approvals and grants may be bound; None while it is held back."""
+    if pin.accepted is None or pin.offered is not None:
+        return None
+    return digest_pin(pin.accepted.origin, pin.accepted.digest)
 
 
 def _accepted(pin: Pin, choice: Choice, by: str) -> Pin:

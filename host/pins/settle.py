@@ -131,8 +131,10 @@ def settle_source(
         return take(new, version, FIRST_SIGHT), "first_seen"
     if pin.accepted is not None and pin.accepted.digest == version.digest:
         return pin.model_copy(update={"offered": None, "reason": None}), None
-    if trust != "review" or bundled:
+    if trust == "follow" or bundled:
         return take(pin, version, f"host {__version__}" if bundled else "configuration"), "moved"
+    if pin.offered is not None and pin.offered.digest == version.digest:
+        return pin, None
     return pin.model_copy(update={"offered": version, "reason": None}), "changed"
 
 

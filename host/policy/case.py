@@ -1,6 +1,6 @@
 """A policy's own test cases: calls, and what is to become of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,7 +98,7 @@ def attempt_of_case(call: CallConfig) -> Attempt:
         face=call.face,
         session=call.session,
         taint=frozenset(call.taint),
-        provenance=None if call.seen is None else _Stated(call.seen),
+        provenance=None if call.seen is None else _Stated(call.seen, call.asked_for),
         ground=Ground(bases=(Path(call.folder),) if call.folder else ()),
         now=_zoned(call.at),
     )
@@ -118,8 +118,20 @@ class _Stated:
     """Says of values what a test case says of them."""
 
     seen: Mapping[str, SeenConfig]
+    spoken: bool = False
 
-    def trace(self, value: object, name: str = "") -> list[_Value]:
+    def asks_for(self, action: str) -> bool:
+        """Return whether the user spoke of an action."""
+        return self.spoken
+
+    def trace(
+        self,
+        value: object,
+        name: str = "",
+        *,
+        server: str | None = None,
+        texts: Collection[str] = (),
+    ) -> list[_Value]:
         """Return those of the stated values that are in an argument."""
         found = {
             str(one.value)

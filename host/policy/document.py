@@ -267,6 +267,8 @@ class MatchConfig(StrictModel):
     """Whether a person sits at the client."""
     trusted: bool | None = None
     """Whether the server is trusted in host.yaml."""
+    asked_for: bool | None = None
+    """Whether the user spoke of it: every word of the tool's own name is in what they said."""
     annotations: dict[str, JsonValue] = Field(default_factory=dict)
     """Annotations and their values; those of servers that are not trusted do not count."""
     labels: Labels | None = None
@@ -351,6 +353,15 @@ def _as_extend(value: Json) -> Json:
     return {"policy": value} if isinstance(value, str) else value
 
 
+class AloneConfig(StrictModel):
+    """What a tool does where some of its arguments are left out."""
+
+    arguments: tuple[str, ...] = Field(min_length=1)
+    """With no other arguments than these: what is not named here may be what sends."""
+    labels: tuple[Label, ...] = Field(min_length=1)
+    """Its labels then, in place of those in `tools`."""
+
+
 class ToolLabelsConfig(StrictModel):
     """What is known of a server's tools."""
 
@@ -358,8 +369,13 @@ class ToolLabelsConfig(StrictModel):
     """Labels of all its tools."""
     tools: dict[str, tuple[Label, ...]] = Field(default_factory=dict)
     """Pattern of the server's own tool names → labels; all patterns that match count."""
+    alone: dict[str, AloneConfig] = Field(default_factory=dict)
+    """Pattern of tool names → what it does where it is called with few arguments only."""
     reads: dict[str, tuple[PointerText, ...]] = Field(default_factory=dict)
     """Pattern of tool names → paths among the arguments that are only read by a changing tool."""
+    texts: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Pattern of tool names → arguments that people read, as a note's or a place's name: what is
+    in them does not say where the call goes."""
 
 
 class SeenConfig(StrictModel):
@@ -417,6 +433,8 @@ class CallConfig(StrictModel):
 
     What is not listed decides nothing.
     """
+    asked_for: bool = False
+    """Whether the user spoke of what the tool's name says; only where they are heard."""
     folder: str | None = None
     """Folder that relative paths are relative to; None means that it is not known."""
     at: datetime | None = None

@@ -9,7 +9,7 @@ import cel
 
 from host.policy.attempt import Attempt, Kind
 from host.policy.expression import cel_context
-from host.policy.labels import LabelTable, effective_labels, only_read
+from host.policy.labels import LabelTable, effective_labels, only_read, read_by_people
 from host.policy.limit import CounterKey, Counters, Scope
 from host.policy.path import Ground, RealPath, real_folder, real_path
 from host.policy.pointer import Json, Located, Pointer, Resolved, children
@@ -96,6 +96,7 @@ class Facts:
         code: Rule of a plugin → what it says, or why it does not; those that were asked.
         problems: Why the call cannot be judged; it is denied if there are any.
         policy: Digest of the policy that these are for.
+        texts: Names of arguments that are known to be there for people to read.
     """
 
     attempt: Attempt
@@ -113,6 +114,7 @@ class Facts:
     code: dict[str, bool | str] = field(default_factory=dict[str, "bool | str"])
     problems: tuple[str, ...] = ()
     policy: str = ""
+    texts: frozenset[str] = frozenset()
     context: LazyContext = field(init=False, repr=False)
     _traced: dict[str, tuple[TracedValue, ...]] = field(init=False, repr=False)
 
@@ -131,7 +133,9 @@ class Facts:
         found = self._traced.get(one.place)
         if found is None:
             name = next((part for part in reversed(one.place.split("/")) if not part.isdigit()), "")
-            found = self._traced[one.place] = tuple(provenance.trace(one.value, name))
+            found = self._traced[one.place] = tuple(
+                provenance.trace(one.value, name, server=self.attempt.server, texts=self.texts)
+            )
         return found
 
     def moved_paths(self) -> list[str]:
@@ -198,6 +202,7 @@ def known_facts(attempt: Attempt, *, table: LabelTable, policy: str) -> Facts:
         annotations=attempt.annotations if attempt.trusted else {},
         writes=bool(labels & {"changes", "destructive"}),
         policy=policy,
+        texts=frozenset() if attempt.provenance is None else read_by_people(attempt, table),
     )
 
 

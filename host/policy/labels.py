@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 from host.config.layers import PROJECT_LABEL
 from host.config.servers import ServerConfig
+from host.domain.jsonrpc import as_object
 from host.policy.attempt import Attempt
-from host.policy.document import ToolLabelsConfig
+from host.policy.document import AloneConfig, ToolLabelsConfig
 from host.policy.path import Ground
 from host.policy.pattern import Names, parse_names
 from host.policy.pointer import Pointer, parse_pointer
@@ -48,6 +49,16 @@ class ServerLabels:
     every: frozenset[str]
     tools: tuple[tuple[Names, frozenset[str]], ...]
     reads: tuple[tuple[Names, tuple[Pointer, ...]], ...]
+    alone: tuple[tuple[Names, AloneConfig], ...] = ()
+    texts: tuple[tuple[Names, tuple[str, ...]], ...] = ()
+
+    def of_tool(self, name: str, arguments: object) -> frozenset[str]:
+        """Return the labels of a tool that is called with some arguments."""
+        said = frozenset[str]().union(*(found for names, found in self.tools if names.match(name)))
+        for names, one in self.alone:
+            if names.match(name) and _given(arguments) <= set(one.arguments):
+                said = (said - EFFECTS - {"reads"}) | set(one.labels)
+        return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,15 @@ def _compile(config: ToolLabelsConfig) -> ServerLabels:
             (parse_names([key]), tuple(parse_pointer(text) for text in texts))
             for key, texts in config.reads.items()
         ),
+        alone=tuple((parse_names([key]), one) for key, one in config.alone.items()),
+        texts=tuple((parse_names([key]), names) for key, names in config.texts.items()),
     )
+
+
+def _given(arguments: object) -> set[str]:
+    """Return the names of the arguments that say something."""
+    members = as_object(arguments) or {}
+    return {name for name, value in members.items() if value not in (None, [], {}, "")}
 
 
 def effective_labels(attempt: Attempt, table: LabelTable) -> frozenset[str]:
@@ -112,8 +131,7 @@ def _of_request(attempt: Attempt, known: Sequence[ServerLabels]) -> frozenset[st
 
 def _of_tool(attempt: Attempt, known: Sequence[ServerLabels]) -> frozenset[str]:
     name = attempt.tool if attempt.tool is not None else attempt.name
-    said = [labels for server in known for names, labels in server.tools if names.match(name)]
-    listed = frozenset[str]().union(*said)
+    listed = frozenset[str]().union(*(one.of_tool(name, attempt.arguments) for one in known))
     if listed & (EFFECTS | {"reads"}):
         return listed
     if attempt.trusted:
@@ -149,6 +167,18 @@ def only_read(attempt: Attempt, table: LabelTable) -> list[Pointer]:
         if names.match(name)
         for pointer in pointers
     ]
+
+
+def read_by_people(attempt: Attempt, table: LabelTable) -> frozenset[str]:
+    """Return the names of arguments that are known to be there for people to read."""
+    name = attempt.tool if attempt.tool is not None else attempt.name
+    return frozenset(
+        text
+        for server in table.known(attempt)
+        for names, texts in server.texts
+        if names.match(name)
+        for text in texts
+    )
 
 
 def identify_server(

@@ -233,14 +233,20 @@ def _of_call(config: MatchConfig) -> Iterable[Condition]:
         wanted: bool | None = getattr(config, field)
         if wanted is not None:
             yield _state(field, state, wanted=wanted)
-    if config.labels is not None:
-        yield _labels("labels", config.labels, lambda facts: facts.labels)
-    if config.taint is not None:
-        yield _labels("taint", config.taint, lambda facts: facts.attempt.taint)
+    yield from _of_session(config)
     if config.annotations:
         yield _annotations(config.annotations)
     if config.times is not None:
         yield _times(config.times)
+
+
+def _of_session(config: MatchConfig) -> Iterable[Condition]:
+    if config.labels is not None:
+        yield _labels("labels", config.labels, lambda facts: facts.labels)
+    if config.taint is not None:
+        yield _labels("taint", config.taint, lambda facts: facts.attempt.taint)
+    if config.asked_for is not None:
+        yield _asked_for(wanted=config.asked_for)
 
 
 _NAMES: dict[str, Callable[[Attempt], str | None]] = {
@@ -274,6 +280,17 @@ def _state(field: str, get: Callable[[Attempt], bool], *, wanted: bool) -> Condi
         lambda facts: get(facts.attempt) is wanted,
         lambda facts: f"it is {get(facts.attempt)}".lower(),
     )
+
+
+def _asked_for(*, wanted: bool) -> Condition:
+    def check(facts: Facts) -> Answer:
+        attempt = facts.attempt
+        if attempt.provenance is None:
+            return Answer.UNKNOWN
+        spoken = attempt.provenance.asks_for(attempt.tool or attempt.name)
+        return Answer.YES if spoken is wanted else Answer.NO
+
+    return Condition(f"asked_for: {wanted}".lower(), check)
 
 
 def _labels(field: str, config: LabelsConfig, get: Callable[[Facts], frozenset[str]]) -> Condition:

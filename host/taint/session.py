@@ -1,9 +1,10 @@
 """A session's memory of what it met: labels, and where values came from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
-from host.taint.ledger import Ledger
+from host.taint.directory import find_directory
+from host.taint.ledger import Ledger, Traced
 from host.taint.store import TaintStore
 
 ABOUT_THE_CALL = frozenset({"reads", "egress", "sends", "changes", "destructive", "unknown"})
@@ -84,13 +85,22 @@ class SessionTaint:
         if self.ledger is None:
             return
         given = frozenset(labels)
-        rubbed = self._doubts(self.ledger, arguments)
+        traced = self.ledger.trace(arguments)
+        rubbed = self._doubts(self.ledger, traced)
         carried = self._carriers.get(server, frozenset())
         if given & EFFECTS and rubbed:
             self._carriers[server] = carried = carried | rubbed
         if not given & {"untrusted", "private"}:
             carried |= rubbed
-        self.ledger.read("\n".join(texts(result)), given | carried)
+        own = "reads" in given and not given & {"untrusted", "egress"}
+        lists = "reads" in given and "egress" not in given
+        self.ledger.read(
+            "\n".join(texts(result)),
+            given | carried,
+            server=server,
+            directory=find_directory(result) if lists else None,
+            referred=own and not carried and _all_said(traced),
+        )
 
     def child(self, key: str, *, heard: bool = False) -> "SessionTaint":
         """Return the session of a run that this one starts, which begins with what this has met.
@@ -128,19 +138,26 @@ class SessionTaint:
         """
         self._store.clear(self.key, by="the run is over")
 
-    def _doubts(self, ledger: Ledger, arguments: Any) -> frozenset[str]:  # noqa: ANN401 - any JSON
+    def _doubts(self, ledger: Ledger, given: Iterable[Traced]) -> frozenset[str]:
         """Return the labels of what in some arguments is neither the user's nor trusted.
 
         An address that was seen nowhere may be a stranger's in disguise, and counts so from now on.
         """
         found: set[str] = set()
-        for traced in ledger.trace(arguments):
+        for traced in given:
             if "unknown" in traced.origins:
                 found.add("untrusted")
                 ledger.read(traced.text, ["untrusted"])
             elif not traced.origins & {"user", "trusted", "composed"}:
-                found |= traced.origins
+                found |= traced.origins & {"private", "untrusted"}
         return frozenset(found)
+
+
+def _all_said(given: Sequence[Traced]) -> bool:
+    """Whether the user said everything that a question was asked with, and nobody else did."""
+    return bool(given) and all(
+        "user" in one.origins and "untrusted" not in one.origins for one in given
+    )
 
 
 def texts(value: Any) -> list[str]:  # noqa: ANN401 - any JSON

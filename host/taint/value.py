@@ -1,7 +1,7 @@
 """The decisive parts of an argument: addresses, accounts, paths, dates, names, copied texts."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, cast
@@ -64,6 +64,7 @@ _MARKS = re.compile(r"[@./\\]")
 _LONG = 128
 """Characters of a token beyond which it is an address as a whole, if it has the marks of one."""
 _TRAILING = ".,;:!?)]}'\""
+_JOINED = re.compile(r"(?<=[a-z0-9])\.(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ class Piece:
     text: str
     exact: str = ""
     forms: tuple[str, ...] = ()
+
+
+def joined_sentences(text: str) -> str:
+    """Return a text with a space after each full stop that a capital follows: `a.example.They`."""
+    return _JOINED.sub(". ", text)
 
 
 def pieces(text: str, *, prose: bool = False) -> list[Piece]:
@@ -148,8 +154,14 @@ class Leaf:
     prose: bool
 
 
-def leaves(value: object, name: str = "") -> Iterator[Leaf]:
-    """Yield the texts and numbers of some JSON; of members' names only what could be an address."""
+def leaves(value: object, name: str = "", *, texts: Collection[str] = ()) -> Iterator[Leaf]:
+    """Yield the texts and numbers of some JSON; of members' names only what could be an address.
+
+    Args:
+        value: The JSON.
+        name: What it is called.
+        texts: Names of what people read, beside `PROSE`.
+    """
     waiting: list[tuple[str, Any]] = [(name, value)]
     while waiting:
         name, one = waiting.pop()
@@ -161,7 +173,7 @@ def leaves(value: object, name: str = "") -> Iterator[Leaf]:
         elif isinstance(one, list):
             waiting.extend((name, item) for item in cast("list[Any]", one))
         elif isinstance(one, str) or (isinstance(one, int | float) and not isinstance(one, bool)):
-            yield Leaf(one, as_words(name).strip() in PROSE)
+            yield Leaf(one, name in texts or as_words(name).strip() in PROSE)
 
 
 def number_piece(text: str) -> Piece | None:
@@ -175,7 +187,7 @@ def number_piece(text: str) -> Piece | None:
     forms = {text, plain}
     if re.fullmatch(r"\d+(\.\d+)?", plain):
         value = float(plain)
-        forms |= {f"{value:.2f}", f"{value:,.2f}", f"{value:.10g}"}
+        forms |= {f"{value:.1f}", f"{value:.2f}", f"{value:,.2f}", f"{value:.10g}"}
         if value.is_integer() and len(plain) < 16:
             forms |= {f"{int(value)}", f"{int(value):,}"}
     return Piece("number", text, forms=tuple(sorted({as_words(form) for form in forms})))

@@ -58,6 +58,22 @@ async def test_nobodys_answer_in_time_is_a_no(empty_store_folder: Path):
     async with open_office(empty_store_folder, config=config) as office:
         with pytest.raises(DeniedError, match="Nobody approved"):
             await office.desk.admit(call())
+        assert [name for _, name, _ in office.notes] == ["approval.asked", "approval.expired"]
+
+
+async def test_an_expiry_is_recorded_once_although_nobody_looks(empty_store_folder: Path):
+    config = ApprovalsConfig(wait=0, expires=0.05, resume=0.05)
+    async with open_office(empty_store_folder, config=config) as office:
+        async with office.store.transaction(BOSS):  # the database has started
+            pass
+        approval = await asked(office)
+        version = office.board.version
+        while "approval.expired" not in [name for _, name, _ in office.notes]:
+            version = await office.board.changed(version, limit=60)
+        expired = [detail for _, name, detail in office.notes if name == "approval.expired"]
+        assert [one["id"] for one in expired] == [approval.id]
+        assert (await office.inbox.find(approval.id)).state == "expired"
+        assert [name for _, name, _ in office.notes].count("approval.expired") == 1
 
 
 async def test_an_answer_after_the_expiry_does_not_count(empty_store_folder: Path):
@@ -167,7 +183,8 @@ async def test_a_grant_dies_with_the_definition_it_was_given_for(empty_store_fol
         await office.desk.admit(call())
         assert isinstance(await office.desk.ask(call(arguments={"to": "eve"})), Pass)
         waiting = await asked(office, definition="d2")
-        assert await office.inbox.forget_definition("d1", reason="It changed.") == 1
+        assert await office.inbox.forget_definitions({"d1", "d0"}, reason="It changed.") == 1
+        assert await office.inbox.grants() == []
         assert isinstance(await office.desk.ask(call(arguments={"to": "eve"})), Approval)
         assert (await office.inbox.find(waiting.id)).state == "pending"
 

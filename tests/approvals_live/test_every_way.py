@@ -197,6 +197,19 @@ def test_another_processs_command_line_answers_and_the_call_made_again_runs_once
         assert len(made(yard, "bad__echo")) == 1
 
 
+def test_a_call_at_the_command_line_says_at_once_what_it_waits_for_and_how_to_answer():
+    with yard_of(wait=PATIENCE) as yard:
+        yard.bridge()
+        with terminal(yard, "call", "bad__echo", '{"text": "hello"}') as caller:
+            said = caller.expect(r"host: Waiting for the approval a-\w+ of bad__echo\. Answer it")
+            approval = said.split()[5]
+            caller.expect(f"host approvals approve {approval}")
+            with terminal(yard, "approvals", "approve", approval) as screen:
+                screen.expect(f"{approval} is approved")
+            caller.expect(r"\.\s+echo\s")
+            assert caller.wait() == 0
+
+
 def test_approving_without_a_terminal_is_refused():
     with yard_of() as yard:
         yard.bridge().call("bad__echo")

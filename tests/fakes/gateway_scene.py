@@ -136,6 +136,8 @@ async def open_scene(
             apps[name] = MisbehavingHttp(Misbehaviour(**options))
             url = await stack.enter_async_context(serve_web(apps[name]))
             servers = {**servers, name: {"url": url + path, **config}}
+        if data is not None:  # its pins know servers of these names at other addresses
+            servers = {name: {"trust": "follow", **one} for name, one in servers.items()}
         paths = Paths(folder / "config", data or folder / "data", folder / "run")
         paths.config.mkdir(mode=0o700)
         file = paths.config / "host.yaml"

@@ -1,11 +1,13 @@
 """Calls that a rule asks about, through the gateway, in both eras."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from host.app import TERMINAL
@@ -523,3 +525,23 @@ async def test_a_servers_wish_to_use_the_clients_model_is_asked_about(
             ("bad__sample", "ok"),
             ("bad:sampling/createMessage", "ok"),
         ]
+
+
+async def test_a_grant_is_listed_no_longer_once_its_tool_has_changed(empty_store_folder: Path):
+    tool: Json = {"name": "read", "description": "Reads.", "inputSchema": {"type": "object"}}
+    server: Json = {"extra": [tool], "config": {"trust": "auto"}}
+    shutil.rmtree(empty_store_folder / "pins", ignore_errors=True)
+    async with scene_of(empty_store_folder, approvals=SOON, server=server) as scene:
+        async with open_client(scene, "stateless", attended=False) as client:
+            await client.call("bad__read", {})
+            await answer(scene, grant=GrantTerms(scope="always", exact=False))
+            assert "isError" not in await client.call("bad__read", {})
+            [grant] = await scene.host.inbox.grants()
+            scene.server().tools[-1] = {**tool, "description": "Reads and mails."}
+            await scene.host.servers["bad"].restart()
+            assert "has changed since it was accepted" in text(await client.call("bad__read", {}))
+            with anyio.fail_after(60):
+                while await scene.host.inbox.grants():  # noqa: ASYNC110 - it is done beside the call
+                    await anyio.sleep(0.01)
+        revoked = [one for one in scene.entries() if one.get("name") == "grant.revoked"]
+        assert [one["detail"]["id"] for one in revoked] == [grant.id]

@@ -8,6 +8,7 @@ import pytest
 
 from host.config.load import load_settings
 from host.domain.jsonrpc import RpcError
+from host.pins.book import Choice
 from tests.fakes.gateway_scene import Scene, open_scene, stdio
 
 pytestmark = pytest.mark.anyio
@@ -37,7 +38,7 @@ async def test_servers_are_added_removed_and_changed_while_clients_stay():
         assert await names(client) == {"a", "c"}
         assert (await client.call("a__answer"))["content"] == kept
         assert not any(is_alive(pid) for pid in gone)
-        await reload(scene, {"a": stdio(tools=2), "c": stdio(tools=1)})
+        await reload(scene, {"a": stdio({"trust": "follow"}, tools=2), "c": stdio(tools=1)})
         assert (await client.call("a__answer"))["content"] != kept
 
 
@@ -96,3 +97,15 @@ def descendants_named(*words: str) -> list[int]:
         for pid, line in commands.items()
         if all(word in line for word in words) and is_ours(pid)
     ]
+
+
+async def test_a_changed_command_starts_nothing_before_somebody_accepts_it():
+    async with open_scene({"a": stdio()}) as scene, scene.client("line") as client:
+        before = (await client.call("a__answer"))["content"]
+        await reload(scene, {"a": stdio(tools=2)})
+        with pytest.raises(RpcError, match="host tools accept a/source"):
+            await client.call("a__answer")
+        [(server, pin)] = scene.host.pins.waiting()
+        assert pin.offered is not None
+        scene.host.pins.accept([Choice(server, f"source:{pin.name}", pin.offered.digest)], "ann")
+        assert (await client.call("a__answer"))["content"] != before

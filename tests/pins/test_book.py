@@ -257,18 +257,52 @@ def test_another_source_ends_grants_though_the_wording_is_the_same():
     assert scene.book.accepted_digest("gh", "tool", "read") == two.digest
 
 
-def test_a_changed_command_is_recorded_and_waits_where_its_server_is_under_review():
+@pytest.mark.parametrize("trust", ["auto", "review"])
+def test_a_changed_command_waits_until_somebody_accepts_it(trust: Trust):
     scene = Scene()
-    assert scene.book.hold_source("gh", NPX, "auto") is None
-    assert scene.book.hold_source("gh", OTHER, "auto") is None
-    assert scene.happened() == [("first_seen", "gh/source"), ("moved", "gh/source")]
-    said = scene.book.hold_source("gh", NPX, "review")
+    assert scene.book.hold_source("gh", NPX, trust) is None
+    said = scene.book.hold_source("gh", OTHER, trust)
     assert said is not None
+    assert "has changed since it was accepted" in said
     assert "host tools accept gh/source" in said
+    assert scene.book.hold_source("gh", OTHER, trust) == said
+    assert scene.happened() == [("first_seen", "gh/source"), ("changed", "gh/source")]
+    assert scene.book.hold_source("gh", NPX, trust) is None  # as it was accepted
+    assert scene.book.hold_source("gh", OTHER, trust) == said
     pin = scene.pin("gh")
     assert pin.offered is not None
     scene.book.accept([Choice("gh", "source:gh", pin.offered.digest)], "ann")
-    assert scene.book.hold_source("gh", NPX, "review") is None
+    assert scene.book.hold_source("gh", OTHER, trust) is None
+
+
+def test_a_changed_command_of_a_server_that_is_followed_is_recorded():
+    scene = Scene()
+    assert scene.book.hold_source("gh", NPX, "follow") is None
+    assert scene.book.hold_source("gh", OTHER, "follow") is None
+    assert scene.happened() == [("first_seen", "gh/source"), ("moved", "gh/source")]
+
+
+def test_what_is_bound_to_a_definition_is_told_that_it_ends():
+    scene = Scene()
+    ended: list[str] = []
+    scene.book.on_ended = ended.extend
+    scene.book.hold_source("gh", NPX, "auto")
+    read = scene.lists({"read": "Reads.", "list": "Lists."})
+    scene.lists({"read": "Reads.", "list": "Lists.", "more": "Does more."})
+    assert ended == []
+    for _ in range(2):  # held back, and told once
+        scene.lists({"read": "Reads and mails.", "list": "Lists.", "more": "Does more."})
+        assert ended == [read["read"].digest]
+    ended.clear()
+    scene.book.accept([scene.choose("read")], "ann")
+    assert ended == []
+    scene.book.reject([scene.choose("list")], "ann")
+    assert ended == [read["list"].digest]
+    ended.clear()
+    scene.book.hold_source("gh", OTHER, "auto")
+    mine = {scene.book.accepted_digest("gh", "tool", name) for name in ("read", "more")}
+    assert mine < set(ended)
+    assert read["list"].digest not in ended
 
 
 def test_pins_outlive_the_process(tmp_path: Path):

@@ -1,3 +1,4 @@
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,7 +25,17 @@ class Memory:
     def __init__(self, **seen: Any) -> None:
         self.seen = seen
 
-    def trace(self, value: object, name: str = "") -> list[Value]:
+    def asks_for(self, action: str) -> bool:
+        return "asked" in self.seen
+
+    def trace(
+        self,
+        value: object,
+        name: str = "",
+        *,
+        server: str | None = None,
+        texts: Collection[str] = (),
+    ) -> list[Value]:
         found: list[Value] = []
         members = cast("dict[str, Any]", value) if isinstance(value, dict) else {name: value}
         for member, one in members.items():
@@ -90,6 +101,37 @@ def test_an_explanation_shows_where_values_were_seen():
     call = attempt(arguments={"to": "bob@evil.com", "subject": "hi"}, provenance=memory)
     why = explain(policy.gather(call), policy).rules[0].why[0]
     assert "'bob@evil.com' from private and untrusted, 'hi' from user" in why
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_rule_asks_whether_the_user_spoke_of_what_the_tool_does(judge: Judge, wanted: bool):
+    match = {"asked_for": wanted}
+    assert judge.applies("allow", match, provenance=Memory(asked="x")) is wanted
+    assert judge.applies("allow", match, provenance=Memory()) is not wanted
+    assert not judge.applies("allow", match)  # the user is not heard, and the stricter counts
+    assert judge.applies("deny", match)
+
+
+def test_a_table_says_what_a_tool_does_with_few_arguments_and_which_of_them_people_read():
+    entry = {
+        "tools": {"add": ["sends", "changes"], "list": ["reads", "private"]},
+        "alone": {"add": {"arguments": ["title", "place"], "labels": ["changes"]}},
+        "texts": {"add": ["place"]},
+    }
+    policy = policy_of({"default": "allow", "labels": {"diary": entry}})
+
+    def labels(tool: str, **arguments: Any) -> frozenset[str]:
+        return policy.gather(attempt(f"diary__{tool}", arguments=arguments)).labels
+
+    assert labels("add", title="x", place="y") == {"changes"}
+    assert labels("add", title="x", guests=[], note=None) == {"changes"}
+    assert labels("add", title="x", guests=["bob"]) == {"sends", "changes"}
+    assert labels("add", title="x", Place="y") == {"sends", "changes"}
+    assert labels("add", title="x", silent=False) == {"sends", "changes"}
+    assert labels("list", title="x") == {"reads", "private"}
+    heard = attempt("diary__add", provenance=Memory())
+    assert policy.gather(heard).texts == {"place"}
+    assert policy.gather(attempt("diary__list", provenance=Memory())).texts == frozenset()
 
 
 @pytest.mark.parametrize(
