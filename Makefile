@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: serve test test-approvals test-generator test-database bench-agentdojo bench-million bench-quality conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
+.PHONY: serve test test-fuzz test-approvals test-generator test-database bench-agentdojo bench-million bench-quality conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -48,6 +48,10 @@ test-clients: $(READY) ## Drive the host with real MCP clients (needs npm)
 
 test-escape: $(READY) ## Try to break out of the plugin sandbox, several hundred ways
 	$(BIN)/python -m pytest tests/escape
+
+test-fuzz: $(READY) ## Fuzz the compiler of plugins for long (HOST_FUZZ_EXAMPLES, 20,000)
+	HOST_FUZZ_EXAMPLES=$${HOST_FUZZ_EXAMPLES:-20000} $(BIN)/python -m pytest \
+		tests/sandbox/compiler/test_fuzz.py -o timeout=0
 
 test-package: $(READY) ## Install the project into a bare virtual environment and use it there
 	$(BIN)/python -m pytest tests/package
