@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from host.agents.library import AgentLibrary
+from host.agents.own_servers import Make, OwnServers
 from host.agents.provider import AgentProvider
 from host.agents.recall import Recaller
 from host.agents.router import Router
@@ -18,6 +19,7 @@ from host.events.runs import Hub, Runs
 from host.events.writer import EventWriter
 from host.gateway.gateway import Gateway
 from host.prompts.library import PromptLibrary
+from host.secrets.keys import Keys
 from host.secrets.redaction import Redactor, dump_json
 from host.storage.store import Store
 
@@ -39,6 +41,7 @@ class Agents:
         gateway: Where tools are called.
         redactor: Keeps secrets out of events.
         variables: For `${VARIABLE}`s of agents' files.
+        make_server: Makes a server that an agent's file declares.
     """
 
     def __init__(
@@ -49,9 +52,13 @@ class Agents:
         *,
         redactor: Redactor,
         variables: Mapping[str, str],
+        make_server: Make,
     ) -> None:
         self.prompts = prompt_library(paths)
         self.library = agent_library(paths, self.prompts, variables)
+        self.library.on_secrets = redactor.add_secrets
+        self._own_servers = OwnServers(make_server, lambda: gateway.servers)
+        gateway.further = self._own_servers.every
         self.router = Router(self.library)
         self.hub = Hub()
         self.runs = Runs(store)
@@ -70,6 +77,7 @@ class Agents:
             runs=self.runs,
             hub=self.hub,
             recaller=Recaller(store),
+            own_servers=self._own_servers,
         )
         self.provider = AgentProvider(self.runner, gateway.on_notice, prompts=self.prompts)
 
@@ -101,6 +109,7 @@ class Agents:
     async def close(self) -> None:
         """Stop runs, which can be resumed, and store what is left of their events."""
         await self.runner.close()
+        await self._own_servers.close()
         await self._writer.close()
         if self._models is not None:
             await self._models.aclose()
@@ -117,4 +126,10 @@ def agent_library(
 ) -> AgentLibrary:
     """Return the agents of a user, then those that come with the host."""
     folders = [paths.config / "agents", shipped_folder("configs") / "agents"]
-    return AgentLibrary(folders, prompts, variables=variables)
+    keys = Keys.of_user(paths, variables)
+    return AgentLibrary(
+        folders,
+        prompts,
+        variables=variables,
+        credential=lambda name: keys.find(name.lower(), (name,)),
+    )

@@ -38,7 +38,7 @@ async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tool
         parameters=Parameters.model_validate(config.parameters) if config.parameters else None,
         sampler=sample,
     )
-    wanted = (*config.tools, *(OWN_PREFIX + name for name in config.agents))
+    wanted = (*config.tools, *config.servers, *(OWN_PREFIX + name for name in config.agents))
     offered = await tools.offered(wanted)
     schema = order.schema if agent.name == order.agent and order.schema else config.output
     reader: AnswerReader | None = PlannedReader(model, schema) if schema is not None else None

@@ -1,6 +1,8 @@
 """Tools of the gateway for a run: each call goes the path that every client's call goes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from typing_extensions import override
 
@@ -10,22 +12,40 @@ from host.domain.jsonrpc import Json, RpcError
 from host.events.writer import RunLog
 from host.gateway.exchange import Exchange, InnerExchange
 from host.gateway.gateway import Gateway
+from host.gateway.provider import ToolProvider
 from host.taint.session import SessionTaint
 
 HIDDEN = (OWN_PREFIX, "orchestrator__")
 """Tools that only their full name chooses, so that `*` does not make agents call themselves."""
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The agent that makes a call, and what its file brings along.
+
+    Attributes:
+        policy: A policy that its calls have to keep to besides.
+        servers: Its own tool servers.
+    """
+
+    name: str
+    policy: Path | None = None
+    servers: Mapping[str, ToolProvider] = field(default_factory=dict[str, ToolProvider])
+
+
 class RunExchange(InnerExchange):
     """A call of a run, which writes down what its outermost client is asked meanwhile."""
 
     def __init__(
-        self, outer: Exchange, log: RunLog, *, agent: str, call_id: str, taint: SessionTaint
+        self, outer: Exchange, log: RunLog, *, actor: Actor, call_id: str, taint: SessionTaint
     ) -> None:
         super().__init__(
-            outer, "agent", agent=agent, parent=log.run.id, on_progress=lambda params: None
+            outer, "agent", agent=actor.name, parent=log.run.id, on_progress=lambda params: None
         )
         self.taint = taint
+        self.servers = actor.servers
+        if actor.policy is not None:
+            self.policies = (*outer.policies, actor.policy)
         self._log = log
         self._tool_call = call_id
 
@@ -50,7 +70,7 @@ class GatewayTools:
         gateway: The host's gateway.
         outer: The request that the run serves; calls are made for its principal.
         log: Where questions are written.
-        agent: Returns the agent that has the conversation.
+        actor: Returns the agent that has the conversation.
         taint: What the run has met.
     """
 
@@ -60,14 +80,14 @@ class GatewayTools:
         outer: Exchange,
         log: RunLog,
         *,
-        agent: Callable[[], str],
+        actor: Callable[[], Actor],
         taint: SessionTaint,
     ) -> None:
         self._taint = taint
         self._gateway = gateway
         self._outer = outer
         self._log = log
-        self._agent = agent
+        self._actor = actor
 
     async def offered(self, wanted: Sequence[str]) -> list[Tool]:
         """Return the tools of the catalog that patterns choose."""
@@ -96,5 +116,5 @@ class GatewayTools:
 
     def _exchange(self, call_id: str) -> RunExchange:
         return RunExchange(
-            self._outer, self._log, agent=self._agent(), call_id=call_id, taint=self._taint
+            self._outer, self._log, actor=self._actor(), call_id=call_id, taint=self._taint
         )

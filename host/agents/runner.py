@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.agents.budget import MAX_DEPTH, Budget
 from host.agents.library import Agent, AgentLibrary
+from host.agents.own_servers import OwnServers
 from host.agents.recall import Recaller
 from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError
 from host.domain.jsonrpc import Json
@@ -21,6 +22,7 @@ from host.gateway.gateway import Gateway
 from host.taint.session import SessionTaint
 
 if TYPE_CHECKING:
+    from host.agents.gateway_tools import Actor
     from host.agents.loop import Answer, Cast
     from host.agents.order import Order, Outcome
     from host.agents.transcript import Transcript
@@ -51,6 +53,7 @@ class Active:
     outer: "Active | None" = None
     task: "asyncio.Task[Outcome] | None" = None
     agent: str = ""
+    actor: "Actor | None" = None
     history: Sequence[str] = field(default_factory=tuple)
 
     async def wait(self) -> "Outcome":
@@ -70,6 +73,7 @@ class Runner:
         runs: Reads them.
         hub: Passes events on inside this process.
         recaller: Reads and writes the long-term memory.
+        own_servers: Makes the servers that agents bring along.
     """
 
     def __init__(  # noqa: PLR0913 - it is wired once, by name
@@ -82,6 +86,7 @@ class Runner:
         runs: Runs,
         hub: Hub,
         recaller: Recaller,
+        own_servers: OwnServers,
     ) -> None:
         self.library = library
         self.runs = runs
@@ -90,6 +95,7 @@ class Runner:
         self._models = models
         self._writer = writer
         self._recaller = recaller
+        self._own_servers = own_servers
         self.active: dict[str, Active] = {}
 
     async def start(self, exchange: Exchange, order: "Order") -> Active:
@@ -341,21 +347,24 @@ class Runner:
         return transcript
 
     def _tools(self, active: Active) -> Any:  # noqa: ANN401 - see `_run`
-        from host.agents.gateway_tools import GatewayTools  # noqa: PLC0415
+        from host.agents.gateway_tools import Actor, GatewayTools  # noqa: PLC0415
 
         return GatewayTools(
             self._gateway,
             active.exchange,
             active.log,
-            agent=lambda: active.agent,
+            actor=lambda: active.actor or Actor(active.agent),
             taint=active.taint,
         )
 
     async def _cast(self, active: Active, name: str, tools: Any) -> "Cast":  # noqa: ANN401
         from host.agents.casting import cast_agent  # noqa: PLC0415 - see `_run`
+        from host.agents.gateway_tools import Actor  # noqa: PLC0415
 
+        agent = self.library.get(name)
         active.agent = name
-        return await cast_agent(active, self.library.get(name), self._models(), tools)
+        active.actor = Actor(name, agent.policy, self._own_servers.of(agent))
+        return await cast_agent(active, agent, self._models(), tools)
 
     def _heard(self, active: Active, text: str) -> None:
         self.hub.publish(Event(active.run.id, 0, "delta", utc_now(), {"text": text}))

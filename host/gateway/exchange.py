@@ -25,6 +25,7 @@ from host.taint.session import SessionTaint
 from host.telemetry.context import read_context
 
 if TYPE_CHECKING:
+    from host.gateway.provider import ToolProvider
     from host.telemetry.tracing import CallSpan
 
 
@@ -93,6 +94,8 @@ class Exchange(ABC):
         parent: The call or run that made it.
         depth: How many calls of what the host itself runs are around it.
         taint: What the run that makes it has met; None means its principal.
+        policies: Policies of the agents on whose behalf it is made; they can only tighten.
+        servers: Servers that only the agent on whose behalf it is made sees, by name.
         reveal: Handles in its arguments and the secrets that a server gets in their place.
     """
 
@@ -118,6 +121,8 @@ class Exchange(ABC):
         self.parent: str | None = None
         self.depth = 0
         self.taint: SessionTaint | None = None
+        self.policies: tuple[Path, ...] = ()
+        self.servers: Mapping[str, ToolProvider] = {}
         self.reveal: dict[str, str] = {}
 
     @property
@@ -132,7 +137,7 @@ class Exchange(ABC):
         self.correlation_id = first.correlation_id
         self.agent, self.parent, self.depth = first.agent, first.parent, first.depth
         self.call_id = first.call_id
-        self.taint = first.taint
+        self.taint, self.policies = first.taint, first.policies
 
     @property
     def stateless(self) -> bool:
