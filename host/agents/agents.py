@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,10 +13,15 @@ from host.agents.provider import AgentProvider
 from host.agents.recall import Recaller
 from host.agents.router import Router
 from host.agents.runner import Runner
+from host.approvals.approval import Approval
 from host.config.paths import Paths
 from host.config.shipped import shipped_folder
+from host.domain.errors import HostError, StoreError
+from host.domain.principal import Principal
+from host.events.run import utc_now
 from host.events.runs import Hub, Runs
-from host.events.writer import EventWriter
+from host.events.writer import SILENCE, WRITER, EventWriter
+from host.gateway.exchange import QuietExchange, QuietSession
 from host.gateway.gateway import Gateway
 from host.prompts.library import PromptLibrary
 from host.secrets.keys import Keys
@@ -42,9 +47,10 @@ class Agents:
         redactor: Keeps secrets out of events.
         variables: For `${VARIABLE}`s of agents' files.
         make_server: Makes a server that an agent's file declares.
+        find_approval: Returns an approval by its id.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is wired once, by name
         self,
         paths: Paths,
         store: Store,
@@ -53,6 +59,7 @@ class Agents:
         redactor: Redactor,
         variables: Mapping[str, str],
         make_server: Make,
+        find_approval: Callable[[str], Awaitable[Approval]],
     ) -> None:
         self.prompts = prompt_library(paths)
         self.library = agent_library(paths, self.prompts, variables)
@@ -78,6 +85,7 @@ class Agents:
             hub=self.hub,
             recaller=Recaller(store),
             own_servers=self._own_servers,
+            find_approval=find_approval,
         )
         self.provider = AgentProvider(self.runner, gateway.on_notice, prompts=self.prompts)
 
@@ -101,6 +109,32 @@ class Agents:
                     log.error("an agent is not offered: %s", error)
                 self.provider.changed()
                 self.provider.changed("prompts")
+
+    async def take_up(self) -> list[str]:
+        """Take up the runs that waited for an approval when a host of this store ended.
+
+        Returns:
+            Their ids.
+        """
+        begun: list[str] = []
+        try:
+            waiting = await self.runs.parked(WRITER)
+        except StoreError as error:
+            log.warning("runs that wait for approvals are not taken up: %s", error)
+            return begun
+        for run in waiting:
+            left = (run.heartbeat - utc_now()).total_seconds() + SILENCE
+            if left > 0:  # its host may live, or have been killed just now
+                await anyio.sleep(left)
+            session = QuietSession(Principal(run.user_id, run.client), "agent")
+            try:
+                known = await self.runs.get(WRITER, run.id)
+                if known.status == "parked" and known.heartbeat == run.heartbeat:
+                    exchange = QuietExchange(session, None)
+                    begun.append((await self.runner.resume(exchange, run.id, parked=True)).run.id)
+            except HostError as error:
+                log.warning("the run %s stays parked: %s", run.id, error)
+        return begun
 
     def _signature(self) -> object:
         agents = self.library.agents()

@@ -13,7 +13,7 @@ from host.models.models import Models, Scope
 from host.models.parameters import Parameters
 
 if TYPE_CHECKING:
-    from host.agents.runner import Active
+    from host.agents.active import Active
 
 DEFAULT_MODEL = "default"
 """Name of whichever model is to be had: the configured one, one that has a key, or Ollama's."""

@@ -24,7 +24,7 @@ class AgentLimits(StrictModel):
     seconds: float = Field(default=0, ge=0)
     """Most seconds, waiting for approvals included; 0 means no limit."""
     tool_seconds: float = Field(default=300, gt=0)
-    """Seconds that one tool call may take, waiting for its approval included."""
+    """Seconds that one tool call may take, once an approval that it needs is there."""
     repairs: int = Field(default=2, ge=0, le=10)
     """How often an answer that misses the schema is sent back."""
 

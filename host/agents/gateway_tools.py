@@ -1,13 +1,13 @@
 """Tools of the gateway for a run: each call goes the path that every client's call goes."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from typing_extensions import override
 
 from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, answer_of, tools_of
-from host.domain.errors import UpstreamError
+from host.domain.errors import ApprovalPendingError, RunError, UpstreamError
 from host.domain.jsonrpc import Json, RpcError
 from host.events.writer import RunLog
 from host.gateway.exchange import Exchange, InnerExchange
@@ -48,6 +48,18 @@ class RunExchange(InnerExchange):
             self.policies = (*outer.policies, actor.policy)
         self._log = log
         self._tool_call = call_id
+        self._waits_for = ""
+
+    @override
+    def waits(self, approval: str, *, inside: str | None = None) -> None:
+        """Write down that the run is parked: the intent of its call is stored, and nothing done."""
+        if approval != self._waits_for:
+            self._waits_for = approval
+            self._log.status = "parked"
+            self._log.add(
+                "approval", {"id": self._tool_call, "approval": approval, "inside": inside}
+            )
+        self._outer.waits(approval, inside=self._log.run.id)
 
     @override
     async def ask(self, method: str, params: Json | None) -> Json:
@@ -72,6 +84,7 @@ class GatewayTools:
         log: Where questions are written.
         actor: Returns the agent that has the conversation.
         taint: What the run has met.
+        go_on: Takes up a run that a call had begun, and returns its result.
     """
 
     def __init__(
@@ -82,8 +95,10 @@ class GatewayTools:
         *,
         actor: Callable[[], Actor],
         taint: SessionTaint,
+        go_on: Callable[[Exchange, str], Awaitable[Json]],
     ) -> None:
         self._taint = taint
+        self._go_on = go_on
         self._gateway = gateway
         self._outer = outer
         self._log = log
@@ -103,16 +118,28 @@ class GatewayTools:
         servers = {entry.name: entry.server.name for entry in entries}
         return tools_of((entry.definition for entry in entries), wanted, servers)
 
+    async def take_up(self, run_id: str, call_id: str) -> ToolAnswer:
+        """Go on with a run that a call had begun, and return the call's answer."""
+        try:
+            return answer_of(await self._go_on(self._exchange(call_id), run_id))
+        except RunError as error:
+            return ToolAnswer(str(error), error=True)
+
     async def call(self, name: str, arguments: Json, call_id: str) -> ToolAnswer:
         """Call a tool; what went wrong is an answer too, since the model has to deal with it."""
         params: Json = {"name": name, "arguments": arguments}
+        exchange = self._exchange(call_id)
         try:
-            result = await self._gateway.handle(self._exchange(call_id), "tools/call", params)
+            result = await self._gateway.handle(exchange, "tools/call", params)
         except RpcError as error:
             return ToolAnswer(error.message, error=True)
         except UpstreamError as error:
             return ToolAnswer(str(error), error=True)
-        return answer_of(result)
+        finally:
+            if self._log.status == "parked":
+                self._log.status = "running"
+        waits = isinstance(exchange.refused, ApprovalPendingError)
+        return replace(answer_of(result), waits=waits)
 
     def _exchange(self, call_id: str) -> RunExchange:
         return RunExchange(

@@ -29,8 +29,8 @@ from host.gateway.upstream.connection import OnNotice
 from host.prompts.library import PromptLibrary
 
 if TYPE_CHECKING:
+    from host.agents.active import Active
     from host.agents.order import Outcome
-    from host.agents.runner import Active
 
 EVENT_META = "mcp-agent-host/event"
 """Member of a progress notification's `_meta` that holds the event as it happened."""

@@ -131,6 +131,7 @@ class Host:
             redactor=self.redactor,
             variables=os.environ,
             make_server=self._make_server,
+            find_approval=self.inbox.find,
         )
         self.own["agent"] = self.agents.provider
 

@@ -74,6 +74,12 @@ where id = any(%(ids)s) and status in ('running', 'parked')
 """
 
 
+_LEAVE = """
+update host.runs set heartbeat = now() - interval '1 hour'
+where id = %(id)s and epoch = %(epoch)s and status in ('running', 'parked')
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """An event on its way, and how its run stands after it."""
@@ -199,6 +205,16 @@ class EventWriter:
         """Forget a run that ended here."""
         if self._logs.get(run.run.id) is run:
             del self._logs[run.run.id]
+
+    async def leave(self, run: RunLog) -> None:
+        """Forget a run that does not go on here, so that whoever comes next can take it up."""
+        try:
+            await self.flushed()
+            async with self._store.transaction(WRITER) as database:
+                await database.execute(_LEAVE, {"id": run.run.id, "epoch": run.run.epoch})
+        except StoreError as error:
+            log.warning("the run %s counts as going on for a while: %s", run.run.id, error)
+        self.release(run)
 
     def put(self, run: RunLog, event: Event) -> None:
         """Queue an event of a run."""
