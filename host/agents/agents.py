@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
 
 from host.agents.library import AgentLibrary
 from host.agents.own_servers import Make, OwnServers
-from host.agents.provider import AgentProvider
+from host.agents.provider import AgentProvider, run_uri
 from host.agents.recall import Recaller
 from host.agents.router import Router
 from host.agents.runner import Runner
@@ -18,11 +18,12 @@ from host.config.paths import Paths
 from host.config.shipped import shipped_folder
 from host.domain.errors import HostError, StoreError
 from host.domain.principal import Principal
-from host.events.run import utc_now
+from host.events.run import Run, utc_now
 from host.events.runs import Hub, Runs
 from host.events.writer import SILENCE, WRITER, EventWriter
 from host.gateway.exchange import QuietExchange, QuietSession
 from host.gateway.gateway import Gateway
+from host.gateway.notices import UPDATED
 from host.prompts.library import PromptLibrary
 from host.secrets.keys import Keys
 from host.secrets.redaction import Redactor, dump_json
@@ -66,6 +67,7 @@ class Agents:
         self.library.on_secrets = redactor.add_secrets
         self._own_servers = OwnServers(make_server, lambda: gateway.servers)
         gateway.further = self._own_servers.every
+        self._gateway = gateway
         self.router = Router(self.library)
         self.hub = Hub()
         self.runs = Runs(store)
@@ -75,6 +77,7 @@ class Agents:
             store,
             lambda value: redactor.redact_json(dump_json(value)),
             heard=self.hub.publish,
+            stored=self._tell_subscribers,
         )
         self.runner = Runner(
             self.library,
@@ -109,6 +112,21 @@ class Agents:
                     log.error("an agent is not offered: %s", error)
                 self.provider.changed()
                 self.provider.changed("prompts")
+
+    def _tell_subscribers(self, runs: Iterable[Run]) -> None:
+        """Tell those who subscribed to a run, and may read it, that it has news."""
+        notices = self._gateway.notices
+        wanted = notices.uris()
+        for run in runs if wanted else ():
+            uri = run_uri(run.id)
+            if uri not in wanted:
+                continue
+            sessions = [
+                listener.session.id
+                for listener in notices
+                if uri in listener.uris and _may_read(listener.session.principal, run)
+            ]
+            notices.publish(UPDATED, {"uri": uri}, sessions=sessions)
 
     async def take_up(self) -> list[str]:
         """Take up the runs that waited for an approval when a host of this store ended.
@@ -147,6 +165,10 @@ class Agents:
         await self._writer.close()
         if self._models is not None:
             await self._models.aclose()
+
+
+def _may_read(principal: Principal, run: Run) -> bool:
+    return principal.user == run.user_id or principal.role == "admin"
 
 
 def prompt_library(paths: Paths) -> PromptLibrary:

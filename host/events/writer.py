@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -165,6 +165,7 @@ class EventWriter:
         store: The database.
         encode: Turns an event's data into JSON text, without secrets.
         heard: Told of every event at once, before it is stored.
+        stored: Told of runs whose events were stored just now.
     """
 
     def __init__(
@@ -173,10 +174,12 @@ class EventWriter:
         encode: Callable[[object], bytes],
         *,
         heard: Callable[[Event], None] = lambda event: None,
+        stored: Callable[[Iterable[Run]], None] = lambda runs: None,
     ) -> None:
         self._store = store
         self._encode = encode
         self._heard = heard
+        self._stored = stored
         self._runs: list[Run] = []
         self._entries: list[_Entry] = []
         self._logs: dict[str, RunLog] = {}
@@ -292,6 +295,7 @@ class EventWriter:
             found = self._logs.get(run_id)
             if found is not None:
                 found.stale = True
+        self._stored(self._logs[run_id].run for run_id in live if run_id in self._logs)
         return None
 
     async def _write_apart(
