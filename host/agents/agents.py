@@ -2,22 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
 
 from host.agents.library import AgentLibrary
-from host.agents.provider import AgentProvider
+from host.agents.own_servers import Make, OwnServers
+from host.agents.provider import AgentProvider, run_uri
 from host.agents.recall import Recaller
 from host.agents.router import Router
 from host.agents.runner import Runner
+from host.approvals.approval import Approval
 from host.config.paths import Paths
 from host.config.shipped import shipped_folder
+from host.domain.errors import HostError, StoreError
+from host.domain.principal import Principal
+from host.events.run import Run, utc_now
 from host.events.runs import Hub, Runs
-from host.events.writer import EventWriter
+from host.events.writer import SILENCE, WRITER, EventWriter
+from host.gateway.exchange import QuietExchange, QuietSession
 from host.gateway.gateway import Gateway
+from host.gateway.notices import UPDATED
 from host.prompts.library import PromptLibrary
+from host.secrets.keys import Keys
 from host.secrets.redaction import Redactor, dump_json
 from host.storage.store import Store
 
@@ -39,9 +47,11 @@ class Agents:
         gateway: Where tools are called.
         redactor: Keeps secrets out of events.
         variables: For `${VARIABLE}`s of agents' files.
+        make_server: Makes a server that an agent's file declares.
+        find_approval: Returns an approval by its id.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is wired once, by name
         self,
         paths: Paths,
         store: Store,
@@ -49,9 +59,15 @@ class Agents:
         *,
         redactor: Redactor,
         variables: Mapping[str, str],
+        make_server: Make,
+        find_approval: Callable[[str], Awaitable[Approval]],
     ) -> None:
         self.prompts = prompt_library(paths)
         self.library = agent_library(paths, self.prompts, variables)
+        self.library.on_secrets = redactor.add_secrets
+        self._own_servers = OwnServers(make_server, lambda: gateway.servers)
+        gateway.further = self._own_servers.every
+        self._gateway = gateway
         self.router = Router(self.library)
         self.hub = Hub()
         self.runs = Runs(store)
@@ -61,6 +77,7 @@ class Agents:
             store,
             lambda value: redactor.redact_json(dump_json(value)),
             heard=self.hub.publish,
+            stored=self._tell_subscribers,
         )
         self.runner = Runner(
             self.library,
@@ -70,6 +87,8 @@ class Agents:
             runs=self.runs,
             hub=self.hub,
             recaller=Recaller(store),
+            own_servers=self._own_servers,
+            find_approval=find_approval,
         )
         self.provider = AgentProvider(self.runner, gateway.on_notice, prompts=self.prompts)
 
@@ -94,6 +113,47 @@ class Agents:
                 self.provider.changed()
                 self.provider.changed("prompts")
 
+    def _tell_subscribers(self, runs: Iterable[Run]) -> None:
+        """Tell those who subscribed to a run, and may read it, that it has news."""
+        notices = self._gateway.notices
+        wanted = notices.uris()
+        for run in runs if wanted else ():
+            uri = run_uri(run.id)
+            if uri not in wanted:
+                continue
+            sessions = [
+                listener.session.id
+                for listener in notices
+                if uri in listener.uris and _may_read(listener.session.principal, run)
+            ]
+            notices.publish(UPDATED, {"uri": uri}, sessions=sessions)
+
+    async def take_up(self) -> list[str]:
+        """Take up the runs that waited for an approval when a host of this store ended.
+
+        Returns:
+            Their ids.
+        """
+        begun: list[str] = []
+        try:
+            waiting = await self.runs.parked(WRITER)
+        except StoreError as error:
+            log.warning("runs that wait for approvals are not taken up: %s", error)
+            return begun
+        for run in waiting:
+            left = (run.heartbeat - utc_now()).total_seconds() + SILENCE
+            if left > 0:  # its host may live, or have been killed just now
+                await anyio.sleep(left)
+            session = QuietSession(Principal(run.user_id, run.client), "agent")
+            try:
+                known = await self.runs.get(WRITER, run.id)
+                if known.status == "parked" and known.heartbeat == run.heartbeat:
+                    exchange = QuietExchange(session, None)
+                    begun.append((await self.runner.resume(exchange, run.id, parked=True)).run.id)
+            except HostError as error:
+                log.warning("the run %s stays parked: %s", run.id, error)
+        return begun
+
     def _signature(self) -> object:
         agents = self.library.agents()
         return {name: agent.digest for name, agent in agents.items()}, self.prompts.names()
@@ -101,9 +161,14 @@ class Agents:
     async def close(self) -> None:
         """Stop runs, which can be resumed, and store what is left of their events."""
         await self.runner.close()
+        await self._own_servers.close()
         await self._writer.close()
         if self._models is not None:
             await self._models.aclose()
+
+
+def _may_read(principal: Principal, run: Run) -> bool:
+    return principal.user == run.user_id or principal.role == "admin"
 
 
 def prompt_library(paths: Paths) -> PromptLibrary:
@@ -117,4 +182,10 @@ def agent_library(
 ) -> AgentLibrary:
     """Return the agents of a user, then those that come with the host."""
     folders = [paths.config / "agents", shipped_folder("configs") / "agents"]
-    return AgentLibrary(folders, prompts, variables=variables)
+    keys = Keys.of_user(paths, variables)
+    return AgentLibrary(
+        folders,
+        prompts,
+        variables=variables,
+        credential=lambda name: keys.find(name.lower(), (name,)),
+    )

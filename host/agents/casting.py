@@ -13,7 +13,7 @@ from host.models.models import Models, Scope
 from host.models.parameters import Parameters
 
 if TYPE_CHECKING:
-    from host.agents.runner import Active
+    from host.agents.active import Active
 
 DEFAULT_MODEL = "default"
 """Name of whichever model is to be had: the configured one, one that has a key, or Ollama's."""
@@ -38,7 +38,7 @@ async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tool
         parameters=Parameters.model_validate(config.parameters) if config.parameters else None,
         sampler=sample,
     )
-    wanted = (*config.tools, *(OWN_PREFIX + name for name in config.agents))
+    wanted = (*config.tools, *config.servers, *(OWN_PREFIX + name for name in config.agents))
     offered = await tools.offered(wanted)
     schema = order.schema if agent.name == order.agent and order.schema else config.output
     reader: AnswerReader | None = PlannedReader(model, schema) if schema is not None else None

@@ -1,11 +1,15 @@
 """What an agent's file can say."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from host.config.document import StrictModel
+from host.config.servers import ServerConfig, ServerName
 from host.memory.record import Scope, Tier
+
+CredentialName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,39}$")]
+"""A variable that can hold a credential; in lower case it is the name of a key."""
 
 
 class AgentLimits(StrictModel):
@@ -20,7 +24,7 @@ class AgentLimits(StrictModel):
     seconds: float = Field(default=0, ge=0)
     """Most seconds, waiting for approvals included; 0 means no limit."""
     tool_seconds: float = Field(default=300, gt=0)
-    """Seconds that one tool call may take, waiting for its approval included."""
+    """Seconds that one tool call may take, once an approval that it needs is there."""
     repairs: int = Field(default=2, ge=0, le=10)
     """How often an answer that misses the schema is sent back."""
 
@@ -71,6 +75,13 @@ class AgentConfig(StrictModel):
     """Agents that it may use as tools."""
     handoffs: tuple[str, ...] = ()
     """Agents that it may hand the conversation over to."""
+    servers: dict[ServerName, ServerConfig] = Field(default_factory=dict)
+    """Tool servers of its own, as in host.yaml; nobody else sees them, it has all their tools."""
+    credentials: dict[CredentialName, str] = Field(default_factory=dict)
+    """What it cannot do without, by the name of a variable, and what that is for; `${NAME}` in
+    `servers` stands for it."""
+    policy: str | None = None
+    """A policy file beside this one, which holds for its calls and can only tighten."""
     planning: bool = False
     """Whether it is told to write a plan first and to keep to it."""
     role: str = ""

@@ -1,33 +1,65 @@
 """Tools of the gateway for a run: each call goes the path that every client's call goes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from typing_extensions import override
 
 from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, answer_of, tools_of
-from host.domain.errors import UpstreamError
+from host.domain.errors import ApprovalPendingError, RunError, UpstreamError
 from host.domain.jsonrpc import Json, RpcError
 from host.events.writer import RunLog
 from host.gateway.exchange import Exchange, InnerExchange
 from host.gateway.gateway import Gateway
+from host.gateway.provider import ToolProvider
 from host.taint.session import SessionTaint
 
 HIDDEN = (OWN_PREFIX, "orchestrator__")
 """Tools that only their full name chooses, so that `*` does not make agents call themselves."""
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The agent that makes a call, and what its file brings along.
+
+    Attributes:
+        policy: A policy that its calls have to keep to besides.
+        servers: Its own tool servers.
+    """
+
+    name: str
+    policy: Path | None = None
+    servers: Mapping[str, ToolProvider] = field(default_factory=dict[str, ToolProvider])
+
+
 class RunExchange(InnerExchange):
     """A call of a run, which writes down what its outermost client is asked meanwhile."""
 
     def __init__(
-        self, outer: Exchange, log: RunLog, *, agent: str, call_id: str, taint: SessionTaint
+        self, outer: Exchange, log: RunLog, *, actor: Actor, call_id: str, taint: SessionTaint
     ) -> None:
         super().__init__(
-            outer, "agent", agent=agent, parent=log.run.id, on_progress=lambda params: None
+            outer, "agent", agent=actor.name, parent=log.run.id, on_progress=lambda params: None
         )
         self.taint = taint
+        self.servers = actor.servers
+        if actor.policy is not None:
+            self.policies = (*outer.policies, actor.policy)
         self._log = log
         self._tool_call = call_id
+        self._waits_for = ""
+
+    @override
+    def waits(self, approval: str, *, inside: str | None = None) -> None:
+        """Write down that the run is parked: the intent of its call is stored, and nothing done."""
+        if approval != self._waits_for:
+            self._waits_for = approval
+            self._log.status = "parked"
+            self._log.add(
+                "approval", {"id": self._tool_call, "approval": approval, "inside": inside}
+            )
+        self._outer.waits(approval, inside=self._log.run.id)
 
     @override
     async def ask(self, method: str, params: Json | None) -> Json:
@@ -50,8 +82,9 @@ class GatewayTools:
         gateway: The host's gateway.
         outer: The request that the run serves; calls are made for its principal.
         log: Where questions are written.
-        agent: Returns the agent that has the conversation.
+        actor: Returns the agent that has the conversation.
         taint: What the run has met.
+        go_on: Takes up a run that a call had begun, and returns its result.
     """
 
     def __init__(
@@ -60,14 +93,16 @@ class GatewayTools:
         outer: Exchange,
         log: RunLog,
         *,
-        agent: Callable[[], str],
+        actor: Callable[[], Actor],
         taint: SessionTaint,
+        go_on: Callable[[Exchange, str], Awaitable[Json]],
     ) -> None:
         self._taint = taint
+        self._go_on = go_on
         self._gateway = gateway
         self._outer = outer
         self._log = log
-        self._agent = agent
+        self._actor = actor
 
     async def offered(self, wanted: Sequence[str]) -> list[Tool]:
         """Return the tools of the catalog that patterns choose."""
@@ -83,18 +118,30 @@ class GatewayTools:
         servers = {entry.name: entry.server.name for entry in entries}
         return tools_of((entry.definition for entry in entries), wanted, servers)
 
+    async def take_up(self, run_id: str, call_id: str) -> ToolAnswer:
+        """Go on with a run that a call had begun, and return the call's answer."""
+        try:
+            return answer_of(await self._go_on(self._exchange(call_id), run_id))
+        except RunError as error:
+            return ToolAnswer(str(error), error=True)
+
     async def call(self, name: str, arguments: Json, call_id: str) -> ToolAnswer:
         """Call a tool; what went wrong is an answer too, since the model has to deal with it."""
         params: Json = {"name": name, "arguments": arguments}
+        exchange = self._exchange(call_id)
         try:
-            result = await self._gateway.handle(self._exchange(call_id), "tools/call", params)
+            result = await self._gateway.handle(exchange, "tools/call", params)
         except RpcError as error:
             return ToolAnswer(error.message, error=True)
         except UpstreamError as error:
             return ToolAnswer(str(error), error=True)
-        return answer_of(result)
+        finally:
+            if self._log.status == "parked":
+                self._log.status = "running"
+        waits = isinstance(exchange.refused, ApprovalPendingError)
+        return replace(answer_of(result), waits=waits)
 
     def _exchange(self, call_id: str) -> RunExchange:
         return RunExchange(
-            self._outer, self._log, agent=self._agent(), call_id=call_id, taint=self._taint
+            self._outer, self._log, actor=self._actor(), call_id=call_id, taint=self._taint
         )

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,8 +11,11 @@ from host.agents.config import AgentConfig
 from host.config.document import validate_document
 from host.config.expand import expand
 from host.config.files import stamp_file
-from host.config.yaml import load_yaml, read_bytes
-from host.domain.errors import ConfigError, NotFoundError
+from host.config.yaml import Document, load_yaml, read_bytes
+from host.domain.errors import ConfigError, MissingCredentialError, NotFoundError, PolicyError
+from host.domain.jsonrpc import as_object
+from host.policy.policy_set import PolicySet
+from host.policy.source import read_source, shipped_source
 from host.prompts.library import PromptLibrary
 from host.prompts.template import names_in, render_template
 
@@ -31,6 +34,7 @@ class Agent:
     Attributes:
         digest: First digits of the SHA-256 of all that it says.
         template: Its instructions before values are filled in.
+        policy: A policy that its calls have to keep to besides.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Agent:
     file: Path | None
     digest: str
     template: str
+    policy: Path | None = None
 
     def instructions(self, *, user: str = "", now: datetime | None = None) -> str:
         """Return the instructions for a run.
@@ -64,6 +69,8 @@ class _Reading:
     stamps: dict[Path, object] = field(default_factory=dict[Path, object])
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     errors: dict[str, ConfigError] = field(default_factory=dict[str, ConfigError])
+    waits: bool = False
+    """Whether a credential is missing, which no file tells of when it comes."""
 
 
 class AgentLibrary:
@@ -73,6 +80,7 @@ class AgentLibrary:
         folders: Where agents' files lie.
         prompts: For instructions by reference.
         variables: For `${VARIABLE}`s of the files.
+        credential: Returns a credential by its name; None where it is not set.
     """
 
     def __init__(
@@ -81,10 +89,14 @@ class AgentLibrary:
         prompts: PromptLibrary,
         *,
         variables: Mapping[str, str] = os.environ,
+        credential: Callable[[str], str | None] = lambda name: None,
     ) -> None:
         self.folders = tuple(folders)
         self._prompts = prompts
         self._variables = variables
+        self._credential = credential
+        self.on_secrets: Callable[[set[str]], None] = lambda values: None
+        """Is told of secrets that files hold or refer to."""
         self._added: dict[str, Path] = {}
         self._reading: _Reading | None = None
 
@@ -136,7 +148,7 @@ class AgentLibrary:
         """Return what the files say, read again only if one of them has changed."""
         files = self.files()
         reading = self._reading
-        if reading is not None and set(files.values()) <= set(reading.stamps):
+        if reading is not None and not reading.waits and set(files.values()) <= set(reading.stamps):
             stamps = {file: stamp_file(file) for file in reading.stamps}
             if stamps == reading.stamps and set(files) == {*reading.agents, *reading.errors}:
                 return reading
@@ -144,6 +156,8 @@ class AgentLibrary:
         for name, file in files.items():
             try:
                 fresh.agents[name] = self._read(name, file, fresh.stamps)
+            except MissingCredentialError as error:
+                fresh.errors[name], fresh.waits = error, True
             except ConfigError as error:
                 fresh.errors[name] = error
             except NotFoundError as error:
@@ -154,7 +168,9 @@ class AgentLibrary:
     def _read(self, name: str, file: Path, stamps: dict[Path, object]) -> Agent:
         stamps[file] = stamp_file(file)
         document = load_yaml(file)
-        expansion = expand(document, self._variables)
+        credentials = self._credentials(document)
+        expansion = expand(document, {**self._variables, **credentials})
+        self.on_secrets({*expansion.secrets, *credentials.values()})
         config = validate_document(
             AgentConfig, document, value=expansion.value, known=expansion.errors
         )
@@ -164,6 +180,36 @@ class AgentLibrary:
                 place=("name",),
                 next_step="Rename one of them, or leave the name out.",
             )
+        template = self._template(document, file, config, stamps)
+        policy = self._policy(document, file, config, stamps)
+        said = (config.model_dump_json() + "\0" + template).encode()
+        digest = hashlib.sha256(said).hexdigest()[:12]
+        return Agent(name, config, file, digest, template, policy)
+
+    def _credentials(self, document: Document) -> dict[str, str]:
+        """Return the credentials that a file says it needs.
+
+        Raises:
+            MissingCredentialError: One of them is not set.
+        """
+        declared = as_object(document.value) or {}
+        found: dict[str, str] = {}
+        for name, about in (as_object(declared.get("credentials")) or {}).items():
+            value = self._credential(str(name))
+            if value is None:
+                raise MissingCredentialError(
+                    f"The agent needs {name} ({about}), which is not set.",
+                    file=document.file,
+                    line=document.line(("credentials", name)),
+                    field=f"credentials.{name}",
+                    next_step=f"`host keys set {str(name).lower()}`, or set the variable {name}.",
+                )
+            found[str(name)] = value
+        return found
+
+    def _template(
+        self, document: Document, file: Path, config: AgentConfig, stamps: dict[Path, object]
+    ) -> str:
         template = config.instructions
         if config.instructions_file is not None:
             text_file = (file.parent / config.instructions_file).absolute()
@@ -174,12 +220,37 @@ class AgentLibrary:
             template = prompt.text
             if prompt.file is not None:
                 stamps[prompt.file] = stamp_file(prompt.file)
-        unknown = set(names_in(template, name=name)) - {"agent", "user", "date", "vars"}
+        unknown = set(names_in(template, name=file.stem)) - {"agent", "user", "date", "vars"}
         if unknown:
             raise document.error(
                 f"The instructions ask for {', '.join(sorted(unknown))}, which nobody gives.",
                 place=("instructions",),
                 next_step="Give it under `variables` and write `{{ vars.NAME }}`.",
             )
-        said = (config.model_dump_json() + "\0" + template).encode()
-        return Agent(name, config, file, hashlib.sha256(said).hexdigest()[:12], template)
+        return template
+
+    @staticmethod
+    def _policy(
+        document: Document, file: Path, config: AgentConfig, stamps: dict[Path, object]
+    ) -> Path | None:
+        """Return an agent's policy file, which can be read and only tightens.
+
+        Raises:
+            ConfigError: It cannot be read, or would allow something.
+        """
+        if config.policy is None:
+            return None
+        place = (file.parent / config.policy).absolute()
+        stamps[place] = stamp_file(place)
+        try:
+            own = read_source(place, level="project")
+            checked = PolicySet.load([shipped_source("default"), own])
+        except PolicyError as error:
+            raise document.error(str(error), place=("policy",)) from error
+        if checked.warnings:
+            raise document.error(
+                " ".join(checked.warnings),
+                place=("policy",),
+                next_step="Let it ask and deny; what is allowed, your own policies say.",
+            )
+        return place

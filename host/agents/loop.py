@@ -43,6 +43,10 @@ UNKNOWN = (
 """What the model reads of a call whose outcome was lost."""
 
 
+BETWEEN = 0.2
+"""Seconds between two looks at an approval whose wait the gateway has ended."""
+
+
 class StreamedReply(Protocol):
     """A reply as it comes in."""
 
@@ -300,7 +304,12 @@ class Loop:
         """Return what a call gave; None where it was refused for its arguments."""
         call_id, name = call.tool_call_id, call.tool_name
         tool = now.toolbox.tools.get(name)
-        if call_id in self._transcript.called and not (tool and tool.repeatable):
+        begun = call_id in self._transcript.called
+        child = self._transcript.children.get(call_id)
+        if begun and child:
+            answer = await self._tools.take_up(child, call_id)
+            return ToolAnswer(now.toolbox.pages.first(call_id, answer.text), answer.error)
+        if begun and not (tool and tool.repeatable) and call_id not in self._transcript.unmade:
             return ToolAnswer(UNKNOWN, error=True)
         if name == PAGE_TOOL and len(now.toolbox.pages):
             return self._page(now, call)
@@ -321,18 +330,23 @@ class Loop:
 
     async def _in_time(self, now: Cast, name: str, arguments: Json, call_id: str) -> ToolAnswer:
         seconds = now.agent.config.limits.tool_seconds
-        clock = asyncio.timeout(seconds)
-        try:
-            async with clock:
-                return await self._tools.call(name, arguments, call_id)
-        except TimeoutError:
-            if not clock.expired():
-                raise
-            return ToolAnswer(
-                f"{name} did not answer within {seconds:g} s and was given up; whether it took "
-                "effect is not known.",
-                error=True,
-            )
+        while True:
+            clock = asyncio.timeout(seconds)
+            try:
+                async with clock:
+                    answer = await self._tools.call(name, arguments, call_id)
+            except TimeoutError:
+                if not clock.expired():
+                    raise
+                return ToolAnswer(
+                    f"{name} did not answer within {seconds:g} s and was given up; whether it took "
+                    "effect is not known.",
+                    error=True,
+                )
+            if not answer.waits:
+                return answer
+            # The same call made again goes on waiting; no client's deadline ends a run.
+            await asyncio.sleep(BETWEEN)
 
     def _page(self, now: Cast, call: ToolCallPart) -> ToolAnswer:
         checked = now.toolbox.check(PAGE_TOOL, call.args)

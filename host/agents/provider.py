@@ -29,8 +29,8 @@ from host.gateway.upstream.connection import OnNotice
 from host.prompts.library import PromptLibrary
 
 if TYPE_CHECKING:
+    from host.agents.active import Active
     from host.agents.order import Outcome
-    from host.agents.runner import Active
 
 EVENT_META = "mcp-agent-host/event"
 """Member of a progress notification's `_meta` that holds the event as it happened."""
@@ -105,7 +105,9 @@ class AgentProvider(LocalProvider):
             return result_of(await attend(self._runner, active, exchange))
         task, asked = self._ongoing.open(exchange)
         active = await begin(asked)
-        return self._ongoing.begin(task, self._work(active, asked), own_id=active.run.id)
+        handle = self._ongoing.begin(task, self._work(active, asked), own_id=active.run.id)
+        await active.log.settle()  # whoever gets the handle finds the run, after a restart too
+        return handle
 
     async def _work(self, active: "Active", asked: TaskExchange) -> Json:
         outcome = await attend(self._runner, active, asked)
@@ -173,20 +175,35 @@ class AgentProvider(LocalProvider):
 
     @override
     async def complete(self, exchange: Exchange, params: Json) -> Json:
-        argument = object_member(params, "argument")
-        begun = str(argument.get("value") or "")
-        values: list[str] = []
-        if object_member(params, "ref").get("type") == "ref/resource":
-            runs = await self._runner.runs.page(exchange.session.principal, limit=100)
-            values = [run.id for run in runs if run.id.startswith(begun)]
-        elif argument.get("name") == "agent":
-            values = [one for one in self._runner.library.agents() if one.startswith(begun)]
+        argument, ref = object_member(params, "argument"), object_member(params, "ref")
+        begun = str(argument.get("value") or "").casefold()
+        if ref.get("type") == "ref/resource":
+            runs = await self._runner.runs.page(exchange.session.principal, limit=1000)
+            known = [run.id for run in runs]
+        else:
+            known = self._proposed(str(ref.get("name")), str(argument.get("name")))
+        values = [one for one in known if one.casefold().startswith(begun)]
         shown = values[:100]
         return {"completion": {"values": shown, "total": len(values), "hasMore": values != shown}}
+
+    def _proposed(self, prompt: str, argument: str) -> list[str]:
+        """Return what a prompt's argument can be: what the prompt proposes, or names of agents."""
+        try:
+            choices = self._prompts.get(prompt).choices
+        except (NotFoundError, ConfigError) as error:
+            raise RpcError(INVALID_PARAMS, str(error)) from error
+        if argument == "agent" and argument not in choices:
+            return list(self._runner.library.agents())
+        return choices.get(argument, [])
 
     @override
     async def close(self) -> None:
         await self._runner.close()
+
+
+def run_uri(run_id: str) -> str:
+    """Return the resource that a run is."""
+    return f"run://{run_id}"
 
 
 def tool_of(agent: Agent) -> Json:

@@ -1,19 +1,19 @@
 """Starts runs of agents, keeps them going when their client has left, ends and resumes them."""
 
 import asyncio
-import dataclasses
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from host.agents.active import Active, ending_of
 from host.agents.budget import MAX_DEPTH, Budget
 from host.agents.library import Agent, AgentLibrary
+from host.agents.own_servers import OwnServers
 from host.agents.recall import Recaller
+from host.approvals.approval import Approval
 from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
-from host.domain.wait import outcome_of
 from host.events.run import Event, Run, RunStatus, new_run_id, utc_now
 from host.events.runs import Hub, Runs
 from host.events.writer import EventWriter, RunLog
@@ -29,35 +29,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STOPPING = "the host stops"
+"""What a cancellation says when the host ends, so that the run can be taken up later."""
+
 RECALLED = frozenset({"private", "untrusted"})
 """Labels of memories: they may have been a stranger's words when they were kept."""
-
-
-@dataclass(slots=True)
-class Active:
-    """A run that goes on in this process.
-
-    Attributes:
-        exchange: The request that it serves, even if that was answered meanwhile.
-        order: What was asked.
-        taint: What the run has met.
-    """
-
-    run: Run
-    log: RunLog
-    exchange: Exchange
-    order: "Order"
-    budget: Budget
-    taint: SessionTaint
-    outer: "Active | None" = None
-    task: "asyncio.Task[Outcome] | None" = None
-    agent: str = ""
-    history: Sequence[str] = field(default_factory=tuple)
-
-    async def wait(self) -> "Outcome":
-        """Return how it ended; the run goes on if whoever waits is cancelled."""
-        assert self.task is not None  # noqa: S101 - set before anybody gets to see this
-        return await outcome_of(self.task)
 
 
 class Runner:
@@ -71,6 +47,8 @@ class Runner:
         runs: Reads them.
         hub: Passes events on inside this process.
         recaller: Reads and writes the long-term memory.
+        own_servers: Makes the servers that agents bring along.
+        find_approval: Returns an approval by its id.
     """
 
     def __init__(  # noqa: PLR0913 - it is wired once, by name
@@ -83,6 +61,8 @@ class Runner:
         runs: Runs,
         hub: Hub,
         recaller: Recaller,
+        own_servers: OwnServers,
+        find_approval: Callable[[str], Awaitable[Approval]],
     ) -> None:
         self.library = library
         self.runs = runs
@@ -91,6 +71,8 @@ class Runner:
         self._models = models
         self._writer = writer
         self._recaller = recaller
+        self._own_servers = own_servers
+        self._find_approval = find_approval
         self.active: dict[str, Active] = {}
 
     async def start(self, exchange: Exchange, order: "Order") -> Active:
@@ -123,8 +105,13 @@ class Runner:
         active.task = asyncio.create_task(self._run(active, agent), name=f"run-{run.id}")
         return active
 
-    async def resume(self, exchange: Exchange, run_id: str) -> Active:
+    async def resume(self, exchange: Exchange, run_id: str, *, parked: bool = False) -> Active:
         """Take up a run that was interrupted, failed or cancelled, where its events end.
+
+        Args:
+            exchange: Who takes it up.
+            run_id: The run.
+            parked: Whether it may be one that waits for an approval, in a host that is gone.
 
         Raises:
             NotFoundError: There is no such run, or its agent is gone.
@@ -139,7 +126,7 @@ class Runner:
             raise RunStateError(f"The run {run.id} is going on.")
         agent = self.library.get(run.name)
         taint = self._gateway.gate.begin_run(exchange, run.id)
-        run = await self.runs.claim(principal, run)
+        run = await self.runs.claim(principal, run, force=parked)
         events = await self.runs.events(principal, run.id)
         nothing: Json = {}
         begun = next((event.data for event in events if event.kind == "started"), nothing)
@@ -151,7 +138,12 @@ class Runner:
         )
         last = events[-1].seq if events else 0
         active = self._activate(
-            self._writer.open(run, last=last), exchange, order, agent, outer=None, taint=taint
+            self._writer.open(run, last=last),
+            exchange,
+            order,
+            agent,
+            outer=self.active.get(exchange.parent or ""),
+            taint=taint,
         )
         active.history = begun.get("history") or ()
         active.task = asyncio.create_task(self._run(active, agent, events), name=f"run-{run.id}")
@@ -179,7 +171,7 @@ class Runner:
         """Stop every run; each can be resumed later."""
         tasks = [one.task for one in self.active.values() if one.task is not None]
         for task in tasks:
-            task.cancel("the host stops")
+            task.cancel(STOPPING)
         if tasks:
             await asyncio.wait(tasks)
 
@@ -230,7 +222,6 @@ class Runner:
         """Run an agent to its end, whatever that is; nothing that happened stays unwritten."""
         # Messages are pydantic-ai's, which takes a second to import: only who runs agents pays.
         from host.agents.loop import Loop  # noqa: PLC0415
-        from host.agents.order import Outcome  # noqa: PLC0415
 
         run_log = active.log
         status: RunStatus = "failed"
@@ -252,7 +243,9 @@ class Runner:
             await self._recaller.keep(
                 active.exchange.session.principal, agent, active.order.content, answer.text
             )
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as stop:
+            if STOPPING in stop.args:
+                return await self._leave(active, parked=run_log.status == "parked")
             status, error = "cancelled", "The run was cancelled."
         except HostError as failure:
             error = str(failure)
@@ -264,18 +257,17 @@ class Runner:
         except HostError as failure:
             answer, status, error = None, "failed", str(failure)
         await self._finish(active, status, error, answer)
-        run = dataclasses.replace(
-            active.run, status=status, error=error, ended=utc_now(), **_counts(run_log)
-        )
-        return Outcome(
-            run=run,
-            status=status,
-            agent=answer.agent if answer else active.agent,
-            text=answer.text if answer else "",
-            value=answer.value if answer else None,
-            error=error,
-            chosen=active.order.chosen,
-        )
+        return ending_of(active, status, error, answer)
+
+    async def _leave(self, active: Active, *, parked: bool) -> "Outcome":
+        """Leave a run as it is, because the host ends; one that waits for an approval stays parked.
+
+        What it has met is kept under its name until somebody takes it up.
+        """
+        self.active.pop(active.run.id, None)
+        await self._writer.leave(active.log)
+        text = f"The host was stopped; `host runs resume {active.run.id}` takes the run up."
+        return ending_of(active, "parked" if parked else "interrupted", text, None)
 
     async def _finish(
         self, active: Active, status: RunStatus, error: str | None, answer: "Answer | None"
@@ -318,6 +310,7 @@ class Runner:
             replay_events(events, transcript)
             active.agent = transcript.agent
             active.log.add("resumed", {"epoch": active.run.epoch})
+            transcript.unmade = await self._unmade(transcript)
             return transcript
         transcript.messages.append(user_message(order.content))
         active.log.add(
@@ -341,26 +334,47 @@ class Runner:
             transcript.recall(recalled)
         return transcript
 
+    async def _unmade(self, transcript: "Transcript") -> set[str]:
+        """Return the open calls that were waiting for an approval, so that they were not made.
+
+        An approval that was used up, or gave way to a grant, may have let its call through.
+        """
+        found: set[str] = set()
+        for call in transcript.open_calls():
+            approval_id = transcript.waiting.get(call.tool_call_id)
+            if approval_id is not None:
+                approval = await self._find_approval(approval_id)
+                if approval.state in ("pending", "approved", "denied", "expired"):
+                    found.add(call.tool_call_id)
+        return found
+
     def _tools(self, active: Active) -> Any:  # noqa: ANN401 - see `_run`
-        from host.agents.gateway_tools import GatewayTools  # noqa: PLC0415
+        from host.agents.gateway_tools import Actor, GatewayTools  # noqa: PLC0415
 
         return GatewayTools(
             self._gateway,
             active.exchange,
             active.log,
-            agent=lambda: active.agent,
+            actor=lambda: active.actor or Actor(active.agent),
             taint=active.taint,
+            go_on=self._go_on,
         )
+
+    async def _go_on(self, exchange: Exchange, run_id: str) -> Json:
+        """Take up a run inside a run, wait for its end, and return its result."""
+        from host.agents.provider import result_of  # noqa: PLC0415 - it imports this module
+
+        active = await self.resume(exchange, run_id, parked=True)
+        return result_of(await active.wait())
 
     async def _cast(self, active: Active, name: str, tools: Any) -> "Cast":  # noqa: ANN401
         from host.agents.casting import cast_agent  # noqa: PLC0415 - see `_run`
+        from host.agents.gateway_tools import Actor  # noqa: PLC0415
 
+        agent = self.library.get(name)
         active.agent = name
-        return await cast_agent(active, self.library.get(name), self._models(), tools)
+        active.actor = Actor(name, agent.policy, self._own_servers.of(agent))
+        return await cast_agent(active, agent, self._models(), tools)
 
     def _heard(self, active: Active, text: str) -> None:
         self.hub.publish(Event(active.run.id, 0, "delta", utc_now(), {"text": text}))
-
-
-def _counts(run_log: RunLog) -> dict[str, Any]:
-    return dataclasses.asdict(run_log.usage)

@@ -47,11 +47,13 @@ class ToolAnswer:
         text: What the model reads.
         error: Whether the tool says that it failed.
         structured: The structured part of the result.
+        waits: Whether it was not made, since it still waits for an approval.
     """
 
     text: str
     error: bool = False
     structured: Any = None
+    waits: bool = False
 
 
 class Tools(Protocol):
@@ -67,6 +69,10 @@ class Tools(Protocol):
         Raises:
             HostError: The run cannot go on; whatever the model can deal with is an answer.
         """
+        ...
+
+    async def take_up(self, run_id: str, call_id: str) -> ToolAnswer:
+        """Go on with a run that a call had begun before this one was interrupted."""
         ...
 
 

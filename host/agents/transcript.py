@@ -69,12 +69,18 @@ class Transcript:
         agent: Who has it now.
         called: Ids of the calls whose intent was written down, of the last reply.
         answered: Ids of those of them that have a result.
+        waiting: Approvals that calls were waiting for when the run stopped, by the call's id.
+        children: Runs that calls had begun and that waited for one, by the call's id.
+        unmade: Ids of called ones that are known not to have been made.
     """
 
     agent: str = ""
     messages: list[ModelMessage] = field(default_factory=list[ModelMessage])
     called: set[str] = field(default_factory=set[str])
     answered: set[str] = field(default_factory=set[str])
+    waiting: dict[str, str] = field(default_factory=dict[str, str])
+    children: dict[str, str] = field(default_factory=dict[str, str])
+    unmade: set[str] = field(default_factory=set[str])
 
     def add_response(self, response: ModelResponse) -> None:
         """Add a model's reply."""
@@ -144,6 +150,13 @@ def _take_result(transcript: Transcript, data: dict[str, Any]) -> None:
     transcript.add_part(result_part(data))
 
 
+def _wait(transcript: Transcript, data: dict[str, Any]) -> None:
+    if data.get("inside") is None:
+        transcript.waiting[str(data["id"])] = str(data["approval"])
+    else:
+        transcript.children[str(data["id"])] = str(data["inside"])
+
+
 def _take_rejection(transcript: Transcript, data: dict[str, Any]) -> None:
     transcript.answered.add(str(data.get("id") or ""))
     transcript.add_part(retry_part(data))
@@ -158,6 +171,7 @@ _APPLY: dict[str, Callable[[Transcript, dict[str, Any]], None]] = {
     "recalled": lambda transcript, data: transcript.recall(str(data["text"])),
     "reply": lambda transcript, data: transcript.add_response(load_response(data["response"])),
     "call": lambda transcript, data: transcript.called.add(str(data["id"])),
+    "approval": _wait,
     "result": _take_result,
     "rejected": _take_rejection,
     "handoff": _hand_over,

@@ -124,7 +124,13 @@ class Host:
         self._settle_code_mode()
         self.plugins = self._plugin_shelf(pool)
         self.agents = Agents(
-            paths, store, self.gateway, redactor=self.redactor, variables=os.environ
+            paths,
+            store,
+            self.gateway,
+            redactor=self.redactor,
+            variables=os.environ,
+            make_server=self._make_server,
+            find_approval=self.inbox.find,
         )
         self.own["agent"] = self.agents.provider
 

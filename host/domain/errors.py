@@ -2,7 +2,8 @@
 
     HostError                     anything the host says to a user
     ├── ConfigError               host.yaml, agent, workflow or policy file (file, line, field)
-    │   └── InvalidConfigError        several faults of one reading, each with its place
+    │   ├── InvalidConfigError        several faults of one reading, each with its place
+    │   └── MissingCredentialError    a file asks for a credential that is not set
     ├── NotFoundError             a look-up failed; lists the nearest names
     ├── AccessError               not authenticated, or authenticated without the right
     │   ├── InvalidTokenError         the token is not one that this host accepts
@@ -134,6 +135,10 @@ class InvalidConfigError(ConfigError):
             return str(self.problems[0])
         lines = "\n".join(f"  {problem}" for problem in self.problems)
         return f"The configuration has {len(self.problems)} faults:\n{lines}"
+
+
+class MissingCredentialError(ConfigError):
+    """A file asks for a credential that is not set; it may be set at any time."""
 
 
 class NotFoundError(HostError):

@@ -17,6 +17,7 @@ EventKind = Literal[
     "result",
     "question",
     "answer",
+    "approval",
     "handoff",
     "compacted",
     "rejected",

@@ -142,13 +142,19 @@ class Runs:
             for row in rows
         ]
 
+    async def parked(self, principal: Principal) -> list[Run]:
+        """Return the outermost runs that wait for an approval, with their last sign of life."""
+        tail = "where status = 'parked' and parent is null order by started, id"
+        return await self._select(principal, tail, {})
+
     async def claim(self, principal: Principal, run: Run, *, force: bool = False) -> Run:
         """Take up a run that nobody works on: its epoch is raised, so older writers are refused.
 
         Raises:
             RunStateError: It ended well, or somebody works on it.
         """
-        if run.status == "succeeded" or (run.status in LIVE and not force):
+        alive = run.status in LIVE and run.heartbeat > utc_now() - timedelta(seconds=SILENCE)
+        if run.status == "succeeded" or (alive and not force):
             raise RunStateError(
                 f"The run {run.id} {'is going on' if run.status in LIVE else 'has ended well'}.",
                 next_step=f"`host runs show {run.id}` prints it.",
@@ -224,7 +230,7 @@ async def _events(database: Database, run_id: str, after: int) -> list[Event]:
 
 def _run_of(row: dict[str, Any]) -> Run:
     run = Run(**row)
-    if run.status in LIVE and run.heartbeat < utc_now() - timedelta(seconds=SILENCE):
+    if run.status == "running" and run.heartbeat < utc_now() - timedelta(seconds=SILENCE):
         return replace(run, status="interrupted")
     return run
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -71,6 +71,12 @@ select id, pg_notify(%(channel)s, id) from live
 _BEAT = """
 update host.runs set heartbeat = now()
 where id = any(%(ids)s) and status in ('running', 'parked')
+"""
+
+
+_LEAVE = """
+update host.runs set heartbeat = now() - interval '1 hour'
+where id = %(id)s and epoch = %(epoch)s and status in ('running', 'parked')
 """
 
 
@@ -159,6 +165,7 @@ class EventWriter:
         store: The database.
         encode: Turns an event's data into JSON text, without secrets.
         heard: Told of every event at once, before it is stored.
+        stored: Told of runs whose events were stored just now.
     """
 
     def __init__(
@@ -167,10 +174,12 @@ class EventWriter:
         encode: Callable[[object], bytes],
         *,
         heard: Callable[[Event], None] = lambda event: None,
+        stored: Callable[[Iterable[Run]], None] = lambda runs: None,
     ) -> None:
         self._store = store
         self._encode = encode
         self._heard = heard
+        self._stored = stored
         self._runs: list[Run] = []
         self._entries: list[_Entry] = []
         self._logs: dict[str, RunLog] = {}
@@ -199,6 +208,16 @@ class EventWriter:
         """Forget a run that ended here."""
         if self._logs.get(run.run.id) is run:
             del self._logs[run.run.id]
+
+    async def leave(self, run: RunLog) -> None:
+        """Forget a run that does not go on here, so that whoever comes next can take it up."""
+        try:
+            await self.flushed()
+            async with self._store.transaction(WRITER) as database:
+                await database.execute(_LEAVE, {"id": run.run.id, "epoch": run.run.epoch})
+        except StoreError as error:
+            log.warning("the run %s counts as going on for a while: %s", run.run.id, error)
+        self.release(run)
 
     def put(self, run: RunLog, event: Event) -> None:
         """Queue an event of a run."""
@@ -276,6 +295,7 @@ class EventWriter:
             found = self._logs.get(run_id)
             if found is not None:
                 found.stale = True
+        self._stored(self._logs[run_id].run for run_id in live if run_id in self._logs)
         return None
 
     async def _write_apart(

@@ -279,6 +279,7 @@ def _tell(exchange: Exchange) -> Callable[[Approval], None]:
     def tell(approval: Approval) -> None:
         nonlocal count
         count += 1
+        exchange.waits(approval.id)
         text = (
             f"Waiting for the approval {approval.id} of {approval.name}. Answer it in a terminal: "
             f"`host approvals approve {approval.id}` or `host approvals deny {approval.id}`."

@@ -119,6 +119,7 @@ class Caller:
         try:
             return await self._run(exchange, "tools/call", target)
         except REFUSALS as error:
+            exchange.refused = error
             # A result and not a protocol error, since it is the model that has to read it.
             return {"content": [{"type": "text", "text": str(error)}], "isError": True}
 

@@ -92,9 +92,18 @@ class Catalog:
         """Return the servers that a session sees, by name."""
         return self._servers if self._view is None else self._view(session)
 
-    def enabled(self, session: Session) -> list[ToolProvider]:
-        """Return the servers that a session sees and that are not switched off."""
-        return [server for server in self.visible(session).values() if server.config.enabled]
+    def enabled(
+        self, session: Session, further: Mapping[str, ToolProvider] | None = None
+    ) -> list[ToolProvider]:
+        """Return the servers that a session sees and that are not switched off.
+
+        Args:
+            session: Whose view it is.
+            further: Servers that one request of it sees besides.
+        """
+        seen = self.visible(session)
+        all_of_them = {**seen, **further} if further else seen
+        return [server for server in all_of_them.values() if server.config.enabled]
 
     async def offer(self, exchange: Exchange, method: str) -> Offer:
         """Return what all servers list; one that is dead or slow delays nobody for long.
@@ -103,7 +112,7 @@ class Catalog:
             exchange: Whose view it is.
             method: A list method.
         """
-        enabled = self.enabled(exchange.session)
+        enabled = self.enabled(exchange.session, exchange.servers)
         tasks = {
             server: asyncio.create_task(self.listed(server, exchange, method)) for server in enabled
         }
@@ -245,7 +254,7 @@ class Catalog:
 
     def _owners(self, exchange: Exchange, method: str, name: str) -> list[ToolProvider]:
         """Return the servers that may own a name, in the order of the list."""
-        enabled = self.enabled(exchange.session)
+        enabled = self.enabled(exchange.session, exchange.servers)
         if method not in NAMED:
             return enabled
         owners: list[ToolProvider] = []
@@ -264,7 +273,7 @@ class Catalog:
         Raises:
             LookupError: Nobody does.
         """
-        for server in self.enabled(exchange.session):
+        for server in self.enabled(exchange.session, exchange.servers):
             own = uri.removeprefix(qualified_uri(server.name, ""))
             if own != uri:
                 return server, await server.link(exchange), own
@@ -288,7 +297,7 @@ class Catalog:
     async def _search(
         self, exchange: Exchange, method: str, wanted: Callable[[Entry], bool]
     ) -> tuple[Entry, Link] | None:
-        enabled = self.enabled(exchange.session)
+        enabled = self.enabled(exchange.session, exchange.servers)
         if any(not server.links and server not in self._slow for server in enabled):
             await self.offer(exchange, method)  # one that hangs at its start is not waited for
         for server in enabled:

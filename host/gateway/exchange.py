@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from host.audit.record import Face
+from host.domain.errors import HostError
 from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RequestId, RpcError, as_object
 from host.domain.principal import Principal
 from host.domain.protocol import (
@@ -25,6 +26,7 @@ from host.taint.session import SessionTaint
 from host.telemetry.context import read_context
 
 if TYPE_CHECKING:
+    from host.gateway.provider import ToolProvider
     from host.telemetry.tracing import CallSpan
 
 
@@ -93,7 +95,10 @@ class Exchange(ABC):
         parent: The call or run that made it.
         depth: How many calls of what the host itself runs are around it.
         taint: What the run that makes it has met; None means its principal.
+        policies: Policies of the agents on whose behalf it is made; they can only tighten.
+        servers: Servers that only the agent on whose behalf it is made sees, by name.
         reveal: Handles in its arguments and the secrets that a server gets in their place.
+        refused: Why its call was not made, where its result only says so in words.
     """
 
     def __init__(
@@ -118,7 +123,10 @@ class Exchange(ABC):
         self.parent: str | None = None
         self.depth = 0
         self.taint: SessionTaint | None = None
+        self.policies: tuple[Path, ...] = ()
+        self.servers: Mapping[str, ToolProvider] = {}
         self.reveal: dict[str, str] = {}
+        self.refused: HostError | None = None
 
     @property
     def face(self) -> Face:
@@ -132,7 +140,7 @@ class Exchange(ABC):
         self.correlation_id = first.correlation_id
         self.agent, self.parent, self.depth = first.agent, first.parent, first.depth
         self.call_id = first.call_id
-        self.taint = first.taint
+        self.taint, self.policies = first.taint, first.policies
 
     @property
     def stateless(self) -> bool:
@@ -171,6 +179,15 @@ class Exchange(ABC):
 
         Raises:
             RpcError: It refused, or cannot be asked.
+        """
+
+    def waits(self, approval: str, *, inside: str | None = None) -> None:  # noqa: B027 - most need not know
+        """Hear that it waits for an approval.
+
+        Args:
+            approval: Its id.
+            inside: What was begun while it is served and waits: a run's id, or empty for anything
+                else; None where it waits itself.
         """
 
     def progress(self, params: Json) -> None:
@@ -284,6 +301,10 @@ class InnerExchange(Exchange):
     @override
     async def ask(self, method: str, params: Json | None) -> Json:
         return await self._outer.ask(method, params)
+
+    @override
+    def waits(self, approval: str, *, inside: str | None = None) -> None:
+        self._outer.waits(approval, inside="")
 
     @override
     def progress(self, params: Json) -> None:

@@ -121,7 +121,7 @@ class Gate:
     """Decides about each call before it is made.
 
     Args:
-        policy: Returns the policy in force for clients that work in a folder.
+        policy: Returns the policy in force for clients that work in a folder, tightened by files.
         counters: What limits are held against.
         on_change: Told when another policy holds.
         approvals: Asks people; without it, what a rule asks about is not called.
@@ -131,7 +131,7 @@ class Gate:
 
     def __init__(
         self,
-        policy: Callable[[Path | None], LivePolicy],
+        policy: Callable[[Path | None, tuple[Path, ...]], LivePolicy],
         counters: Counters,
         *,
         on_change: Callable[[PolicyChange], None] = lambda change: None,
@@ -175,7 +175,7 @@ class Gate:
             goal: What is to be called.
             code: What rules of plugins say; those that are not in it cannot tell.
         """
-        live = self._policy(exchange.session.folder)
+        live = self._policy(exchange.session.folder, exchange.policies)
         change = live.refresh()
         if change is not None:
             self._on_change(change)
@@ -247,7 +247,7 @@ class Gate:
             arguments: In place of the caller's.
         """
         try:
-            policy = self._policy(None).current
+            policy = self._policy(None, ()).current
         except PolicyError as error:
             return str(error)
         attempt = rebuild_attempt(context, arguments)
@@ -259,7 +259,7 @@ class Gate:
     def holds(self, matchers: Json, call: AskedCall) -> bool:
         """Whether a grant's matchers are about a call; where that is not sure, they are not."""
         try:
-            table = self._policy(None).current.table
+            table = self._policy(None, ()).current.table
             matching = compile_matchers(matchers)
         except HostError:
             return False

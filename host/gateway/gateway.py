@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from host.domain.errors import HostError, UpstreamError, UpstreamTimeoutError
@@ -90,6 +90,8 @@ class Gateway:
         self.pins = pins or PinDesk()
         self.folders: Folders | None = None
         """Knows servers that only clients in some folder see."""
+        self.further: Callable[[], Iterable[ToolProvider]] = lambda: ()
+        """Returns servers that only some requests see; who made them closes them."""
         self.servers = servers
         self.notices = Notices()
         self.catalog = Catalog(servers, self._on_late, self._visible, self.pins)
@@ -210,8 +212,8 @@ class Gateway:
         return [link for server in self._every() for link in server.links]
 
     def _every(self) -> list[ToolProvider]:
-        further = () if self.folders is None else self.folders.own()
-        return [*self.servers.values(), *further]
+        of_folders = () if self.folders is None else self.folders.own()
+        return [*self.servers.values(), *of_folders, *self.further()]
 
     def _visible(self, session: Session) -> Mapping[str, ToolProvider]:
         """Return what a session sees: what everybody does, or what its folder makes of it."""

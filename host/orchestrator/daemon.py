@@ -107,6 +107,7 @@ class Daemon:
                     group.create_task(self._watch_tokens()),
                     group.create_task(self.host.plugins.watch()),
                     group.create_task(self.host.agents.watch()),
+                    group.create_task(self.host.agents.take_up()),
                 ]
                 if self.options.background:
                     tasks.append(group.create_task(self._watch_idle()))

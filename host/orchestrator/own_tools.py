@@ -168,6 +168,7 @@ class OrchestratorProvider(LocalProvider):
     async def _start_run(self, exchange: Exchange, arguments: Json) -> Json:
         active = await self._begin(exchange, arguments)
         run = active.run
+        await active.log.settle()  # whoever gets the handle finds the run
         text = f"The run {run.id} has begun. follow_run waits for it, run://{run.id} reads it."
         body = {"run": run.id, "thread": run.thread, "agent": run.name, "uri": f"run://{run.id}"}
         return text_result(text, body)

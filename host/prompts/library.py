@@ -14,6 +14,7 @@ ENDINGS = (".md", ".txt", ".j2")
 """Names of prompt files end so."""
 
 _REFERENCE = re.compile(r"(?P<name>[a-z0-9][a-z0-9_-]*)(?:@(?P<version>[0-9a-f]{4,64}))?")
+_CHOICES = re.compile(r"\{#-?\s*(?P<name>[A-Za-z_]\w*):(?P<values>[^#]*?)-?#\}")
 _DIGITS = 12
 
 
@@ -43,6 +44,13 @@ class Prompt:
     def arguments(self) -> list[str]:
         """The values that it asks for."""
         return names_in(self.text, name=self.name)
+
+    @property
+    def choices(self) -> dict[str, list[str]]:
+        """The values that it proposes, by argument: `{# audience: a child | an expert #}`."""
+        found = _CHOICES.finditer(self.text)
+        split = {one["name"]: one["values"].split("|") for one in found}
+        return {name: [one.strip() for one in values] for name, values in split.items()}
 
     def render(self, values: Mapping[str, object]) -> str:
         """Return it with values filled in.

@@ -12,8 +12,9 @@ from typing import Any
 import yaml
 from typing_extensions import override
 
+from host.agents.active import Active
 from host.agents.order import Order, Outcome
-from host.agents.runner import Active, Runner
+from host.agents.runner import Runner
 from host.app import Host
 from host.config.load import load_settings
 from host.config.paths import Paths

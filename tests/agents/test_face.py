@@ -1,13 +1,17 @@
 """Agents as real MCP clients of either era meet them: tools, progress, approvals, resources."""
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from host.domain.jsonrpc import Json
+from host.domain.principal import Principal
+from host.orchestrator.own_tools import OrchestratorProvider
 from tests.fakes.gateway_scene import Scene, open_scene
 from tests.fakes.raw_client import ALL
 
@@ -129,3 +133,62 @@ async def test_wrong_arguments_of_an_agent_are_refused_with_what_is_wrong(
         async with scene.handshake() as client:
             with pytest.raises(Exception, match="message"):
                 await client.call("agent__quick", {"mesage": "Hello"})
+
+
+async def test_prompts_arguments_are_completed(empty_store_folder: Path) -> None:
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
+        write_agent(scene, "quick", "turns: [{reply: hi}]")
+        folder = scene.host.paths.config / "prompts"
+        folder.mkdir()
+        (folder / "ask.md").write_text(
+            "{# tone: kind | Curt #}Ask {{ agent }} in a {{ tone }} way."
+        )
+
+        async def values(prompt: str, argument: str, value: str) -> list[str]:
+            ref = {"type": "ref/prompt", "name": f"agent__{prompt}"}
+            params = {"ref": ref, "argument": {"name": argument, "value": value}}
+            return (await client.request("completion/complete", params))["completion"]["values"]
+
+        async with scene.handshake() as client:
+            assert await values("ask", "tone", "") == ["kind", "Curt"]
+            assert await values("ask", "tone", "cu") == ["Curt"]
+            assert await values("ask", "agent", "qu") == ["quick"]
+            assert await values("ask", "other", "") == []
+            assert "an expert" in await values("summary", "audience", "an")
+
+
+@pytest.mark.parametrize("kind", ["handshake", "stateless"])
+async def test_subscriber_of_a_run_hears_of_its_events_and_a_stranger_does_not(
+    empty_store_folder: Path, kind: str
+) -> None:
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
+        write_agent(scene, "slow", "turns: [{reply: late, delay: 100}]")
+        scene.host.own["orchestrator"] = OrchestratorProvider(scene.host)
+        async with scene.client("line") as stranger:
+            await stranger.request("ping")
+            [listener] = scene.host.gateway.notices
+            listener.session.principal = Principal("stranger", "x")
+            async with getattr(scene, kind)() as client:
+                started = await client.call(
+                    "orchestrator__start_run", {"agent": "slow", "message": "Hello"}
+                )
+                uri = started["structuredContent"]["uri"]
+                await stranger.request("resources/subscribe", {"uri": uri})
+                async with subscribed(client, uri):
+                    run = {"run": started["structuredContent"]["run"]}
+                    await client.call("orchestrator__cancel_run", run)
+                    notes = await client.wait_note("notifications/resources/updated")
+                    read = await client.request("resources/read", {"uri": uri})
+        assert '"cancelled"' in read["contents"][0]["text"]
+        assert notes[0]["uri"] == uri
+        assert stranger.noted("notifications/resources/updated") == []
+
+
+@contextlib.asynccontextmanager
+async def subscribed(client: Any, uri: str) -> AsyncGenerator[None]:
+    if client.stateless:
+        async with client.listening({"resourceSubscriptions": [uri]}):
+            yield
+        return
+    await client.request("resources/subscribe", {"uri": uri})
+    yield

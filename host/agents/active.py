@@ -1,0 +1,66 @@
+"""A run that goes on in this process, and how it ends."""
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from host.agents.budget import Budget
+from host.domain.wait import outcome_of
+from host.events.run import Run, RunStatus, utc_now
+from host.events.writer import RunLog
+from host.gateway.exchange import Exchange
+from host.taint.session import SessionTaint
+
+if TYPE_CHECKING:
+    from host.agents.gateway_tools import Actor
+    from host.agents.loop import Answer
+    from host.agents.order import Order, Outcome
+
+
+@dataclass(slots=True)
+class Active:
+    """A run that goes on in this process.
+
+    Attributes:
+        exchange: The request that it serves, even if that was answered meanwhile.
+        order: What was asked.
+        taint: What the run has met.
+    """
+
+    run: Run
+    log: RunLog
+    exchange: Exchange
+    order: "Order"
+    budget: Budget
+    taint: SessionTaint
+    outer: "Active | None" = None
+    task: "asyncio.Task[Outcome] | None" = None
+    agent: str = ""
+    actor: "Actor | None" = None
+    history: Sequence[str] = field(default_factory=tuple)
+
+    async def wait(self) -> "Outcome":
+        """Return how it ended; the run goes on if whoever waits is cancelled."""
+        assert self.task is not None  # noqa: S101 - set before anybody gets to see this
+        return await outcome_of(self.task)
+
+
+def ending_of(
+    active: Active, status: RunStatus, error: str | None, answer: "Answer | None"
+) -> "Outcome":
+    """Return how a run ended, with what it used."""
+    from host.agents.order import Outcome  # noqa: PLC0415 - pydantic-ai loads slowly
+
+    counts = dataclasses.asdict(active.log.usage)
+    run = dataclasses.replace(active.run, status=status, error=error, ended=utc_now(), **counts)
+    return Outcome(
+        run=run,
+        status=status,
+        agent=answer.agent if answer else active.agent,
+        text=answer.text if answer else "",
+        value=answer.value if answer else None,
+        error=error,
+        chosen=active.order.chosen,
+    )

@@ -1,0 +1,161 @@
+"""Runs that wait for an approval: longer than a call may, and over a restart of the host."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from host.agents.active import Active
+from host.approvals.approval import Answer, Approval
+from host.domain.jsonrpc import Json
+from host.domain.principal import Principal
+from tests.agents.scene import Scene, open_agents
+
+pytestmark = pytest.mark.anyio
+
+BOSS = Principal("boss", "desk", role="admin", attended=True)
+ADD: list[Json] = [
+    {"calls": [{"tool": "notes__add", "arguments": {"text": "x"}}]},
+    {"reply": "It said: ${result}"},
+]
+OUTER: list[Json] = [
+    {"calls": [{"tool": "agent__keeper", "arguments": {"message": "Keep x"}}]},
+    {"reply": "Inside: ${result}"},
+]
+
+
+async def waiting(scene: Scene) -> Approval:
+    """Return the call of the scene's user that waits; the scene's patience is the limit."""
+    while True:
+        found = [
+            one
+            for one in await scene.host.inbox.approvals()
+            if one.state == "pending" and one.user == scene.principal.user
+        ]
+        if found:
+            return found[0]
+        await asyncio.sleep(0.02)
+
+
+async def parked(scene: Scene, active: Active) -> Approval:
+    """Return what a run waits for, once the store knows that it does."""
+    approval = await waiting(scene)
+    await active.log.settle()
+    assert (await scene.host.agents.runs.get(scene.principal, active.run.id)).status == "parked"
+    return approval
+
+
+async def answer(scene: Scene, approval: Approval, *, approve: bool = True) -> None:
+    said = Answer(approve=approve, by=BOSS, channel="cli", digest=approval.digest)
+    await scene.host.inbox.answer(approval.id, said)
+
+
+async def taken_up(scene: Scene, run_id: str) -> Active:
+    assert await scene.host.agents.take_up() == [run_id]
+    return scene.runner.active[run_id]
+
+
+async def test_run_waits_longer_than_a_call_may_and_calls_once(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        board = scene.host.board
+        board.config = board.config.model_copy(update={"wait": 0.05})
+        scene.agent("keeper", ADD)
+        active = await scene.start("keeper")
+        approval = await parked(scene, active)
+        await asyncio.sleep(0.3)  # several waits of the gateway end meanwhile; none ends the run
+        await answer(scene, approval)
+        outcome = await active.wait()
+        kinds = await scene.kinds(active.run.id)
+    assert outcome.text.startswith("It said: add: ")
+    assert scene.notes.calls == [("add", {"text": "x"})]
+    assert kinds.index("call") < kinds.index("approval") < kinds.index("result")
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_parked_run_goes_on_in_the_next_host_and_calls_once(
+    store_folder: Path, tmp_path: Path, early: bool
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", ADD)
+        user = scene.principal.user
+        active = await scene.start("keeper")
+        approval = await parked(scene, active)
+    assert scene.notes.calls == []
+    async with open_agents(store_folder, tmp_path, policy="default", user=user) as scene:
+        if early:
+            await answer(scene, approval)
+        again = await taken_up(scene, active.run.id)
+        if not early:
+            await answer(scene, await waiting(scene))
+        outcome = await again.wait()
+        run = await scene.host.agents.runs.get(scene.principal, active.run.id)
+    assert outcome.text.startswith("It said: add: ")
+    assert scene.notes.calls == [("add", {"text": "x"})]
+    assert (run.status, run.client) == ("succeeded", "test")
+
+
+async def test_refusal_while_the_host_was_down_reaches_the_model(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", ADD)
+        user = scene.principal.user
+        active = await scene.start("keeper")
+        approval = await parked(scene, active)
+    async with open_agents(store_folder, tmp_path, policy="default", user=user) as scene:
+        await answer(scene, approval, approve=False)
+        outcome = await (await taken_up(scene, active.run.id)).wait()
+    assert approval.id in outcome.text
+    assert scene.notes.calls == []
+
+
+async def test_approved_call_that_was_being_made_is_not_made_again(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    turns: list[Json] = [{"calls": [{"tool": "notes__wait"}]}, {"reply": "${result}"}]
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("waiter", turns)
+        user = scene.principal.user
+        active = await scene.start("waiter")
+        await answer(scene, await parked(scene, active))
+        await scene.notes.begun.wait()
+    async with open_agents(store_folder, tmp_path, policy="default", user=user) as scene:
+        outcome = await (await taken_up(scene, active.run.id)).wait()
+    assert "is not known" in outcome.text
+    assert scene.notes.calls == []
+
+
+async def test_run_inside_a_run_is_taken_up_with_it(store_folder: Path, tmp_path: Path) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", ADD)
+        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
+        user = scene.principal.user
+        active = await scene.start("outer")
+        approval = await parked(scene, active)
+    async with open_agents(store_folder, tmp_path, policy="default", user=user) as scene:
+        again = await taken_up(scene, active.run.id)
+        await answer(scene, approval)
+        outcome = await again.wait()
+        family = await scene.host.agents.runs.family(scene.principal, active.run.id)
+    assert outcome.text.startswith("Inside: It said: add: ")
+    assert scene.notes.calls == [("add", {"text": "x"})]
+    assert [run.status for run in family] == ["succeeded"]
+
+
+async def test_run_that_was_working_when_the_host_stopped_is_interrupted_and_can_be_resumed(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    turns: list[Json] = [{"calls": [{"tool": "notes__wait"}]}, {"reply": "Done: ${result}"}]
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("waiter", turns)
+        user = scene.principal.user
+        active = await scene.start("waiter")
+        await scene.notes.begun.wait()
+    async with open_agents(store_folder, tmp_path, user=user) as scene:
+        left = await scene.host.agents.runs.get(scene.principal, active.run.id)
+        assert await scene.host.agents.take_up() == []
+        outcome = await (await scene.runner.resume(scene.exchange(), active.run.id)).wait()
+    assert left.status == "interrupted"
+    assert outcome.text.startswith("Done: The host stopped while this call was being made")
