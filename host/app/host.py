@@ -21,7 +21,7 @@ from host.config.environment import (
     database_url,
 )
 from host.config.load import LoadedSettings, load_settings
-from host.config.paths import Paths
+from host.config.paths import Paths, private_folders
 from host.config.proxy import find_proxy
 from host.config.servers import BearerAuthConfig, ServerConfig
 from host.config.settings import Settings
@@ -171,6 +171,7 @@ class Host:
             data / "lists",
             self._questions.put,
             hold=self._hold_source,
+            private=private_folders(self.paths),
         )
 
     def _open_gateway(self, sealer: Sealer) -> Gateway:

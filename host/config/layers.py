@@ -131,7 +131,7 @@ def _restrain(server: ServerConfig) -> ServerConfig:
     labels = tuple(dict.fromkeys((*server.labels, PROJECT_LABEL)))
     trust = "auto" if server.trust == "follow" else server.trust
     update = {"trusted": False, "trust": trust, "prefix": None, "labels": labels}
-    return server.model_copy(update=update)
+    return server.model_copy(update={**update, "host_folders": False})
 
 
 def check_tightenings(

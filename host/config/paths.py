@@ -1,6 +1,7 @@
 """The files of one user of the host, for everything but the bridge."""
 
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,3 +63,12 @@ def find_config(folder: Path) -> Path | None:
     """Return the configuration file of a folder, None if it has none."""
     found = (folder / name for name in CONFIG_NAMES)
     return next((file for file in found if os.path.lexists(file)), None)
+
+
+def private_folders(paths: Paths) -> tuple[Path, ...]:
+    """Return the host's own folders, but none in which others have their files as well."""
+    shared = [Path.home(), Path(tempfile.gettempdir())]
+    own = [folder.absolute() for folder in (paths.config, paths.data, paths.runtime)]
+    return tuple(
+        folder for folder in own if not any(place.is_relative_to(folder) for place in shared)
+    )

@@ -110,6 +110,8 @@ class ServerConfig(StrictModel):
     """Variables for the program, beside a minimal environment; nothing else is inherited."""
     cwd: str | None = None
     """Folder to start it in, `~` allowed; None means the folder of a project's file, else home."""
+    host_folders: bool = False
+    """Whether the program may see the host's own config, data and socket folders."""
 
     url: AnyHttpUrl | None = None
     """Address of a server that runs elsewhere; None if it is not reached over HTTP."""
@@ -173,8 +175,8 @@ class ServerConfig(StrictModel):
 
     def _check_fits(self) -> None:
         local = self.url is None
-        wrong = ("headers", "auth") if local else ("args", "env", "cwd")
-        wrong += ("args",) if self.bundled else ("settings",)
+        wrong = ("headers", "auth") if local else ("args", "env", "cwd", "host_folders")
+        wrong += ("args", "host_folders") if self.bundled else ("settings",)
         misplaced = [name for name in wrong if name in self.model_fields_set]
         if misplaced:
             kind = "url" if not local else "command" if self.command else "bundled"

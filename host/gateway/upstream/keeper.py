@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -15,6 +16,8 @@ from typing import Any
 
 from host.domain.errors import UpstreamUnavailableError
 from host.domain.names import nearest_names
+
+log = logging.getLogger(__name__)
 
 SCRIPT = Path(__file__).with_name("keeper_process.py")
 
@@ -59,16 +62,24 @@ class Keeper:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._next_id = 0
-        self._starting: dict[int, asyncio.Future[int]] = {}
+        self._starting: dict[int, asyncio.Future[tuple[int, bool]]] = {}
         self._children: dict[int, asyncio.Future[int]] = {}
         self._early_exits: dict[int, int] = {}
         self._abandoned: set[int] = set()
         """Starts that nobody waits for any more; what they started is ended at once."""
         self._unwanted: set[int] = set()
         self._buffer = b""
+        self.hides: bool | None = None
+        """Whether folders are hidden from children that are not to see them; None: not known."""
 
     async def start(
-        self, name: str, argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None = None
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: str | None = None,
+        hide: Sequence[Path] = (),
     ) -> Child:
         """Start a server.
 
@@ -77,6 +88,7 @@ class Keeper:
             argv: The command and its arguments; never a shell string.
             env: Its whole environment.
             cwd: Its working folder; None is the daemon's.
+            hide: Folders that it finds empty, where the system can do that.
 
         Raises:
             UpstreamUnavailableError: The command cannot be executed.
@@ -85,15 +97,19 @@ class Keeper:
         ends = _Ends.make()
         self._next_id += 1
         request_id = self._next_id
-        started: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        started: asyncio.Future[tuple[int, bool]] = asyncio.get_running_loop().create_future()
         self._starting[request_id] = started
+        hidden = [str(folder) for folder in hide if folder.is_dir()]
         message = {"id": request_id, "argv": list(argv), "env": dict(env), "cwd": cwd}
+        message["hide"] = hidden
         try:
             line = json.dumps(message).encode() + b"\n"
             sent = socket.send_fds(control, [line], ends.child)
             if sent < len(line):
                 control.sendall(line[sent:])
-            pid = await started
+            pid, concealed = await started
+            if hidden:
+                self._note_hiding(concealed)
         except BaseException as error:
             for descriptor in ends.own:
                 os.close(descriptor)
@@ -111,6 +127,15 @@ class Keeper:
         else:
             self._children[pid] = exited
         return await _open_streams(pid, ends.own, exited)
+
+    def _note_hiding(self, concealed: bool) -> None:
+        """Say once that this system cannot keep servers off the host's own folders."""
+        if not concealed and self.hides is None:
+            log.warning(
+                "tool servers can read the host's own folders: this system lets no process have "
+                "its own view of the files"
+            )
+        self.hides = concealed
 
     async def stop(self, child: Child, *, grace: float = 2.0) -> None:
         """End a child: close its input, then SIGTERM, then SIGKILL, each after `grace` seconds."""
@@ -193,7 +218,7 @@ class Keeper:
         if started is None or started.done():
             return
         if "pid" in answer:
-            started.set_result(answer["pid"])
+            started.set_result((answer["pid"], answer["hidden"]))
         else:
             started.set_exception(OSError(answer["errno"], answer["error"]))
 

@@ -5,9 +5,9 @@ copies no event loop and no lock. Its one argument is the descriptor of a socket
 Linux it is the reaper of all its descendants, so that even a grandchild that left its session
 (`npx`, `uvx`) ends with the daemon, kill -9 included.
 
-Requests come as lines of JSON: `{"id", "argv", "env", "cwd"}` with the three
+Requests come as lines of JSON: `{"id", "argv", "env", "cwd", "hide"}` with the three
 standard descriptors of the child attached, or `{"id", "kill": pid, "signal"}`. Answers are
-`{"id", "pid"}`, `{"id", "error"}` and `{"exit": pid, "status"}`.
+`{"id", "pid", "hidden"}`, `{"id", "error"}` and `{"exit": pid, "status"}`.
 """
 
 import array
@@ -22,6 +22,8 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REC, MS_SLAVE = 1, 2, 4, 1 << 14, 1 << 19
 DEADLINE = 5.0
 """Seconds that ending the descendants may take."""
 
@@ -32,6 +34,53 @@ def prctl(option: int, value: int) -> None:
         import ctypes  # noqa: PLC0415 - only Linux needs it
 
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def hide(folders: list[str]) -> None:
+    """Give this process a view of the files in which some folders are empty and stay so.
+
+    A tool server runs as the user, whose right to read the host's secrets no mode bits take away.
+
+    Raises:
+        OSError: The system does not allow it.
+    """
+    import ctypes  # noqa: PLC0415 - as above
+
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def check(outcome: int) -> None:
+        if outcome != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"its view of the files cannot be made: {os.strerror(number)}")
+
+    if libc.unshare(CLONE_NEWNS) != 0:  # only root may do it just so
+        uid, gid = os.geteuid(), os.getegid()
+        check(libc.unshare(CLONE_NEWUSER | CLONE_NEWNS))
+        for name, text in (
+            ("setgroups", "deny"),
+            ("uid_map", f"{uid} {uid} 1"),
+            ("gid_map", f"{gid} {gid} 1"),
+        ):
+            with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - as above
+                file.write(text)
+    check(libc.mount(b"none", b"/", None, MS_REC | MS_SLAVE, None))
+    for folder in filter(os.path.isdir, folders):
+        flags = MS_RDONLY | MS_NOSUID | MS_NODEV
+        check(libc.mount(b"none", os.fsencode(folder), b"tmpfs", flags, b"size=4k,mode=0555"))
+    with contextlib.suppress(OSError):  # a working folder that is hidden now is left
+        os.chdir(os.getcwd())  # noqa: PTH109 - as above
+
+
+def can_hide(folders: list[str]) -> bool:
+    """Whether the system lets a process have such a view: tried in one that ends at once."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            hide(folders)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(pid, 0)[1] == 0
 
 
 def parents() -> dict[int, int]:
@@ -82,6 +131,8 @@ def start(request: dict[str, Any], descriptors: list[int]) -> int:
     if pid == 0:
         try:
             os.setsid()
+            if request["hide"]:
+                hide(request["hide"])
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             for target, source in enumerate(descriptors):
                 os.dup2(source, target)
@@ -114,6 +165,8 @@ class Keeper:
         self.children: set[int] = set()
         self.descriptors: list[int] = []
         self.buffer = b""
+        self.hides: bool | None = None
+        """Whether folders can be hidden from children; None until that was tried."""
 
     def answer(self, message: dict[str, Any]) -> None:
         """Write one answer; a daemon that is gone is noticed by the next read."""
@@ -141,9 +194,13 @@ class Keeper:
             return
         given, self.descriptors = self.descriptors[:3], self.descriptors[3:]
         try:
+            if request["hide"] and self.hides is None:
+                self.hides = sys.platform == "linux" and can_hide(request["hide"])
+            if not self.hides:
+                request["hide"] = []
             pid = start(request, given)
             self.children.add(pid)
-            self.answer({"id": request["id"], "pid": pid})
+            self.answer({"id": request["id"], "pid": pid, "hidden": self.hides is True})
         except OSError as error:
             self.answer({"id": request["id"], "error": f"{error.strerror}", "errno": error.errno})
         finally:

@@ -78,6 +78,7 @@ class Surroundings:
         lists: Folder in which what servers list is remembered; None remembers nothing.
         put: Decides whether a server's question reaches its client; None lets all pass.
         hold: Says why a server may not be started as it is configured now; None if it may.
+        private: The host's own folders, which programs of others are kept off.
     """
 
     keeper: Keeper
@@ -91,6 +92,7 @@ class Surroundings:
     lists: Path | None = None
     put: Callable[[Any, Exchange | Session, str, Json], Awaitable[Json]] | None = None
     hold: Callable[[str, ServerConfig], str | None] = lambda name, config: None
+    private: tuple[Path, ...] = ()
 
 
 class UpstreamServer:
@@ -367,7 +369,9 @@ class UpstreamServer:
         if self.config.url is None:
             argv, env = self._command(exchange.session.principal.user)
             cwd = self._working_folder()
-            child = await self._around.keeper.start(self.name, argv, env=env, cwd=cwd)
+            open_to = self.config.host_folders or self.config.bundled is not None
+            hide = () if open_to else self._around.private
+            child = await self._around.keeper.start(self.name, argv, env=env, cwd=cwd, hide=hide)
             duplex = DuplexChannel(
                 self.name, child.stdout, child.stdin, on_message=on_message, limit=limit
             )
