@@ -61,7 +61,7 @@ added as (
     insert into host.run_events (run_id, seq, user_id, kind, at, data)
     select e.run, e.seq, live.user_id, e.kind, e.at, e.data::json
     from unnest(%(event_run)s::text[], %(event_seq)s::int[], %(event_kind)s::text[],
-        %(event_at)s::timestamptz[], %(event_data)s::text[]) as e(run, seq, kind, at, data)
+        %(event_at)s::timestamptz[], %(event_data)b::text[]) as e(run, seq, kind, at, data)
     join live on live.id = e.run
     on conflict do nothing
 )
