@@ -50,8 +50,11 @@ class Desk:
     clock: Callable[[], float] = time.monotonic
 
 
-class RoutedModel(Model[None]):
-    """Asks the first model that can answer; a single model is a route of one.
+class Router:
+    """Asks the first model that can answer.
+
+    It stands apart from `RoutedModel` because pydantic-ai wraps what a `Model` defines, to treat a
+    reply that a model wrote; the models that are asked here have had that already.
 
     Args:
         name: As the caller wrote it.
@@ -70,34 +73,12 @@ class RoutedModel(Model[None]):
         desk: Desk,
         scope: Scope,
     ) -> None:
-        super().__init__()
         self._name = name
         self.endpoints = tuple(endpoints)
         self._config = config
         self._desk = desk
         self._scope = scope
 
-    @property
-    @override
-    def model_name(self) -> str:
-        return self._name
-
-    @property
-    @override
-    def system(self) -> str:
-        return self.endpoints[0].name.provider
-
-    @property
-    @override
-    def provider(self) -> None:
-        return None
-
-    @property
-    @override
-    def profile(self) -> ModelProfile:  # pyright: ignore[reportIncompatibleVariableOverride] - a cached property there
-        return self.endpoints[0].inner.profile
-
-    @override
     async def request(
         self,
         messages: list[ModelMessage],
@@ -130,7 +111,6 @@ class RoutedModel(Model[None]):
                 continue
             return self._finish(response, endpoint, attempts, begun)
 
-    @override
     @asynccontextmanager
     async def request_stream(
         self,
@@ -258,6 +238,50 @@ class RoutedModel(Model[None]):
         }
         preferred = sorted(self.endpoints, key=keys[self._config.prefer])
         return sorted(preferred, key=lambda endpoint: endpoint.health.rests_until > now)
+
+
+class RoutedModel(Router, Model[None]):
+    """A route as one model; a single model is a route of one.
+
+    Args:
+        name: As the caller wrote it.
+        endpoints: The models, preferred one first; at least one.
+        config: How failures are met.
+        desk: What all routes share.
+        scope: On whose account it is asked.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: Sequence[Endpoint],
+        *,
+        config: RouteConfig,
+        desk: Desk,
+        scope: Scope,
+    ) -> None:
+        Model.__init__(self)
+        Router.__init__(self, name, endpoints, config=config, desk=desk, scope=scope)
+
+    @property
+    @override
+    def model_name(self) -> str:
+        return self._name
+
+    @property
+    @override
+    def system(self) -> str:
+        return self.endpoints[0].name.provider
+
+    @property
+    @override
+    def provider(self) -> None:
+        return None
+
+    @property
+    @override
+    def profile(self) -> ModelProfile:  # pyright: ignore[reportIncompatibleVariableOverride] - a cached property there
+        return self.endpoints[0].inner.profile
 
 
 class _Attempts:
