@@ -1,6 +1,7 @@
 """Writes runs and events into the store: many runs in one statement, each run's in order."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,12 @@ CHANNEL = "host_runs"
 
 BATCH = 2_000
 """Most entries that one transaction takes."""
+
+LINGER = 0.1
+"""Seconds that an event may wait for others where nothing waits for it to be stored.
+
+Nothing that changes anything does: the intent of a call is waited for before the call.
+"""
 
 PAUSE = 1.0
 """Seconds until a failed write is tried again."""
@@ -61,7 +68,7 @@ added as (
     insert into host.run_events (run_id, seq, user_id, kind, at, data)
     select e.run, e.seq, live.user_id, e.kind, e.at, e.data::json
     from unnest(%(event_run)s::text[], %(event_seq)s::int[], %(event_kind)s::text[],
-        %(event_at)s::timestamptz[], %(event_data)s::text[]) as e(run, seq, kind, at, data)
+        %(event_at)s::timestamptz[], %(event_data)b::text[]) as e(run, seq, kind, at, data)
     join live on live.id = e.run
     on conflict do nothing
 )
@@ -185,6 +192,7 @@ class EventWriter:
         self._logs: dict[str, RunLog] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._work = asyncio.Event()
+        self._awaited = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._beats: asyncio.Task[None] | None = None
 
@@ -239,6 +247,7 @@ class EventWriter:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
         self._work.set()
+        self._awaited.set()
         await done
 
     async def close(self) -> None:
@@ -262,6 +271,7 @@ class EventWriter:
     async def _drain(self) -> None:
         while True:
             await self._work.wait()
+            await self._gather()
             runs, self._runs = self._runs, []
             entries, self._entries = self._entries[:BATCH], self._entries[BATCH:]
             waiting, self._waiting = self._waiting, []
@@ -277,6 +287,14 @@ class EventWriter:
                 _settle(future, error)
             if error is not None:
                 await asyncio.sleep(PAUSE)
+
+    async def _gather(self) -> None:
+        """Let more come in, unless somebody waits for what there is: a transaction costs a step."""
+        if not self._waiting:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER):
+                    await self._awaited.wait()
+        self._awaited.clear()
 
     async def _write(self, runs: Sequence[Run], entries: Sequence[_Entry]) -> StoreError | None:
         if not runs and not entries:

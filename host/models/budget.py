@@ -1,13 +1,22 @@
 """Budgets: what a run, a day and a user may spend on models."""
 
+import itertools
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
+import anyio
 from typing_extensions import override
 
 from host.domain.errors import BudgetExceededError, StoreError
 from host.models.config import BudgetConfig
 from host.models.name import ModelName
+
+Kind = Literal["run", "day", "user"]
+"""What a budget is for; `day` and `user` count from midnight to midnight (UTC)."""
+KINDS: tuple[Kind, ...] = ("day", "user", "run")
+Limits = dict[Kind, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +35,17 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """US dollars spent so far today (UTC), and tokens of the run."""
+class Overdrawn:
+    """A limit that a request would cross, in US dollars.
 
-    run: float = 0
-    day: float = 0
-    user: float = 0
+    Attributes:
+        held: Kept for requests that are under way.
+    """
+
+    kind: Kind
+    limit: float
+    spent: float
+    held: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +58,22 @@ class Expense:
     cost: float | None
 
 
-class Ledger(Protocol):
-    """Keeps what was spent; `MemoryLedger` and `StoredLedger` do."""
+@dataclass(slots=True)
+class Spending:
+    """One request under way; the caller sets what it cost once that is known."""
 
-    async def spent(self, scope: Scope) -> Spent:
-        """Return what has been spent."""
+    expense: Expense | None = None
+
+
+class Ledger(Protocol):
+    """Keeps what was spent and what may be; `MemoryLedger` and `StoredLedger` do."""
+
+    async def reserve(self, scope: Scope, cost: float, limits: Limits) -> int | Overdrawn:
+        """Keep an amount for a request if that stays within all limits; return its number."""
         ...
 
-    async def book(self, scope: Scope, expense: Expense) -> None:
-        """Add a reply."""
+    async def settle(self, scope: Scope, number: int | None, expense: Expense | None) -> None:
+        """Free what was kept for a request, and add what it cost, at once."""
         ...
 
 
@@ -60,23 +81,33 @@ class MemoryLedger(Ledger):
     """Counts in this process, for as long as it lives."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, float] = {}
-        self._users: dict[str, float] = {}
-        self._total = 0.0
+        self._spent: dict[tuple[str, str], float] = {}
+        self._held: dict[int, tuple[Scope, float]] = {}
+        self._numbers = itertools.count(1)
 
     @override
-    async def spent(self, scope: Scope) -> Spent:
-        """Return what this process has spent."""
-        return Spent(self._runs.get(scope.run, 0), self._total, self._users.get(scope.user, 0))
+    async def reserve(self, scope: Scope, cost: float, limits: Limits) -> int | Overdrawn:
+        """Keep an amount, or say which limit it would cross."""
+        for kind, limit in limits.items():
+            key = sum_key(kind, scope)
+            held = (cost for one, cost in self._held.values() if sum_key(kind, one) == key)
+            used = self._spent.get(key, 0.0)
+            if over := overdrawn(kind, limit, spent=used, held=sum(held), cost=cost):
+                return over
+        number = next(self._numbers)
+        self._held[number] = scope, cost
+        return number
 
     @override
-    async def book(self, scope: Scope, expense: Expense) -> None:
-        """Add a reply."""
-        if not expense.cost:
+    async def settle(self, scope: Scope, number: int | None, expense: Expense | None) -> None:
+        """Free what was kept, and add what was spent."""
+        if number is not None:
+            self._held.pop(number, None)
+        if expense is None or not expense.cost:
             return
-        self._total += expense.cost
-        self._runs[scope.run] = self._runs.get(scope.run, 0) + expense.cost
-        self._users[scope.user] = self._users.get(scope.user, 0) + expense.cost
+        for kind in KINDS:
+            key = sum_key(kind, scope)
+            self._spent[key] = self._spent.get(key, 0.0) + expense.cost
 
 
 class Budget:
@@ -91,58 +122,101 @@ class Budget:
         self._config = config
         self._ledger = ledger
         self._owed: list[tuple[Scope, Expense]] = []
-        self._limits = {
-            name: limit
-            for name in ("run", "day", "user")
-            if (limit := getattr(config, name)) is not None
+        self._limits: Limits = {
+            kind: limit for kind in KINDS if (limit := getattr(config, kind)) is not None
         }
 
-    async def check(self, scope: Scope, model: ModelName, *, priced: bool) -> None:
-        """Let a request pass, or not.
+    @property
+    def limited(self) -> bool:
+        """Whether there is anything to keep to."""
+        return bool(self._limits)
+
+    @asynccontextmanager
+    async def spending(
+        self, scope: Scope, model: ModelName, *, estimate: float | None
+    ) -> AsyncGenerator[Spending]:
+        """Keep what a request may cost while it is made, and book what it did cost.
+
+        Where the store is away at the end, the reply is not lost with it: the next request books
+        it or fails.
+
+        Args:
+            scope: Whose request it is.
+            model: Who is asked.
+            estimate: What it may cost in US dollars; None: the price is unknown.
 
         Raises:
             StoreError: What was spent is not known.
-            BudgetExceededError: The budget is used up, or the model's price unknown and that is
-                not allowed.
+            BudgetExceededError: It does not fit into the budget, or the model's price is unknown
+                and that is not allowed.
         """
-        await self._settle()
+        number = await self._reserve(scope, model, estimate)
+        under_way = Spending()
+        try:
+            yield under_way
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._settle(scope, number, under_way.expense)
+
+    async def _reserve(self, scope: Scope, model: ModelName, estimate: float | None) -> int | None:
+        while self._owed:
+            owed_scope, expense = self._owed[0]
+            await self._ledger.settle(owed_scope, None, expense)
+            self._owed.pop(0)
         if not self._limits:
-            return
-        if not priced and self._config.unpriced == "deny":
+            return None
+        if estimate is None and self._config.unpriced == "deny":
             raise BudgetExceededError(
                 f"The price of {model} is unknown, so no budget can be held.",
                 next_step=f"Set prices.{model} in models.yaml.",
             )
-        spent = await self._ledger.spent(scope)
-        for name, limit in self._limits.items():
-            used: float = getattr(spent, name)
-            if used >= limit:
-                raise BudgetExceededError(
-                    f"The budget of {_whose(name, scope)} is used up: ${used:.4f} of ${limit:.4f}.",
-                    next_step=f"Raise budgets.{name} in models.yaml, or wait for tomorrow (UTC)."
-                    if name != "run"
-                    else "Raise budgets.run in models.yaml, or start another run.",
-                )
+        found = await self._ledger.reserve(scope, estimate or 0.0, self._limits)
+        if isinstance(found, Overdrawn):
+            raise _refusal(found, scope, estimate or 0.0)
+        return found
 
-    async def book(self, scope: Scope, expense: Expense) -> None:
-        """Add what a reply cost.
-
-        Where the store is away, the reply is not lost with it: the next check books it or fails.
-        """
-        if expense.cost == 0:
-            return  # a model of the user's own
+    async def _settle(self, scope: Scope, number: int | None, expense: Expense | None) -> None:
+        if expense is not None and expense.cost == 0:
+            expense = None  # a model of the user's own
+        if number is None and expense is None:
+            return
         try:
-            await self._ledger.book(scope, expense)
+            await self._ledger.settle(scope, number, expense)
         except StoreError:
-            self._owed.append((scope, expense))
-
-    async def _settle(self) -> None:
-        while self._owed:
-            await self._ledger.book(*self._owed[0])
-            self._owed.pop(0)
+            if expense is not None:
+                self._owed.append((scope, expense))
 
 
-def _whose(name: str, scope: Scope) -> str:
+def sum_key(kind: Kind, scope: Scope) -> tuple[str, str]:
+    """Return under what the sum of a kind is kept."""
+    return kind, {"run": scope.run, "day": "", "user": scope.user}[kind]
+
+
+def overdrawn(
+    kind: Kind, limit: float, *, spent: float, held: float, cost: float
+) -> Overdrawn | None:
+    """Return that a request does not fit; one that costs nothing fits until all is spent."""
+    fits = spent < limit and spent + held + cost <= limit
+    return None if fits else Overdrawn(kind, limit, spent, held)
+
+
+def _refusal(over: Overdrawn, scope: Scope, cost: float) -> BudgetExceededError:
+    whose = _whose(over.kind, scope)
+    later = "start another run" if over.kind == "run" else "wait for tomorrow (UTC)"
+    if over.spent >= over.limit:
+        return BudgetExceededError(
+            f"The budget of {whose} is used up: ${over.spent:.4f} of ${over.limit:.4f}.",
+            next_step=f"Raise budgets.{over.kind} in models.yaml, or {later}.",
+        )
+    kept = f" and ${over.held:.4f} kept for requests under way" if over.held else ""
+    return BudgetExceededError(
+        f"The request may cost ${cost:.4f}, and of the budget of {whose}, ${over.limit:.4f}, "
+        f"${over.spent:.4f} is spent{kept}.",
+        next_step=f"Set a smaller max_tokens, raise budgets.{over.kind}, or {later}.",
+    )
+
+
+def _whose(name: Kind, scope: Scope) -> str:
     return {
         "run": f"the run {scope.run!r}",
         "day": "the day",

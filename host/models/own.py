@@ -1,6 +1,7 @@
 """What the models that no vendor's package asks have in common."""
 
-from pydantic_ai.models import Model
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.profiles import ModelProfile
 from typing_extensions import override
 
@@ -18,6 +19,15 @@ class OwnModel(Model[None]):
         super().__init__(profile=profile)
         self._system = system
         self._name = name
+
+    @override
+    def prepare_messages(
+        self,
+        messages: list[ModelMessage],
+        model_request_parameters: ModelRequestParameters | None = None,
+    ) -> list[ModelMessage]:
+        """Return the messages as they are: what is rendered for a vendor's format is not needed."""
+        return messages
 
     @property
     @override

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,15 +18,17 @@ from typing_extensions import override
 
 from host.domain.errors import ModelError
 from host.models.bucket import Buckets, Lease, OpenBuckets
-from host.models.budget import Budget, Expense, MemoryLedger, Scope
+from host.models.budget import Budget, Expense, MemoryLedger, Scope, Spending
 from host.models.config import BudgetConfig, RouteConfig
-from host.models.endpoint import Endpoint, ended_early
+from host.models.endpoint import Endpoint, ended_early, estimate_tokens
 from host.models.media import files_of
 from host.models.price import PriceTable
 from host.models.stream import RoutedStream
 
 BACKOFF = 0.5
 """Seconds before the first retry; each further one waits twice as long, give or take a quarter."""
+REPLY_TOKENS = 1000
+"""Tokens of a reply for which a budget keeps money where no `max_tokens` is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,11 @@ class Desk:
     clock: Callable[[], float] = time.monotonic
 
 
-class RoutedModel(Model[None]):
-    """Asks the first model that can answer; a single model is a route of one.
+class Router:
+    """Asks the first model that can answer.
+
+    It stands apart from `RoutedModel` because pydantic-ai wraps what a `Model` defines, to treat a
+    reply that a model wrote; the models that are asked here have had that already.
 
     Args:
         name: As the caller wrote it.
@@ -68,34 +73,12 @@ class RoutedModel(Model[None]):
         desk: Desk,
         scope: Scope,
     ) -> None:
-        super().__init__()
         self._name = name
         self.endpoints = tuple(endpoints)
         self._config = config
         self._desk = desk
         self._scope = scope
 
-    @property
-    @override
-    def model_name(self) -> str:
-        return self._name
-
-    @property
-    @override
-    def system(self) -> str:
-        return self.endpoints[0].name.provider
-
-    @property
-    @override
-    def provider(self) -> None:
-        return None
-
-    @property
-    @override
-    def profile(self) -> ModelProfile:  # pyright: ignore[reportIncompatibleVariableOverride] - a cached property there
-        return self.endpoints[0].inner.profile
-
-    @override
     async def request(
         self,
         messages: list[ModelMessage],
@@ -111,21 +94,23 @@ class RoutedModel(Model[None]):
         attempts = _Attempts(self._able(messages), self._config, self._desk)
         while True:
             endpoint = await attempts.next()
-            await self._check(endpoint)
             begun = self._desk.clock()
             try:
-                async with endpoint.asking(self._desk.buckets, messages) as lease:
+                async with (
+                    self._spending(endpoint, messages) as spending,
+                    endpoint.asking(self._desk.buckets, messages) as lease,
+                ):
                     with endpoint.mapping():
                         response = await endpoint.request(
                             messages, model_settings, model_request_parameters
                         )
                     lease.tokens = response.usage.total_tokens
+                    spending.expense = self._expense(endpoint, response.usage)
             except ModelError as error:
                 attempts.failed(error)
                 continue
-            return await self._finish(response, endpoint, attempts, begun)
+            return self._finish(response, endpoint, attempts, begun)
 
-    @override
     @asynccontextmanager
     async def request_stream(
         self,
@@ -143,10 +128,10 @@ class RoutedModel(Model[None]):
         attempts = _Attempts(self._able(messages), self._config, self._desk)
         while True:
             endpoint = await attempts.next()
-            await self._check(endpoint)
             begun = self._desk.clock()
             async with AsyncExitStack() as stack:
                 try:
+                    spending = await stack.enter_async_context(self._spending(endpoint, messages))
                     lease = await stack.enter_async_context(
                         endpoint.asking(self._desk.buckets, messages)
                     )
@@ -161,15 +146,12 @@ class RoutedModel(Model[None]):
                     attempts.failed(error)
                     continue
 
-                async def finish(
-                    response: ModelResponse,
-                    lease: Lease = lease,
-                    endpoint: Endpoint = endpoint,
-                    begun: float = begun,
+                def finish(
+                    response: ModelResponse, endpoint: Endpoint = endpoint, begun: float = begun
                 ) -> ModelResponse:
-                    lease.tokens = response.usage.total_tokens
-                    return await self._finish(response, endpoint, attempts, begun)
+                    return self._finish(response, endpoint, attempts, begun)
 
+                stack.callback(self._count, endpoint, stream, lease, spending)
                 yield RoutedStream(
                     model_request_parameters,
                     inner=stream,
@@ -179,19 +161,35 @@ class RoutedModel(Model[None]):
                 )
                 return
 
-    async def _check(self, endpoint: Endpoint) -> None:
-        priced = self._desk.prices.cost(endpoint.name, _ONE) is not None
-        await self._desk.budget.check(self._scope, endpoint.name, priced=priced)
+    def _spending(
+        self, endpoint: Endpoint, messages: list[ModelMessage]
+    ) -> AbstractAsyncContextManager[Spending]:
+        """Keep what a request may cost at most while it is made."""
+        budget, estimate = self._desk.budget, None
+        if budget.limited:
+            tokens = endpoint.settings.max_tokens or REPLY_TOKENS
+            most = RequestUsage(input_tokens=estimate_tokens(messages), output_tokens=tokens)
+            estimate = self._desk.prices.cost(endpoint.name, most)
+        return budget.spending(self._scope, endpoint.name, estimate=estimate)
 
-    async def _finish(
+    def _expense(self, endpoint: Endpoint, usage: RequestUsage) -> Expense:
+        cost = self._desk.prices.cost(endpoint.name, usage)
+        return Expense(endpoint.name, usage.input_tokens, usage.output_tokens, cost)
+
+    def _count(
+        self, endpoint: Endpoint, stream: StreamedResponse, lease: Lease, spending: Spending
+    ) -> None:
+        """Note what a stream used, one that was cut or left as well."""
+        if stream.usage.total_tokens:
+            lease.tokens = stream.usage.total_tokens
+            spending.expense = self._expense(endpoint, stream.usage)
+
+    def _finish(
         self, response: ModelResponse, endpoint: Endpoint, attempts: "_Attempts", begun: float
     ) -> ModelResponse:
         seconds = self._desk.clock() - begun
         endpoint.health.succeeded(seconds)
         cost = self._desk.prices.cost(endpoint.name, response.usage)
-        usage = response.usage
-        expense = Expense(endpoint.name, usage.input_tokens, usage.output_tokens, cost)
-        await self._desk.budget.book(self._scope, expense)
         known = {
             "model": str(endpoint.name),
             "cost": cost,
@@ -240,6 +238,50 @@ class RoutedModel(Model[None]):
         }
         preferred = sorted(self.endpoints, key=keys[self._config.prefer])
         return sorted(preferred, key=lambda endpoint: endpoint.health.rests_until > now)
+
+
+class RoutedModel(Router, Model[None]):
+    """A route as one model; a single model is a route of one.
+
+    Args:
+        name: As the caller wrote it.
+        endpoints: The models, preferred one first; at least one.
+        config: How failures are met.
+        desk: What all routes share.
+        scope: On whose account it is asked.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoints: Sequence[Endpoint],
+        *,
+        config: RouteConfig,
+        desk: Desk,
+        scope: Scope,
+    ) -> None:
+        Model.__init__(self)
+        Router.__init__(self, name, endpoints, config=config, desk=desk, scope=scope)
+
+    @property
+    @override
+    def model_name(self) -> str:
+        return self._name
+
+    @property
+    @override
+    def system(self) -> str:
+        return self.endpoints[0].name.provider
+
+    @property
+    @override
+    def provider(self) -> None:
+        return None
+
+    @property
+    @override
+    def profile(self) -> ModelProfile:  # pyright: ignore[reportIncompatibleVariableOverride] - a cached property there
+        return self.endpoints[0].inner.profile
 
 
 class _Attempts:
@@ -298,6 +340,3 @@ class _Attempts:
             retry_after=error.retry_after,
             next_step=error.next_step,
         )
-
-
-_ONE = RequestUsage(input_tokens=1, output_tokens=1)

@@ -73,11 +73,13 @@ class Settings:
         values: pydantic-ai's settings.
         notes: One sentence for each parameter that has no field in the format.
         wanted: The parameters that are handed to the adapter, by our names.
+        max_tokens: Longest reply, where it is said; adapters may keep it under another name.
     """
 
     values: ModelSettings
     notes: tuple[str, ...]
     wanted: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    max_tokens: int | None = None
 
 
 def build_settings(parameters: Parameters, *, provider: str, dialect: str) -> Settings:
@@ -105,7 +107,7 @@ def build_settings(parameters: Parameters, *, provider: str, dialect: str) -> Se
         values["timeout"] = parameters.timeout or DEFAULT_TIMEOUT
     if body:
         values["extra_body"] = {**body, **values.get("extra_body", {})}
-    return Settings(cast("ModelSettings", values), tuple(notes), wanted)
+    return Settings(cast("ModelSettings", values), tuple(notes), wanted, parameters.max_tokens)
 
 
 def _note(provider: str, name: str, value: object, *, takes_options: bool) -> str:

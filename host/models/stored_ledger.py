@@ -2,12 +2,40 @@
 
 from typing_extensions import override
 
-from host.models.budget import Expense, Ledger, Scope, Spent
-from host.storage.store import Store
+from host.models.budget import Expense, Ledger, Limits, Overdrawn, Scope, overdrawn, sum_key
+from host.storage.store import Database, Store
 
+HOLD = 900
+"""Seconds for which an amount is kept for a request that nobody ends: its process died."""
 _TODAY = "(now() at time zone 'utc')::date"
 _ONCE = "date 'epoch'"
 """The day of a run's sum, which goes on after midnight."""
+_LOCK = "select pg_advisory_xact_lock(hashtextextended(%s, 7241))"
+"""One reservation at a time for each sum; 7241 keeps the keys apart from other locks'."""
+_SPENT = f"""
+select coalesce((
+    select cost from host.model_expenses where kind = %s and name = %s
+        and day = case when %s = 'run' then {_ONCE} else {_TODAY} end
+), 0) as spent, coalesce((
+    select sum(cost) from host.model_reservations
+    where until > now() and case %s when 'run' then run = %s when 'user' then user_name = %s
+        else true end
+), 0) as held
+"""  # noqa: S608 - constants
+_KEEP = """
+insert into host.model_reservations (run, user_name, cost, until)
+values (%s, %s, %s, now() + %s * interval '1 second') returning id
+"""
+_BOOK = f"""
+insert into host.model_expenses as e
+select kind, name, day, %s, 1, %s, %s from (values
+    ('run', %s, {_ONCE}), ('day', '', {_TODAY}), ('user', %s, {_TODAY}), ('model', %s, {_TODAY})
+) as sums (kind, name, day)
+on conflict (kind, name, day) do update set
+    cost = e.cost + excluded.cost, requests = e.requests + 1,
+    input_tokens = e.input_tokens + excluded.input_tokens,
+    output_tokens = e.output_tokens + excluded.output_tokens
+"""  # noqa: S608 - constants
 
 
 class StoredLedger(Ledger):
@@ -21,34 +49,34 @@ class StoredLedger(Ledger):
         self._store = store
 
     @override
-    async def spent(self, scope: Scope) -> Spent:
-        """Return what all processes have spent."""
+    async def reserve(self, scope: Scope, cost: float, limits: Limits) -> int | Overdrawn:
+        """Keep an amount if that stays within all limits, one request after the other."""
         async with self._store.transaction() as database:
-            cursor = await database.execute(
-                "select kind, cost from host.model_expenses where "  # noqa: S608 - constants
-                f"(kind = 'run' and name = %s and day = {_ONCE}) or "
-                f"(kind = 'day' and name = '' and day = {_TODAY}) or "
-                f"(kind = 'user' and name = %s and day = {_TODAY})",
-                [scope.run, scope.user],
-            )
-            sums = {row["kind"]: float(row["cost"]) for row in await cursor.fetchall()}
-        return Spent(sums.get("run", 0.0), sums.get("day", 0.0), sums.get("user", 0.0))
+            for kind in limits:  # in the same order everywhere, so that nobody waits in a circle
+                await database.execute(_LOCK, ["/".join(sum_key(kind, scope))])
+            for kind, limit in limits.items():
+                _, name = sum_key(kind, scope)
+                values = [kind, name, kind, kind, name, name]
+                row = await (await database.execute(_SPENT, values)).fetchone() or {}
+                spent, held = float(row["spent"]), float(row["held"])
+                if over := overdrawn(kind, limit, spent=spent, held=held, cost=cost):
+                    return over
+            kept = await database.execute(_KEEP, [scope.run, scope.user, cost, HOLD])
+            return int((await kept.fetchone() or {})["id"])
 
     @override
-    async def book(self, scope: Scope, expense: Expense) -> None:
-        """Add a reply to all its sums, in one statement."""
-        tokens = [expense.input_tokens, expense.output_tokens]
-        cost = expense.cost or 0.0
+    async def settle(self, scope: Scope, number: int | None, expense: Expense | None) -> None:
+        """Free what was kept and add a reply to all its sums, in one transaction."""
         async with self._store.transaction() as database:
-            await database.execute(
-                "insert into host.model_expenses as e "  # noqa: S608 - constants
-                "select kind, name, day, %s, 1, %s, %s from (values "
-                f"('run', %s, {_ONCE}), ('day', '', {_TODAY}), "
-                f"('user', %s, {_TODAY}), ('model', %s, {_TODAY})"
-                ") as sums (kind, name, day) "
-                "on conflict (kind, name, day) do update set "
-                "cost = e.cost + excluded.cost, requests = e.requests + 1, "
-                "input_tokens = e.input_tokens + excluded.input_tokens, "
-                "output_tokens = e.output_tokens + excluded.output_tokens",
-                [cost, *tokens, scope.run, scope.user, str(expense.model)],
-            )
+            if number is not None:
+                await database.execute(
+                    "delete from host.model_reservations where id = %s or until < now()", [number]
+                )
+            if expense is not None:
+                await _book(database, scope, expense)
+
+
+async def _book(database: Database, scope: Scope, expense: Expense) -> None:
+    tokens = [expense.input_tokens, expense.output_tokens]
+    names = [scope.run, scope.user, str(expense.model)]
+    await database.execute(_BOOK, [expense.cost or 0.0, *tokens, *names])

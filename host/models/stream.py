@@ -1,6 +1,6 @@
 """A streamed reply as the host hands it on: with the host's errors, and what it cost at its end."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 
@@ -28,7 +28,7 @@ class RoutedStream(StreamedResponse):
     inner: StreamedResponse
     first: ModelResponseStreamEvent | None
     endpoint: Endpoint
-    finish: Callable[[ModelResponse], Awaitable[ModelResponse]]
+    finish: Callable[[ModelResponse], ModelResponse]
     _events: AsyncIterator[ModelResponseStreamEvent] | None = None
     _whole: ModelResponse | None = None
 
@@ -47,7 +47,7 @@ class RoutedStream(StreamedResponse):
             yield event
         if ended_early(self.inner) and not self.inner.cancelled:
             raise self.endpoint.cut()
-        self._whole = await self.finish(self.inner.get())
+        self._whole = self.finish(self.inner.get())
 
     async def _next(self) -> ModelResponseStreamEvent | None:
         try:

@@ -19,6 +19,7 @@ from host.models.budget import Budget, Expense, Scope
 from host.models.config import BudgetConfig, LimitConfig, ModelsConfig
 from host.models.models import Models, stored_desk
 from host.models.name import ModelName
+from host.models.parameters import Parameters
 from host.models.stored_bucket import StoredBuckets
 from host.models.stored_ledger import StoredLedger
 from host.secrets.keys import Keys
@@ -29,6 +30,7 @@ pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "tests/models/programs/admit.py"
 WINDOW = 0.5
+MODEL = ModelName("openai", "gpt-4.1")
 
 
 @contextlib.asynccontextmanager
@@ -120,22 +122,66 @@ async def test_request_larger_than_the_bucket_is_refused_at_once(
                 pass
 
 
+async def spend(budget: Budget, scope: Scope, cost: float, *, estimate: float = 0.0) -> None:
+    async with budget.spending(scope, MODEL, estimate=estimate) as spending:
+        spending.expense = Expense(MODEL, 10, 5, cost)
+
+
 async def test_budget_holds_across_processes_and_says_whose_is_used_up(store_folder: Path) -> None:
-    run, user = secrets.token_hex(4), secrets.token_hex(4)
-    model = ModelName("openai", "gpt-4.1")
+    scope = Scope(secrets.token_hex(4), secrets.token_hex(4))
     async with opened(store_folder) as store:
-        first, second = StoredLedger(store), StoredLedger(store)
-        await first.book(Scope(user, run), Expense(model, 10, 5, 0.75))
-        await second.book(Scope(user, run), Expense(model, 10, 5, 0.5))
-        spent = await first.spent(Scope(user, run))
-        assert (spent.run, spent.user) == (1.25, 1.25)
+        for cost in (0.75, 0.5):
+            await spend(Budget(BudgetConfig(run=9), StoredLedger(store)), scope, cost)
         for config, whose in (
-            (BudgetConfig(run=1), f"run '{run}'"),
-            (BudgetConfig(user=1), f"user '{user}'"),
+            (BudgetConfig(run=1), f"run '{scope.run}' is used up: \\$1.2500 of"),
+            (BudgetConfig(user=1), f"user '{scope.user}' is used up: \\$1.2500 of"),
         ):
             with pytest.raises(BudgetExceededError, match=whose):
-                await Budget(config, second).check(Scope(user, run), model, priced=True)
-        await Budget(BudgetConfig(run=2), second).check(Scope(user, run), model, priced=True)
+                await spend(Budget(config, StoredLedger(store)), scope, 0.1)
+        await spend(Budget(BudgetConfig(run=2), StoredLedger(store)), scope, 0.1)
+
+
+@pytest.mark.parametrize("kind", ["run", "user"])
+async def test_requests_at_the_same_time_never_spend_more_than_the_budget(
+    store_folder: Path, kind: str
+) -> None:
+    scope = Scope(secrets.token_hex(4), secrets.token_hex(4))
+    config = BudgetConfig.model_validate({kind: 1.0})
+    let_in, refused = anyio.Semaphore(0), list[str]()
+    go_on = anyio.Event()
+
+    async def one(budget: Budget) -> None:
+        try:
+            async with budget.spending(scope, MODEL, estimate=0.3) as spending:
+                let_in.release()
+                await go_on.wait()
+                spending.expense = Expense(MODEL, 1, 1, 0.3)
+        except BudgetExceededError as error:
+            refused.append(str(error))
+            if len(refused) == 7:
+                go_on.set()
+
+    async with opened(store_folder) as store, opened(store_folder) as other:
+        budgets = [Budget(config, StoredLedger(each)) for each in (store, other)]
+        async with anyio.create_task_group() as group:
+            for number in range(10):
+                group.start_soon(one, budgets[number % 2])
+        assert let_in.value == 3
+        assert all("$0.9000 kept for requests under way" in text for text in refused)
+        with pytest.raises(BudgetExceededError, match=r"may cost \$0.3000"):
+            await spend(budgets[0], scope, 0.3, estimate=0.3)
+        await spend(budgets[0], scope, 0.1, estimate=0.1)
+
+
+async def test_request_that_failed_frees_what_was_kept_for_it(store_folder: Path) -> None:
+    scope = Scope(secrets.token_hex(4), secrets.token_hex(4))
+    async with opened(store_folder) as store:
+        budget = Budget(BudgetConfig(run=1), StoredLedger(store))
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with budget.spending(scope, MODEL, estimate=0.9):
+                    raise TimeoutError
+        await spend(budget, scope, 0.9, estimate=0.9)
 
 
 async def test_run_stops_when_its_budget_is_used_up(store_folder: Path, tmp_path: Path) -> None:
@@ -147,7 +193,9 @@ async def test_run_stops_when_its_budget_is_used_up(store_folder: Path, tmp_path
     )
     async with opened(store_folder) as store:
         models = Models(config, keys=Keys(tmp_path, {}), desk=stored_desk(config, store))
-        model = models.resolve(name, scope=Scope(run=secrets.token_hex(4)))
+        model = models.resolve(
+            name, scope=Scope(run=secrets.token_hex(4)), parameters=Parameters(max_tokens=1000)
+        )
         talk = [ModelRequest([UserPromptPart("go")])]
         costs: list[float] = []
 
@@ -156,6 +204,6 @@ async def test_run_stops_when_its_budget_is_used_up(store_folder: Path, tmp_path
                 reply = await model.request([*talk], None, ModelRequestParameters())
                 costs.append((reply.metadata or {})["cost"])
 
-        with pytest.raises(BudgetExceededError, match="is used up"):
+        with pytest.raises(BudgetExceededError, match="may cost"):
             await go_on()
-    assert costs == [0.6, 0.6]
+    assert costs == [0.6]
