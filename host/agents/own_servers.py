@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from host.agents.library import Agent
+from host.config.layers import AGENT_LABEL
 from host.config.servers import ServerConfig
 from host.domain.errors import ConfigError
 from host.gateway.provider import ToolProvider
@@ -50,7 +51,9 @@ class OwnServers:
                     next_step="Give it another name, or use the host's in `tools`.",
                 )
             configs = agent.config.servers
-            fresh = _Made(configs, {name: self._make(name, configs[name]) for name in configs})
+            fresh = _Made(
+                configs, {name: self._make(name, _owned(configs[name])) for name in configs}
+            )
             self._made[agent.name] = fresh
             if made is not None:
                 self._end(made)
@@ -75,3 +78,7 @@ class OwnServers:
             task = asyncio.create_task(server.close(), name=f"close {server.name}")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+
+def _owned(config: ServerConfig) -> ServerConfig:
+    return config.model_copy(update={"labels": (*config.labels, AGENT_LABEL)})

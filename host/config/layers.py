@@ -11,6 +11,8 @@ from host.config.settings import Settings
 from host.config.yaml import Document, Json
 from host.domain.errors import ConfigError
 
+AGENT_LABEL = "agent"
+"""Label of the servers that an agent's own file brings."""
 PROJECT_LABEL = "project"
 """Label that every server from a working folder carries, for policy to go by."""
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from host import __version__
 from host.config.expand import is_secret_name
-from host.config.layers import PROJECT_LABEL
+from host.config.layers import AGENT_LABEL, PROJECT_LABEL
 from host.config.servers import ServerConfig
 
 _ROOT = Path(__file__).parents[2] / "servers"
@@ -54,10 +54,10 @@ def origin_of(config: ServerConfig) -> Origin:
 def owner_of(name: str, config: ServerConfig) -> str:
     """Return the name under which a server's pins are kept.
 
-    The servers of two projects may bear one name and be different programs, so a project's go by
-    their source as well.
+    The servers of two projects, or of two agents' files, may bear one name and be different
+    programs, so these go by their source as well.
     """
-    if PROJECT_LABEL not in config.labels:
+    if not {PROJECT_LABEL, AGENT_LABEL} & set(config.labels):
         return name
     return f"{name}.{origin_of(config).digest[:8]}"
 
