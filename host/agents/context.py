@@ -78,14 +78,14 @@ class Context:
         size = self.size(messages)
         if size <= self._limit and not force:
             return None
-        kept = self._tail(messages)
+        # What a provider finds too long may fit our count: then as little as can be is kept.
+        kept = self._tail(messages, 0 if force else self._limit * _KEEP)
         if kept == 0 or kept >= len(messages):
             return None
         return Plan(kept, size)
 
-    def _tail(self, messages: Sequence[ModelMessage]) -> int:
+    def _tail(self, messages: Sequence[ModelMessage], room: float) -> int:
         """Return how many of the last messages stay; a call is never parted from its result."""
-        room = self._limit * _KEEP
         best = 0
         for kept, message in enumerate(reversed(messages), 1):
             room -= message_tokens(message)

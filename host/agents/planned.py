@@ -19,8 +19,6 @@ class PlannedReader:
 
     def __init__(self, model: Model, schema: Json) -> None:
         self._plan = plan_output(model, schema)
-        tools = self._plan.apply(ModelRequestParameters()).output_tools
-        self._tools = frozenset(tool.name for tool in tools)
 
     def apply(self, parameters: ModelRequestParameters) -> ModelRequestParameters:
         """Return parameters that ask for the shape."""
@@ -28,7 +26,7 @@ class PlannedReader:
 
     def takes(self, tool: str) -> bool:
         """Whether a tool is the one by which the model gives its answer."""
-        return tool in self._tools
+        return self._plan.takes(tool)
 
     def read(self, response: ModelResponse) -> Reading:
         """Return the answer in a reply."""

@@ -46,12 +46,15 @@ class OutputPlan:
         mode: How it is asked for.
         schema: The JSON Schema.
         repairs: How often a reply that does not fit may be sent back.
+        apart: Whether the model takes either a native schema or tools, so that beside tools the
+            schema is asked for as one.
     """
 
     model: str
     mode: Mode
     schema: dict[str, Any]
     repairs: int
+    apart: bool
     _wrapped: bool
     _validator: Any
 
@@ -59,7 +62,7 @@ class OutputPlan:
         """Return the request's parameters with the schema in them."""
         asked = self._asked
         described = OutputObjectDefinition(json_schema=asked, name=TOOL)
-        if self.mode == "tool":
+        if self.mode == "tool" or (self.apart and parameters.function_tools):
             tool = ToolDefinition(
                 name=TOOL,
                 description="Give the final result.",
@@ -82,6 +85,10 @@ class OutputPlan:
             prompted_output_template=template,
             allow_text_output=True,
         )
+
+    def takes(self, tool: str) -> bool:
+        """Return whether a tool is the one that takes the result."""
+        return tool == TOOL and (self.mode == "tool" or self.apart)
 
     def read(self, response: ModelResponse) -> JsonValue:
         """Return the value of a reply.
@@ -188,9 +195,21 @@ def plan_output(
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise ConfigError(f"The output schema is not a JSON Schema: {error}.") from error
     wrapped = schema.get("type") != "object"
-    return OutputPlan(
-        model.model_name, mode or best_mode(model), schema, repairs, wrapped, validator
-    )
+    chosen = mode or best_mode(model)
+    apart = chosen == "native" and any(map(_keeps_apart, _inner(model)))
+    return OutputPlan(model.model_name, chosen, schema, repairs, apart, wrapped, validator)
+
+
+def _inner(model: Model[Any]) -> list[Model[Any]]:
+    if isinstance(model, RoutedModel):
+        return [endpoint.inner for endpoint in model.endpoints]
+    return [model]
+
+
+def _keeps_apart(model: Model[Any]) -> bool:
+    """Whether a model takes either a schema or tools: Gemini up to 2.5."""
+    google = model.system.startswith("google")
+    return google and not model.profile.get("google_supports_tool_combination", False)
 
 
 def best_mode(model: Model[Any]) -> Mode:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 from pydantic_ai.messages import ModelRequest, UserPromptPart
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.tools import ToolDefinition
 
 from host.domain.errors import ConfigError, ModelOutputError
 from host.models.compliance import measure_compliance
@@ -134,3 +136,17 @@ async def test_compliance_counts_what_fitted_at_once_and_what_after_repair(tmp_p
     )
     got = await measure_compliance(model, "tool", repeats=2)
     assert (got.asked, got.at_once, got.repaired, got.rate) == (10, 2, 2, 0.4)
+
+
+async def test_gemini_is_given_the_schema_as_a_tool_beside_other_tools(
+    models: Models, vendor: ModelProvider
+) -> None:
+    vendor.will(Answer(text="", calls=(("final_result", {"city": "Ulm", "people": 1}),)))
+    model = models.resolve("google:gemini-2.5-flash")
+    plan = plan_output(model, SCHEMA)
+    look = ToolDefinition(name="look", parameters_json_schema={"type": "object"})
+    tools = ModelRequestParameters(function_tools=[look])
+    got = await request_json(model, [*asked()], plan, parameters=tools)
+    assert got.value == {"city": "Ulm", "people": 1}
+    assert plan.takes("final_result")
+    assert plan.apply(ModelRequestParameters()).output_mode == "native"
