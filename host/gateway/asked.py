@@ -74,7 +74,7 @@ class Asked:
             approvers=decision.approvers,
             every_time=decision.every_time,
             destructive="destructive" in facts.labels,
-            context=describe_attempt(attempt),
+            context=describe_attempt(attempt, folder=self.exchange.session.folder),
         )
 
     def recheck(self) -> str | None:

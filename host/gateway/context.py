@@ -11,11 +11,17 @@ from host.policy.path import Ground
 _PLAIN = ("method", "name", "server", "tool", "package", "trusted", "agent", "face", "session")
 
 
-def describe_attempt(attempt: Attempt) -> Json:
-    """Return all of an attempt but its arguments and its time."""
+def describe_attempt(attempt: Attempt, *, folder: Path | None = None) -> Json:
+    """Return all of an attempt but its arguments and its time.
+
+    Args:
+        attempt: The attempt.
+        folder: The client's working folder, whose policy takes part.
+    """
     ground, principal = attempt.ground, attempt.principal
     return {
         **{name: getattr(attempt, name) for name in _PLAIN},
+        "folder": None if folder is None else str(folder),
         "annotations": dict(attempt.annotations),
         "labels": sorted(attempt.labels),
         "taint": sorted(attempt.taint),
