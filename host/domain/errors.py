@@ -5,6 +5,7 @@
     │   └── InvalidConfigError        several faults of one reading, each with its place
     ├── NotFoundError             a look-up failed; lists the nearest names
     ├── AccessError               not authenticated, or authenticated without the right
+    │   ├── EditError                 what an approver would send instead cannot be sent
     │   ├── InvalidTokenError         the token is not one that this host accepts
     │   └── MissingScopeError         it is, but is not good for this
     ├── FetchError                a web address is off limits, or did not answer usefully
@@ -158,6 +159,10 @@ class NotFoundError(HostError):
 
 class AccessError(HostError):
     """The caller is not authenticated, or lacks the right."""
+
+
+class EditError(AccessError):
+    """Arguments that an approver puts in place of the caller's cannot be sent."""
 
 
 class InvalidTokenError(AccessError):
