@@ -276,3 +276,8 @@ def test_at_most_once_and_never_without_a_valid_decision(empty_store_folder: Pat
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
             ),
         )
+        # Each way was really gone; what holds on the way is checked at each step.
+        reached = {name for _, name, _ in office.notes}
+        ways = ("asked", "approved", "denied", "withdrawn", "expired", "used")
+        assert reached >= {f"approval.{way}" for way in ways}
+        assert reached >= {"grant.given", "grant.used", "grant.revoked"}
