@@ -74,7 +74,10 @@ class Approvals(RuleBasedStateMachine):
     def boot(self, place: int) -> Office:
         runner = Runner(f"{self.user.user}-{place}", str(next(self.boots)))
         config = ApprovalsConfig(wait=0, progress=1)
-        return Office(self.first.store, self.first.sealer, runner=runner, config=config)
+        notes = self.first.notes
+        return Office(
+            self.first.store, self.first.sealer, runner=runner, config=config, notes=notes
+        )
 
     def call(self, number: int) -> Any:
         return call(caller=self.user, arguments={"n": number})
