@@ -15,6 +15,7 @@ from host.approvals.table import approval_of, pass_of
 from host.domain.errors import (
     ApprovalPendingError,
     DeniedError,
+    EditError,
     HostError,
     OutcomeUnknownError,
 )
@@ -24,8 +25,9 @@ log = logging.getLogger(__name__)
 POLL = 2.0
 """Seconds between two looks at an approval that another process may answer."""
 
-Offer: TypeAlias = Callable[[Approval], Awaitable[Answer | None]]
-"""Asks somebody, and returns what they said; None where they did not decide."""
+Offer: TypeAlias = Callable[[Approval, str | None], Awaitable[Answer | None]]
+"""Asks somebody, and returns what they said; None where they did not decide. The text says why
+their last answer, with other arguments, could not be taken; None the first time."""
 Tell: TypeAlias = Callable[[Approval], None]
 """Lets the caller know that it still waits."""
 Recheck: TypeAlias = Callable[[], str | None]
@@ -232,13 +234,18 @@ class Desk:
 
     async def _offer(self, approval: Approval, offer: Offer) -> None:
         """Ask the person at the client, and take what they say."""
-        answer = await offer(approval)
-        if answer is None:
+        problem: str | None = None
+        while True:
+            try:
+                answer = await offer(approval, problem)
+                if answer is not None:
+                    await self._inbox.answer(approval.id, answer)
+            except EditError as error:
+                problem = str(error)
+                continue
+            except HostError as error:
+                log.info("an answer to %s did not count: %s", approval.id, error)
             return
-        try:
-            await self._inbox.answer(approval.id, answer)
-        except HostError as error:
-            log.info("an answer to %s did not count: %s", approval.id, error)
 
     async def _tell(self, approval: Approval, tell: Tell) -> None:
         while True:

@@ -2,7 +2,7 @@
 
 import jsonschema_rs
 
-from host.domain.errors import AccessError
+from host.domain.errors import EditError
 from host.domain.jsonrpc import Json
 
 
@@ -10,7 +10,7 @@ def check_edit(arguments: Json, schema: Json | None) -> None:
     """Check edited arguments by the tool's input schema.
 
     Raises:
-        AccessError: They do not fit it, or the schema cannot be used to tell.
+        EditError: They do not fit it, or the schema cannot be used to tell.
     """
     if schema is None:
         return
@@ -22,12 +22,12 @@ def check_edit(arguments: Json, schema: Json | None) -> None:
         validator.validate(arguments)
     except jsonschema_rs.ValidationError as error:
         where = "".join(f"/{part}" for part in error.instance_path)
-        raise AccessError(
+        raise EditError(
             f"The edited arguments do not fit the tool: {where or 'they'}: {error.message}.",
             next_step="Correct them; `host tools show NAME` says what the tool takes.",
         ) from error
     except (jsonschema_rs.ReferencingError, ValueError) as error:
-        raise AccessError(
+        raise EditError(
             f"Edited arguments cannot be checked: the tool's schema is unusable ({error}).",
             next_step="Approve or deny the call as it is.",
         ) from error

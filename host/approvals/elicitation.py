@@ -1,11 +1,13 @@
 """The question by which the person at a client is asked, and what their answer says."""
 
+import json
 from typing import Any
 
 from host.approvals.approval import Answer, Approval
 from host.approvals.grant import GrantTerms
 from host.approvals.text import approval_lines, escape
-from host.domain.jsonrpc import Json
+from host.domain.errors import EditError
+from host.domain.jsonrpc import Json, as_object
 from host.domain.principal import Principal
 from host.domain.protocol import object_member
 
@@ -16,6 +18,11 @@ ONCE = "Approve once"
 SAME = "Approve these arguments for this session"
 ANY = "Approve any arguments for this session"
 DENY = "Deny"
+_EDIT: Json = {
+    "type": "string",
+    "title": "Other arguments",
+    "description": "A JSON object, sent in place of the arguments above. Empty: they stay.",
+}
 
 
 def can_ask(capabilities: Json, principal: Principal) -> bool:
@@ -27,15 +34,28 @@ def can_ask(capabilities: Json, principal: Principal) -> bool:
     return not declared or "form" in declared
 
 
-def build_question(approval: Approval, arguments: Any) -> Json | None:  # noqa: ANN401 - any JSON
-    """Return the params of an `elicitation/create`; None where they would be too long to read."""
-    lines = ["Approval needed.", *approval_lines(approval.show(), arguments)]
+def build_question(
+    approval: Approval,
+    arguments: Any,  # noqa: ANN401 - any JSON
+    *,
+    problem: str | None = None,
+) -> Json | None:
+    """Return the params of an `elicitation/create`; None where they would be too long to read.
+
+    Args:
+        approval: What is asked about.
+        arguments: Of the call.
+        problem: Why the arguments of the last answer could not be sent.
+    """
+    again = [] if problem is None else [f"{escape(problem)} Nothing was sent."]
+    lines = ["Approval needed.", *again, *approval_lines(approval.show(), arguments)]
     message = "\n".join([*lines, f"({approval.id}, {approval.digest[:12]})"])
     if len(message) > LONGEST:
         return None
     options = [ONCE, DENY]
     if not approval.every_time and not approval.destructive and approval.session:
         options[1:1] = [SAME, ANY]
+    edit = {"arguments": _EDIT} if approval.method == "tools/call" else {}
     return {
         "mode": "form",
         "message": message,
@@ -49,6 +69,7 @@ def build_question(approval: Approval, arguments: Any) -> Json | None:  # noqa: 
                     "description": "Told to the caller; may be left empty.",
                     "maxLength": 1000,
                 },
+                **edit,
             },
             "required": ["answer"],
         },
@@ -60,6 +81,9 @@ def read_answer(approval: Approval, reply: Json, principal: Principal) -> Answer
 
     Only an accepted form with one of the answers counts as a yes: some clients accept every form
     by themselves, with nothing or a default in it.
+
+    Raises:
+        EditError: They would send something else, and it is not an object in JSON.
     """
     content = object_member(reply, "content")
     chosen, reason = content.get("answer"), content.get("reason")
@@ -77,5 +101,22 @@ def read_answer(approval: Approval, reply: Json, principal: Principal) -> Answer
         channel="elicitation",
         digest=approval.digest,
         reason=escape(reason)[:1000] if isinstance(reason, str) and reason else None,
+        arguments=_edited(content.get("arguments")) if approve else None,
         grant=grant,
     )
+
+
+def _edited(text: object) -> Json | None:
+    """Return what is to be sent in place of the caller's arguments; None where nothing is."""
+    if text is None or (isinstance(text, str) and not text.strip()):
+        return None
+    try:
+        found = as_object(json.loads(text)) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        found = None
+    if found is None:
+        raise EditError(
+            "The edited arguments are no object in JSON.",
+            next_step='Write them like {"to": "ann"}.',
+        )
+    return found

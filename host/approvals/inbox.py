@@ -10,7 +10,7 @@ from host.approvals.call import digest_json
 from host.approvals.edit import check_edit
 from host.approvals.grant import Grant
 from host.approvals.table import approval_of
-from host.domain.errors import AccessError, NotFoundError
+from host.domain.errors import AccessError, EditError, NotFoundError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 
@@ -141,7 +141,7 @@ class Inbox:
         """Return what is kept of edited arguments.
 
         Raises:
-            AccessError: They cannot be sent.
+            EditError: They cannot be sent.
         """
         if parked is None:
             raise AccessError(
@@ -149,12 +149,12 @@ class Inbox:
                 next_step="Deny it; its caller can call again.",
             )
         if approval.method != "tools/call":
-            raise AccessError("Only the arguments of a tool can be edited.")
+            raise EditError("Only the arguments of a tool can be edited.")
         check_edit(arguments, parked.schema)
         caller = Principal(approval.user, approval.client)
         refusal = self._board.judge(caller, parked.context, arguments)
         if refusal is not None:
-            raise AccessError(
+            raise EditError(
                 f"The edited arguments may not be sent: {refusal}", next_step="Correct them."
             )
         return {

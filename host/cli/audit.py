@@ -2,12 +2,13 @@
 
 import json
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import anyio
 import typer
@@ -18,16 +19,17 @@ if TYPE_CHECKING:
     from host.audit.trail import Trail
     from host.audit.verify import Verification
 
-SINCE = typer.Option(None, "--since", help="30m, 12h, 7d, or an ISO 8601 time.")
-UNTIL = typer.Option(None, "--until", help="Only before this; like --since.")
-USER = typer.Option(None, "--user", help="Only calls of this user.")
-LABEL = typer.Option(None, "--label", help="Only calls with this label, such as sends.")
-SERVER = typer.Option(None, "--server", help="Only calls to this server.")
-TOOL = typer.Option(None, "--tool", help="Only calls of this tool, with or without its server.")
-CLIENT = typer.Option(None, "--client", help="Only calls of this client.")
-OUTCOME = typer.Option(
-    None, "--outcome", help="ok, tool_error, error, denied, cancelled, timeout, unknown, running."
-)
+FILTERS = {
+    "since": "30m, 12h, 7d, or an ISO 8601 time.",
+    "until": "Only before this; like --since.",
+    "user": "Only calls of this user.",
+    "client": "Only calls of this client.",
+    "server": "Only calls to this server.",
+    "tool": "Only calls of this tool, with or without its server.",
+    "label": "Only calls with this label, such as sends.",
+    "outcome": "ok, tool_error, error, denied, cancelled, timeout, unknown, running.",
+}
+"""Options that narrow a listing, and what they say of themselves."""
 AS_JSON = typer.Option(False, "--json", help="Print JSON, one call a line.")
 
 _WIDTHS = "{:<13} {:<19} {:<11} {:<16} {:<40} {:>9}"
@@ -41,33 +43,41 @@ def register(root: typer.Typer) -> None:
     root.add_typer(app, name="audit")
 
 
-def tail(  # noqa: PLR0913, PLR0917  each is an option of the command line
+def narrowed(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with the options that narrow a listing, in place of its `wanted`."""
+    own = [one for one in signature(command).parameters.values() if one.name != "wanted"]
+    further = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=typer.Option(None, f"--{name}", help=text),
+            annotation=str | None,
+        )
+        for name, text in FILTERS.items()
+    ]
+
+    def run(**given: Any) -> None:  # noqa: ANN401  values of options
+        wanted = _filter(**{name: given.pop(name) for name in FILTERS})
+        command(**given, wanted=wanted)
+
+    parameters = [*(one.replace(kind=Parameter.KEYWORD_ONLY) for one in own), *further]
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__annotations__ = {one.name: one.annotation for one in parameters}
+    run.__signature__ = Signature(parameters)  # read by Typer
+    return run
+
+
+@narrowed
+def tail(
     lines: int = typer.Option(20, "-n", "--lines", min=0, help="How many calls to begin with."),
     follow: bool = typer.Option(False, "--follow", "-f", help="Go on as calls end."),
-    since: str | None = SINCE,
-    until: str | None = UNTIL,
-    user: str | None = USER,
-    client: str | None = CLIENT,
-    server: str | None = SERVER,
-    tool: str | None = TOOL,
-    label: str | None = LABEL,
-    outcome: str | None = OUTCOME,
     as_json: bool = AS_JSON,
+    *,
+    wanted: "CallFilter",
 ) -> None:
     """Show the latest calls, and new ones as they end."""
     from host.audit.trail import Follower
     from host.cli.store import configured_folder
-
-    wanted = _filter(
-        since,
-        until,
-        user=user,
-        client=client,
-        server=server,
-        tool=tool,
-        label=label,
-        outcome=outcome,
-    )
 
     async def run() -> None:
         follower = Follower(configured_folder() / "journal")
@@ -105,31 +115,16 @@ def show(
     anyio.run(run)
 
 
-def search(  # noqa: PLR0913, PLR0917  each is an option of the command line
+@narrowed
+def search(
     text: str | None = typer.Argument(None, help="Found anywhere in arguments, result or names."),
     most: int = typer.Option(100, "--limit", min=1, help="How many calls at most."),
-    since: str | None = SINCE,
-    until: str | None = UNTIL,
-    user: str | None = USER,
-    client: str | None = CLIENT,
-    server: str | None = SERVER,
-    tool: str | None = TOOL,
-    label: str | None = LABEL,
-    outcome: str | None = OUTCOME,
     as_json: bool = AS_JSON,
+    *,
+    wanted: "CallFilter",
 ) -> None:
     """List the calls that match, oldest first."""
-    wanted = _filter(
-        since,
-        until,
-        user=user,
-        client=client,
-        server=server,
-        tool=tool,
-        label=label,
-        outcome=outcome,
-        text=text,
-    )
+    wanted = replace(wanted, text=text)
 
     async def run() -> None:
         async with open_trail() as trail:
@@ -231,37 +226,22 @@ def prune(
     print(f"{lines} lines of {len(dropped)} writers {verb}.")
 
 
-def export(  # noqa: PLR0913, PLR0917  each is an option of the command line
+@narrowed
+def export(
     file: Path | None = typer.Option(None, "--output", "-o", help="A new file; else the output."),
-    since: str | None = SINCE,
-    until: str | None = UNTIL,
-    user: str | None = USER,
-    client: str | None = CLIENT,
-    server: str | None = SERVER,
-    tool: str | None = TOOL,
-    label: str | None = LABEL,
-    outcome: str | None = OUTCOME,
     chain: bool = typer.Option(False, "--chain", help="Lines with their chain and signature."),
+    *,
+    wanted: "CallFilter",
 ) -> None:
     """Write calls as JSON lines, oldest first; with --chain the record itself, to be verified."""
-    wanted = _filter(
-        since,
-        until,
-        user=user,
-        client=client,
-        server=server,
-        tool=tool,
-        label=label,
-        outcome=outcome,
-    )
+    from host.audit.call import CallFilter
 
-    narrowed = any((user, client, server, tool, label, outcome))
-    if chain and narrowed:
+    if chain and wanted != CallFilter(since=wanted.since, until=wanted.until):
         raise typer.BadParameter("--chain takes --since and --until only: a chain has no gaps.")
 
     async def run() -> None:
         if chain:
-            await _export_chain(file, _moment(since), _moment(until))
+            await _export_chain(file, wanted.since, wanted.until)
             return
         async with open_trail() as trail:
             calls = await trail.find(wanted, most=2**31)

@@ -99,8 +99,8 @@ def explain(  # noqa: PLR0913, PLR0917  each is an option of the command line
     from dataclasses import replace
 
     from host.cli.plugin_rules import ask_plugins
+    from host.policy.case_document import CallConfig
     from host.policy.decision import explain as explain_decision
-    from host.policy.document import CallConfig
     from host.policy.limit import FixedCounters
 
     call = _checked(

@@ -6,6 +6,7 @@
     │   └── MissingCredentialError    a file asks for a credential that is not set
     ├── NotFoundError             a look-up failed; lists the nearest names
     ├── AccessError               not authenticated, or authenticated without the right
+    │   ├── EditError                 what an approver would send instead cannot be sent
     │   ├── InvalidTokenError         the token is not one that this host accepts
     │   └── MissingScopeError         it is, but is not good for this
     ├── FetchError                a web address is off limits, or did not answer usefully
@@ -163,6 +164,10 @@ class NotFoundError(HostError):
 
 class AccessError(HostError):
     """The caller is not authenticated, or lacks the right."""
+
+
+class EditError(AccessError):
+    """Arguments that an approver puts in place of the caller's cannot be sent."""
 
 
 class InvalidTokenError(AccessError):

@@ -9,12 +9,12 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 
-from host.approvals.approval import Approval, Pass, may_answer, standing
+from host.approvals.approval import Answer, Approval, Pass, may_answer, standing
 from host.approvals.board import Board
 from host.approvals.desk import Desk, Offer
 from host.approvals.elicitation import build_question, can_ask, read_answer
 from host.approvals.inbox import Inbox
-from host.domain.errors import AccessError, ApprovalPendingError, DeniedError
+from host.domain.errors import AccessError, ApprovalPendingError, DeniedError, EditError
 from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError, as_object
 from host.domain.protocol import INTERACTIVE_METHODS, object_member
 from host.gateway.asked import Admission, Asked, refusal
@@ -136,8 +136,8 @@ class ApprovalStep:
         exchange = asked.exchange
         arguments = asked.call.arguments
 
-        async def offer(approval: Approval):  # noqa: ANN202 - see `Offer`
-            question = build_question(approval, arguments)
+        async def offer(approval: Approval, problem: str | None) -> Answer | None:
+            question = build_question(approval, arguments, problem=problem)
             if question is None:
                 return None
             try:
@@ -154,7 +154,7 @@ class ApprovalStep:
         limit = self._board.config.wait
         while True:
             if held:
-                found = await self._take_answer(asked, held["id"])
+                found = await self._answered(asked)
             else:
                 found = await self._desk.ask(call)
                 if isinstance(found, Approval) and found.state == "pending":
@@ -164,7 +164,7 @@ class ApprovalStep:
             if isinstance(found, Approval):
                 tell = _tell(asked.exchange)
                 found = await self._desk.wait(found, call, tell=tell, limit=limit)
-            if isinstance(found, Pass):
+            if isinstance(found, Pass | Admission):
                 return found
             if found.state == "pending":
                 raise ApprovalPendingError(found.id, found.name)
@@ -176,6 +176,18 @@ class ApprovalStep:
                     INVALID_PARAMS,
                     f"{found.id} was used before. Make the call again without requestState.",
                 )
+
+    async def _answered(self, asked: Asked) -> Approval | Admission:
+        """Take an answer; where other arguments cannot be sent, return the question once more."""
+        try:
+            return await self._take_answer(asked, asked.held["id"])
+        except EditError as error:
+            problem = str(error)
+        approval = await self._inbox.find(asked.held["id"])
+        question = self._question(asked, approval, problem=problem)
+        if approval.state != "pending" or question is None:
+            raise ApprovalPendingError(approval.id, approval.name)
+        return Admission(asked.goal.params, question=question, waits=approval)
 
     async def _take_answer(self, asked: Asked, approval_id: str) -> Approval:
         """Take what a stateless client's person said, and return the approval as it then is."""
@@ -191,15 +203,19 @@ class ApprovalStep:
             return approval
         try:
             return await self._inbox.answer(approval_id, answer)
+        except EditError:
+            raise
         except AccessError:
             # Somebody was faster; but who takes a call back need not make it.
             if not answer.approve:
                 await self._inbox.withdraw(approval_id, reason="Its caller took it back.")
             return await self._inbox.find(approval_id)
 
-    def _question(self, asked: Asked, approval: Approval) -> Json | None:
+    def _question(
+        self, asked: Asked, approval: Approval, *, problem: str | None = None
+    ) -> Json | None:
         """Return the `input_required` that asks a stateless client's person."""
-        question = build_question(approval, asked.call.arguments)
+        question = build_question(approval, asked.call.arguments, problem=problem)
         if question is None:
             return None
         exchange, params = asked.exchange, asked.goal.params
@@ -207,10 +223,16 @@ class ApprovalStep:
             "bound": binding(exchange, asked.method, params),
             "approval": {"id": approval.id},
         }
-        if "state" in asked.state:  # what the server gave out before, and is told now, is kept
-            state["earlier"] = {"state": asked.state["state"]}
-        if "inputResponses" in params:
-            state["responses"] = params["inputResponses"]
+        # What the server gave out before, and is told now, is kept.
+        if asked.held:
+            state |= {
+                key: asked.state[key] for key in ("earlier", "responses") if key in asked.state
+            }
+        else:
+            if "state" in asked.state:
+                state["earlier"] = {"state": asked.state["state"]}
+            if "inputResponses" in params:
+                state["responses"] = params["inputResponses"]
         return {
             "resultType": "input_required",
             "inputRequests": {QUESTION: {"method": "elicitation/create", "params": question}},

@@ -74,7 +74,11 @@ class Asked:
             approvers=decision.approvers,
             every_time=decision.every_time,
             destructive="destructive" in facts.labels,
-            context=describe_attempt(attempt),
+            context=describe_attempt(
+                attempt,
+                folder=self.exchange.session.folder,
+                policies=self.exchange.policies,
+            ),
         )
 
     def recheck(self) -> str | None:

@@ -1,5 +1,6 @@
 """An attempt as JSON and back: kept beside an approval, so that edited arguments can be judged."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,11 +12,21 @@ from host.policy.path import Ground
 _PLAIN = ("method", "name", "server", "tool", "package", "trusted", "agent", "face", "session")
 
 
-def describe_attempt(attempt: Attempt) -> Json:
-    """Return all of an attempt but its arguments and its time."""
+def describe_attempt(
+    attempt: Attempt, *, folder: Path | None = None, policies: Iterable[Path] = ()
+) -> Json:
+    """Return all of an attempt but its arguments and its time.
+
+    Args:
+        attempt: The attempt.
+        folder: The client's working folder, whose policy takes part.
+        policies: Those of the agents on whose behalf it is made.
+    """
     ground, principal = attempt.ground, attempt.principal
     return {
         **{name: getattr(attempt, name) for name in _PLAIN},
+        "folder": None if folder is None else str(folder),
+        "policies": [str(file) for file in policies],
         "annotations": dict(attempt.annotations),
         "labels": sorted(attempt.labels),
         "taint": sorted(attempt.taint),

@@ -19,7 +19,7 @@ from host.domain.errors import (
 )
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
-from host.domain.protocol import object_member
+from host.domain.protocol import list_member, object_member
 from host.gateway.approve import ApprovalStep
 from host.gateway.asked import Admission, Asked
 from host.gateway.constraint import compile_matchers, matching_holds
@@ -175,12 +175,8 @@ class Gate:
             goal: What is to be called.
             code: What rules of plugins say; those that are not in it cannot tell.
         """
-        live = self._policy(exchange.session.folder, exchange.policies)
-        change = live.refresh()
-        if change is not None:
-            self._on_change(change)
         try:
-            policy = live.current
+            policy = self._in_force(exchange.session.folder, exchange.policies)
         except PolicyError as error:
             return Judgement(None, error=error)
         try:
@@ -199,6 +195,18 @@ class Gate:
         facts = policy.gather(attempt, self._counters)
         facts.code.update(code or {})
         return Judgement(decide(facts, policy), facts, facts.labels, policy=policy)
+
+    def _in_force(self, folder: Path | None, further: tuple[Path, ...]) -> PolicySet:
+        """Return the policy that holds in a folder and for some agents, as its files are now.
+
+        Raises:
+            PolicyError: It cannot be read.
+        """
+        live = self._policy(folder, further)
+        change = live.refresh()
+        if change is not None:
+            self._on_change(change)
+        return live.current
 
     async def admit(
         self, exchange: Exchange, method: str, goal: Goal, said: Judgement
@@ -246,8 +254,12 @@ class Gate:
             context: See `describe_attempt`.
             arguments: In place of the caller's.
         """
+        folder = context.get("folder")
         try:
-            policy = self._policy(None, ()).current
+            policy = self._in_force(
+                Path(folder) if isinstance(folder, str) else None,
+                tuple(Path(str(file)) for file in list_member(context, "policies")),
+            )
         except PolicyError as error:
             return str(error)
         attempt = rebuild_attempt(context, arguments)

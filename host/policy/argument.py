@@ -7,8 +7,14 @@ from functools import partial
 from typing import cast
 
 from host.policy.answer import Answer, Lean, combine
+from host.policy.argument_document import (
+    ArgumentConfig,
+    LengthConfig,
+    PathConfig,
+    RangeConfig,
+    UrlConfig,
+)
 from host.policy.condition import Condition
-from host.policy.document import ArgumentConfig, LengthConfig, PathConfig, RangeConfig, UrlConfig
 from host.policy.facts import Facts, Need
 from host.policy.fold import fold
 from host.policy.json_schema import parse_schema

@@ -10,8 +10,8 @@ from host.config.yaml import parse_yaml, read_bytes
 from host.domain.errors import ConfigError, InvalidConfigError, PolicyError
 from host.domain.principal import Principal
 from host.policy.attempt import KINDS, Attempt, Kind
+from host.policy.case_document import CallConfig, CaseConfig, CasesConfig, SeenConfig
 from host.policy.decision import Decision, decide
-from host.policy.document import CallConfig, CaseConfig, CasesConfig, SeenConfig
 from host.policy.limit import FixedCounters
 from host.policy.path import Ground
 from host.policy.pointer import Located, descend

@@ -1,42 +1,25 @@
 """What a policy file can say, field by field; everything that it cannot say is an error."""
 
 import re
-from datetime import datetime
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
 from host.config.document import StrictModel
 from host.policy.answer import Action
+from host.policy.argument_document import ArgumentConfig, Names, as_list
 from host.policy.attempt import Face, Kind
+from host.policy.case_document import CaseConfig, Label
 from host.policy.expression import parse_expression
-from host.policy.json_schema import parse_schema
 from host.policy.limit import Measure, Scope, Span
 from host.policy.pointer import Json, parse_pointer
-from host.policy.provenance import Origin, ValueKind
-from host.policy.regex import parse_regex
 from host.policy.time_window import parse_clock, parse_zone
-from host.policy.url import AddressKind, host_pattern
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\.[A-Za-z_][A-Za-z0-9_]*")
 
 
-def _as_list(value: Json) -> Json:
-    return [value] if isinstance(value, str | int | float) else value
-
-
 def _checked_pointer(text: str) -> str:
     return parse_pointer(text).text
-
-
-def _checked_regex(text: str) -> str:
-    parse_regex(text, whole=True)
-    return text
-
-
-def _checked_schema(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    parse_schema(schema)
-    return schema
 
 
 def _checked_expression(text: str) -> str:
@@ -67,148 +50,11 @@ def _checked_approver(text: str) -> str:
     return text
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_list), Field(min_length=1)]
-"""One name or pattern, or a list of them; `*` is any characters, `?` any one."""
-Kinds = Annotated[tuple[Kind, ...], BeforeValidator(_as_list), Field(min_length=1)]
-Faces = Annotated[tuple[Face, ...], BeforeValidator(_as_list), Field(min_length=1)]
-Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+Kinds = Annotated[tuple[Kind, ...], BeforeValidator(as_list), Field(min_length=1)]
+Faces = Annotated[tuple[Face, ...], BeforeValidator(as_list), Field(min_length=1)]
 PointerText = Annotated[str, AfterValidator(_checked_pointer)]
-RegexText = Annotated[str, AfterValidator(_checked_regex)]
 Clock = Annotated[str, AfterValidator(_checked_clock)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=80)]
-
-
-class PathConfig(StrictModel):
-    """A path in an argument."""
-
-    inside: Names
-    """Folders: absolute, below `~/`, or, in a project's file, relative to that file's folder."""
-    access: Literal["read", "write"] | None = None
-    """Only where the call reads, or may change, what the path names; None means either."""
-
-
-class UrlConfig(StrictModel):
-    """A URL in an argument."""
-
-    scheme: Names | None = None
-    """Such as `https`."""
-    host: (
-        Annotated[
-            tuple[Annotated[str, AfterValidator(host_pattern)], ...],
-            BeforeValidator(_as_list),
-            Field(min_length=1),
-        ]
-        | None
-    ) = None
-    """Names or patterns, such as `example.com` or `*.example.com`, which is not `example.com`."""
-    port: Annotated[tuple[int, ...], BeforeValidator(_as_list)] | None = None
-    """Ports; a scheme's usual one counts where the URL has none."""
-    address: Annotated[tuple[AddressKind, ...], BeforeValidator(_as_list)] | None = None
-    """Kinds of literal IP addresses; a host that is a name, other than localhost, has none."""
-
-
-class RangeConfig(StrictModel):
-    """A number; a text that looks like one is not one."""
-
-    min: float | None = None
-    """Smallest number that matches."""
-    max: float | None = None
-    """Largest number that matches."""
-    above: float | None = None
-    """Numbers greater than this match."""
-    below: float | None = None
-    """Numbers less than this match."""
-
-    @model_validator(mode="after")
-    def _some(self) -> "RangeConfig":
-        if not self.model_fields_set:
-            raise ValueError("A range needs min, max, above or below")
-        return self
-
-
-class LengthConfig(StrictModel):
-    """Characters of a text, items of a list, members of an object."""
-
-    min: int | None = Field(default=None, ge=0)
-    """Fewest that match."""
-    max: int | None = Field(default=None, ge=0)
-    """Most that match."""
-
-
-class OriginConfig(StrictModel):
-    """Where a value was seen; a plain list means `any`."""
-
-    any: tuple[Origin, ...] | None = None
-    """In at least one of these."""
-    all: tuple[Origin, ...] = ()
-    """In all of these."""
-    none: tuple[Origin, ...] = ()
-    """In none of these."""
-    kinds: tuple[ValueKind, ...] | None = None
-    """Only values of these kinds; None means of every kind."""
-
-
-def _as_origins(value: Json) -> Json:
-    listed = cast("list[Json]", value if isinstance(value, list) else [value])
-    if listed and all(isinstance(one, str) for one in listed):
-        return [{"any": listed}]
-    return listed
-
-
-Origins = Annotated[tuple[OriginConfig, ...], BeforeValidator(_as_origins), Field(min_length=1)]
-"""Origins; a value fits where one of them fits."""
-
-
-class ProvenanceConfig(StrictModel):
-    """Where the decisive values inside an argument came from."""
-
-    some: Origins | None = None
-    """At least one value fits."""
-    every: Origins | None = None
-    """No value is there that does not fit."""
-
-    @model_validator(mode="after")
-    def _any(self) -> "ProvenanceConfig":
-        if self.some is None and self.every is None:
-            raise ValueError("provenance needs some or every")
-        return self
-
-
-class ArgumentConfig(StrictModel):
-    """What an argument has to be; all that is given has to hold."""
-
-    present: bool | None = None
-    """Whether it is there at all; None means that the others say so."""
-    type: Literal["string", "number", "integer", "boolean", "array", "object", "null"] | None = None
-    """Its JSON type."""
-    path: PathConfig | None = None
-    """It is a path."""
-    url: UrlConfig | None = None
-    """It is a URL."""
-    one_of: Annotated[tuple[JsonValue, ...] | None, Field(alias="in", min_length=1)] = None
-    """It is one of these values; the number 5 and the text "5" are two values."""
-    range: RangeConfig | None = None
-    """It is a number in a range."""
-    length: LengthConfig | None = None
-    """It is this long."""
-    regex: RegexText | None = None
-    """The whole text matches this RE2 expression."""
-    search: RegexText | None = None
-    """Some part of the text matches this RE2 expression."""
-    provenance: ProvenanceConfig | None = None
-    """Its values came from the user, from trusted, private or untrusted results."""
-    json_schema: Annotated[dict[str, JsonValue], AfterValidator(_checked_schema)] | None = Field(
-        default=None, alias="schema"
-    )
-    """It is valid under this JSON Schema."""
-
-    @model_validator(mode="after")
-    def _some(self) -> "ArgumentConfig":
-        if not self.model_fields_set:
-            raise ValueError("An argument needs at least one of path, url, in, range, …")
-        if self.present is False and len(self.model_fields_set) > 1:
-            raise ValueError("An argument that is not present cannot be anything else")
-        return self
 
 
 class LabelsConfig(StrictModel):
@@ -223,7 +69,7 @@ class LabelsConfig(StrictModel):
 
 
 def _as_labels(value: Json) -> Json:
-    return {"any": _as_list(value)} if isinstance(value, str | list) else value
+    return {"any": as_list(value)} if isinstance(value, str | list) else value
 
 
 Labels = Annotated[LabelsConfig, BeforeValidator(_as_labels)]
@@ -320,7 +166,7 @@ class RuleConfig(StrictModel):
     exceptions: tuple[MatchConfig, ...] = Field(default=(), alias="except")
     """Calls that it is not about; any one of them suffices."""
     approvers: Annotated[
-        tuple[Annotated[str, AfterValidator(_checked_approver)], ...], BeforeValidator(_as_list)
+        tuple[Annotated[str, AfterValidator(_checked_approver)], ...], BeforeValidator(as_list)
     ] = ()
     """Who may answer: `role:…`, `user:…`, `client:…`; none given means anyone who may approve."""
     every_time: bool = False
@@ -378,88 +224,6 @@ class ToolLabelsConfig(StrictModel):
     in them does not say where the call goes."""
 
 
-class SeenConfig(StrictModel):
-    """Where a value of a test case was seen; a plain list means its origins."""
-
-    origins: tuple[Origin, ...] = Field(min_length=1)
-    """Where."""
-    kind: ValueKind = "name"
-    """What it is."""
-
-
-def _as_seen(value: Json) -> Json:
-    return {"origins": _as_list(value)} if isinstance(value, str | list) else value
-
-
-class CallConfig(StrictModel):
-    """A call in a test case; what is left out is ordinary."""
-
-    method: Kind = "tool"
-    """Kind of request."""
-    name: str = ""
-    """Name in the catalog; of its form `server__tool` the other two follow."""
-    server: str | None = None
-    """The server's name; None means the part of `name` before `__`."""
-    tool: str | None = None
-    """The server's own name of it; None means the part of `name` after `__`."""
-    package: str | None = None
-    """What the server is, such as `npm:@scope/name`, for the table of known servers."""
-    user: str = "local"
-    """Who calls."""
-    client: str = "test"
-    """With which credential."""
-    role: Literal["admin", "approver", "user", "viewer"] = "user"
-    """What the credential is good for."""
-    attended: bool = True
-    """Whether a person sits at the client."""
-    agent: str | None = None
-    """On behalf of which agent."""
-    face: Face = "stdio"
-    """Where it came in."""
-    session: str = "test"
-    """In which session."""
-    trusted: bool = False
-    """Whether the server is trusted."""
-    annotations: dict[str, JsonValue] = Field(default_factory=dict)
-    """The tool's annotations."""
-    labels: tuple[Label, ...] = ()
-    """Labels of server and tool."""
-    taint: tuple[Label, ...] = ()
-    """Labels that the session has met."""
-    arguments: dict[str, JsonValue] = Field(default_factory=dict)
-    """The arguments."""
-    seen: dict[str, Annotated[SeenConfig, BeforeValidator(_as_seen)]] | None = None
-    """Text or number in the arguments → where it was seen; None: the host does not hear the user.
-
-    What is not listed decides nothing.
-    """
-    asked_for: bool = False
-    """Whether the user spoke of what the tool's name says; only where they are heard."""
-    folder: str | None = None
-    """Folder that relative paths are relative to; None means that it is not known."""
-    at: datetime | None = None
-    """When; None means now."""
-    used: dict[str, float] = Field(default_factory=dict)
-    """Rule → how much of its limits was used before."""
-    plugins: dict[str, bool] = Field(default_factory=dict)
-    """`NAME.FUNCTION` → what the plugin's rule says; one that is not named cannot be asked."""
-
-
-class CaseConfig(StrictModel):
-    """A test case: a call, and what is to become of it."""
-
-    name: str
-    """What it shows."""
-    call: CallConfig
-    """The call."""
-    expect: Action
-    """What is to be decided."""
-    rule: str | None = None
-    """Which rule is to decide it; None means any, or none."""
-    every_time: bool | None = None
-    """Whether it is to be asked every time; None means either."""
-
-
 class PolicyConfig(StrictModel):
     """A policy file."""
 
@@ -477,12 +241,3 @@ class PolicyConfig(StrictModel):
     """The rules; their order has no meaning."""
     tests: tuple[CaseConfig, ...] = ()
     """Cases that `host policy test` tries on this file alone."""
-
-
-class CasesConfig(StrictModel):
-    """A file of test cases beside a policy file of the same name."""
-
-    version: Literal[1] = 1
-    """Version of this format."""
-    tests: tuple[CaseConfig, ...]
-    """The cases."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from host.policy.answer import Answer
-from host.policy.document import OriginConfig, ProvenanceConfig
+from host.policy.argument_document import OriginConfig, ProvenanceConfig
 from host.policy.facts import Facts
 from host.policy.pointer import Located
 from host.policy.provenance import TracedValue

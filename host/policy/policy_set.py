@@ -12,8 +12,9 @@ from host.config.yaml import Document, parse_yaml
 from host.domain.errors import ConfigError, InvalidConfigError, NotFoundError, PolicyError
 from host.policy.answer import Action, Answer, strictest
 from host.policy.attempt import Attempt, Kind
+from host.policy.case_document import CaseConfig
 from host.policy.decision import Decision, decide, settle
-from host.policy.document import CaseConfig, MatchConfig, PolicyConfig, RuleConfig
+from host.policy.document import MatchConfig, PolicyConfig, RuleConfig
 from host.policy.facts import Facts, gather_facts, known_facts
 from host.policy.index import Candidates, RuleIndex
 from host.policy.labels import LabelTable, build_table

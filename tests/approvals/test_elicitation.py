@@ -14,6 +14,7 @@ from host.approvals.elicitation import (
     can_ask,
     read_answer,
 )
+from host.domain.errors import EditError
 from host.domain.principal import Principal
 from tests.approvals.desks import ANN, call, open_office
 
@@ -87,6 +88,28 @@ async def test_the_answers_say_what_they_say(empty_store_folder: Path):
     declined = read_answer(approval, {"action": "decline"}, ANN)
     assert declined is not None
     assert declined.approve is False
+
+
+@pytest.mark.parametrize("edit", ["{", "[]", "5", 5, {"to": "ann"}, "[" * 100_000])
+async def test_an_edit_that_cannot_be_read_is_neither_yes_nor_no(
+    empty_store_folder: Path, edit: Any
+):
+    approval = await approval_of(empty_store_folder)
+    reply = {"action": "accept", "content": {"answer": ONCE, "arguments": edit}}
+    with pytest.raises(EditError):
+        read_answer(approval, reply, ANN)
+    reply["content"] = {"answer": ONCE, "arguments": " "}
+    said = read_answer(approval, reply, ANN)
+    assert said is not None
+    assert said.arguments is None
+
+
+async def test_other_arguments_are_offered_for_tools_only(empty_store_folder: Path):
+    for method, offered in (("tools/call", True), ("prompts/get", False)):
+        approval = await approval_of(empty_store_folder, method=method, name=method)
+        question = build_question(approval, {})
+        assert question is not None
+        assert ("arguments" in question["requestedSchema"]["properties"]) is offered
 
 
 def test_only_an_attended_client_that_shows_forms_is_asked():

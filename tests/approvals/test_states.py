@@ -74,7 +74,10 @@ class Approvals(RuleBasedStateMachine):
     def boot(self, place: int) -> Office:
         runner = Runner(f"{self.user.user}-{place}", str(next(self.boots)))
         config = ApprovalsConfig(wait=0, progress=1)
-        return Office(self.first.store, self.first.sealer, runner=runner, config=config)
+        notes = self.first.notes
+        return Office(
+            self.first.store, self.first.sealer, runner=runner, config=config, notes=notes
+        )
 
     def call(self, number: int) -> Any:
         return call(caller=self.user, arguments={"n": number})
@@ -276,3 +279,8 @@ def test_at_most_once_and_never_without_a_valid_decision(empty_store_folder: Pat
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
             ),
         )
+        # Each way was really gone; what holds on the way is checked at each step.
+        reached = {name for _, name, _ in office.notes}
+        ways = ("asked", "approved", "denied", "withdrawn", "expired", "used")
+        assert reached >= {f"approval.{way}" for way in ways}
+        assert reached >= {"grant.given", "grant.used", "grant.revoked"}

@@ -377,6 +377,30 @@ async def test_edited_arguments_have_to_fit_the_tool_and_the_policy(empty_store_
             assert result["structuredContent"] == {"to": "ann"}
 
 
+@pytest.mark.parametrize("kind", ERAS)
+async def test_the_person_at_the_client_sends_other_arguments_and_is_asked_again_if_they_do_not_fit(
+    empty_store_folder: Path, kind: str
+):
+    schema = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+    server = {"extra": [{"name": "mail", "inputSchema": schema}]}
+    edits = ["nonsense", '{"to": 5}', '{"to": "eve"}', '{"to": "ann"}']
+    person = Person(*(says(ONCE, arguments=edit) for edit in edits))
+    async with scene_of(empty_store_folder, server=server) as scene:
+        write_policy(
+            scene,
+            "{name: no-eve, action: deny, because: eve is a stranger,"
+            " match: {name: bad__mail, arguments: {/to: {in: [eve]}}}}",
+        )
+        async with open_client(scene, kind, person) as client:
+            result = await client.call("bad__mail", {"to": "bob"})
+        assert result["structuredContent"] == {"to": "ann"}
+        problems = [asked["message"].splitlines()[1] for asked in person.asked[1:]]
+        for problem, word in zip(problems, ["JSON", "fit", "stranger"], strict=True):
+            assert word in problem
+        assert scene.server().values("tools/call")[0]["arguments"] == {"to": "ann"}
+        assert notes(scene) == ["approval.asked", "approval.approved", "approval.used"]
+
+
 async def test_a_policy_that_denies_meanwhile_stops_an_approved_call(empty_store_folder: Path):
     async with scene_of(empty_store_folder) as scene:
         async with open_client(scene, "stateless", attended=False) as client:

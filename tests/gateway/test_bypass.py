@@ -147,6 +147,56 @@ async def test_a_renamed_tool_is_still_known_by_the_servers_own_name():
         assert "mine/n" in result["content"][0]["text"]
 
 
+async def test_a_path_that_leads_out_of_its_folder_by_a_detour_is_not_inside_it(tmp_path: Path):
+    safe, secret = tmp_path / "safe", tmp_path / "secret"
+    safe.mkdir()
+    secret.mkdir()
+    (safe / "out").symlink_to(secret)
+    match = {"arguments": {"/path": {"path": {"inside": str(safe)}}}}
+    policy = {"default": "deny", "rules": [{"name": "r", "action": "allow", "match": match}]}
+    detours = [
+        *(f"{safe}/../secret/x", f"{safe}/a/../../secret/x", f"{safe}/./..//secret/x"),
+        *(f"{safe}/out/x", f"{safe}/out", f"{safe}-other/x", f"{tmp_path}/SAFE/x", "safe/x"),
+        *(
+            f"{safe}/../secret/x\0",
+            f" {safe}/x",
+            f"file://{safe}/../secret/x",
+            f"{safe}\\..\\secret",
+        ),
+    ]
+    async with open_scene({}) as scene, scene.stateless() as client:
+        own = prepare(scene, json.dumps(policy))
+        for path in detours:
+            result = await client.call("own__send", {"path": path})
+            assert (path, result.get("isError")) == (path, True)
+        assert own.got == []
+        inside = {"path": f"{safe}/a/../b"}
+        await client.call("own__send", inside)
+        assert own.got == [inside]
+
+
+async def test_an_address_that_only_looks_like_the_allowed_one_is_another():
+    match = {"arguments": {"/url": {"url": {"scheme": "https", "host": "good.example"}}}}
+    policy = {"default": "deny", "rules": [{"name": "r", "action": "allow", "match": match}]}
+    tricks = [
+        *("https://good.example@evil.example/", "https://good.example:x@evil.example/"),
+        *("https://evil.example/good.example", "https://evil.example#@good.example/"),
+        *("https://evil.example\\@good.example/", "https://good.example.evil.example/"),
+        *("https://goodexample/", "https://g\u043eod.example/", "http://good.example/"),
+        *("https://xn--god-sed.example/", "https:good.example", "//good.example/", "good.example"),
+        *("https://2130706433/", "https://0x7f.1/", "https://good.example\n@evil.example/"),
+    ]
+    async with open_scene({}) as scene, scene.stateless() as client:
+        own = prepare(scene, json.dumps(policy))
+        for url in tricks:
+            result = await client.call("own__send", {"url": url})
+            assert (url, result.get("isError")) == (url, True)
+        assert own.got == []
+        for url in ("https://good.example/x", "https://GOOD.example:443/", "https://good.example."):
+            await client.call("own__send", {"url": url})
+        assert len(own.got) == 3
+
+
 async def test_a_link_that_is_swapped_after_the_decision_stops_the_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

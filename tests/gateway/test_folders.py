@@ -1,12 +1,17 @@
 """What a client sees depends on the folder it works in, once that folder is trusted."""
 
+import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from host.app import TERMINAL
+from host.approvals.approval import Answer
 from host.config.trust import TrustStore
+from host.domain.errors import AccessError
 from host.gateway import folders
 from tests.fakes.gateway_scene import Scene, open_scene, stdio
 
@@ -80,3 +85,31 @@ async def test_a_projects_policy_tightens_in_its_folder_only(tmp_path: Path):
                 result = await client.call("mine__echo", {"text": "x"})
                 outcomes.append(result.get("isError", False))
         assert outcomes == [True, False]
+
+
+async def test_an_edit_is_judged_by_the_policy_of_the_callers_folder(
+    empty_store_folder: Path, tmp_path: Path
+):
+    waits: dict[str, Any] = {"wait": 60}
+    async with open_scene(
+        {"mine": stdio()}, policy="default", data=empty_store_folder, approvals=waits
+    ) as scene:
+        (tmp_path / "a").mkdir()
+        rule = "{name: quiet, action: deny, because: not here,"
+        match = " match: {name: mine__echo, arguments: {/text: {in: [loud]}}}}"
+        (tmp_path / "a" / "host.policy.yaml").write_text(f"rules: [{rule}{match}]\n")
+        TrustStore(scene.host.paths.trust).pin(tmp_path / "a")
+        hello = {"hello": "mcp", "folder": str(tmp_path / "a")}
+        async with scene.line(bare=True, hello=hello) as client:
+            await client.initialize()
+            call = asyncio.ensure_future(client.call("mine__echo", {"text": "hi"}))
+            version, waiting = 0, await scene.host.inbox.approvals()
+            while not waiting:
+                version = await scene.host.board.changed(version, limit=60)
+                waiting = await scene.host.inbox.approvals()
+            said = Answer(approve=True, by=TERMINAL, channel="cli", digest=waiting[0].digest)
+            loud = replace(said, arguments={"text": "loud"})
+            with pytest.raises(AccessError, match="not here"):
+                await scene.host.inbox.answer(waiting[0].id, loud)
+            await scene.host.inbox.answer(waiting[0].id, replace(said, arguments={"text": "soft"}))
+            assert (await call)["structuredContent"] == {"text": "soft"}

@@ -6,8 +6,8 @@ import pytest
 
 from host.domain.errors import PolicyError
 from host.policy.case import run_cases
+from host.policy.case_document import CaseConfig
 from host.policy.decision import decide
-from host.policy.document import CaseConfig
 from host.policy.policy_set import PolicySet
 from tests.policy.conftest import attempt, policy_of
 

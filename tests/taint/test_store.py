@@ -55,12 +55,16 @@ def test_what_another_process_writes_is_seen_at_once(file: Path):
 
 def test_a_killed_process_loses_nothing_that_it_added(file: Path):
     script = (
-        "import sys, time; from pathlib import Path; from host.taint.store import TaintStore\n"
+        "import sys; from pathlib import Path; from host.taint.store import TaintStore\n"
         "TaintStore(Path(sys.argv[1])).add('a/b', ['untrusted'], source='t')\n"
-        "print('added', flush=True); time.sleep(600)"
+        "print('added', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(file)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(file)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "added\n"
