@@ -20,7 +20,8 @@ from host.domain.protocol import (
 )
 from host.gateway.catalog import Catalog
 from host.gateway.exchange import Exchange, lowest_level
-from host.gateway.gate import REFUSALS, Admitted, Gate, Judgement
+from host.gateway.gate import REFUSALS, Gate
+from host.gateway.judgement import Admitted, Judgement
 from host.gateway.provider import ToolProvider
 from host.gateway.questions import Questions
 from host.gateway.record import Recorder

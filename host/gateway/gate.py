@@ -1,10 +1,9 @@
 """The gate before every call: what the policy says of it, and what happens when it says `ask`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from host.approvals.call import AskedCall
@@ -25,13 +24,14 @@ from host.gateway.asked import Admission, Asked
 from host.gateway.constraint import compile_matchers, matching_holds
 from host.gateway.context import rebuild_attempt
 from host.gateway.exchange import Exchange
+from host.gateway.judgement import Admitted, Edited, Goal, Judgement
 from host.gateway.provider import ToolProvider
-from host.gateway.record import Judged, Recordable
+from host.gateway.record import Judged
 from host.gateway.settled import Settlements, likeness_of
 from host.policy.attempt import Attempt
 from host.policy.code import Findings, RuleCode
 from host.policy.decision import Decision, decide
-from host.policy.facts import Facts, call_variables, measure
+from host.policy.facts import call_variables, measure
 from host.policy.labels import ground_of, is_trusted, package_of
 from host.policy.limit import Counters
 from host.policy.live import LivePolicy, PolicyChange
@@ -46,75 +46,6 @@ HEARD: frozenset[Face] = frozenset({"cli", "web"})
 
 _OURS = ("_meta", "requestState", "inputResponses")
 """Members of a request that are not its arguments."""
-
-
-class Goal(Recordable, Protocol):
-    """What the gate needs of a call's target: what is recorded of it, and who is to serve it."""
-
-    @property
-    def server(self) -> ToolProvider:
-        """Who is to serve it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the policy says of one call.
-
-    Attributes:
-        decision: Allow, ask or deny, and why; None if there is no readable policy.
-        facts: What it was decided from; None where the decision is that about all such calls.
-        labels: The labels that rules went by.
-        error: Why there is no decision, so that the call is not made.
-        policy: Which policy said so.
-    """
-
-    decision: Decision | None
-    facts: Facts | None = None
-    labels: frozenset[str] = frozenset()
-    error: PolicyError | None = None
-    policy: PolicySet | None = None
-
-    @property
-    def judged(self) -> Judged:
-        """The part of it that is recorded."""
-        if self.decision is None:
-            return Judged("deny")
-        return Judged(self.decision.action, self.decision.rule, self.labels)
-
-    def judged_with(self, admission: Admission) -> Judged:
-        """Return what is recorded, with the approval or grant that let the call through."""
-        passed = admission.passed
-        return (
-            self.judged
-            if passed is None
-            else replace(self.judged, approval=passed.approval or passed.grant)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """A call that may be made, or about which its client has to be asked first.
-
-    Attributes:
-        judged: The part that is recorded.
-        admission: What it is made with.
-        asked: What its end has to be told; None where nobody can be asked.
-    """
-
-    judged: Judged
-    admission: Admission
-    asked: Asked | None = None
-
-
-class _Edited:
-    """A target with other parameters."""
-
-    def __init__(self, goal: Goal, params: Json) -> None:
-        self.server, self.name, self.original = goal.server, goal.name, goal.original
-        self.upstream = goal.upstream
-        self.definition, self.labels, self.digest = goal.definition, goal.labels, goal.digest
-        self.params = params
 
 
 class Gate:
@@ -299,7 +230,7 @@ class Gate:
         def judge(params: Json) -> Judgement:
             same = params is goal.params  # by identity: 1, 1.0 and True are equal in Python
             code = said.facts.code if same and said.facts is not None else None
-            return self.judge(exchange, method, _Edited(goal, params), code=code)
+            return self.judge(exchange, method, Edited(goal, params), code=code)
 
         return judge
 

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from host.gateway.exchange import Exchange
-from host.gateway.gate import Admitted, Goal, Judgement
+from host.gateway.judgement import Admitted, Goal, Judgement
 from host.pins.book import Choice
 from tests.fakes.gateway_scene import Scene, open_scene
 from tests.fakes.misbehaviour import Json
