@@ -22,6 +22,13 @@ def stamp_file(path: Path) -> Stamp | None:
     return (status.st_mtime_ns, status.st_ino, status.st_size)
 
 
+def is_unchanged(path: Path, stamp: Stamp | None) -> bool:
+    """Return whether a file still has the stamp that it had; an absent one is asked for cheaply."""
+    if stamp is None:
+        return not os.access(path, os.F_OK)  # it raises nothing, and is asked before every call
+    return stamp_file(path) == stamp
+
+
 def write_private(path: Path, content: bytes | str, *, mode: int = 0o600) -> None:
     """Replace a file atomically; a reader sees the old content or the new, also after a crash.
 

@@ -26,7 +26,7 @@ from host.gateway.gateway import Gateway
 from host.orchestrator.envelope import ONLY_STATELESS
 from host.orchestrator.http_message import PING, PING_INTERVAL, HttpMessage
 from host.orchestrator.http_streams import EventStream, parse_event_id
-from host.orchestrator.session import ClientSession, SessionExchange, check_message, params_of
+from host.orchestrator.session import ClientSession, SessionExchange, params_of
 
 log = logging.getLogger(__name__)
 
@@ -91,22 +91,21 @@ class HandshakeHttp:
         self.closing = asyncio.Event()
 
     async def post(self, http: HttpMessage, principal: Principal, message: Json) -> None:
-        """Serve a posted message."""
+        """Serve a posted message, which was checked already."""
         if message.get("method") == "initialize" and "id" in message:
             await self._initialize(http, principal, message)
             return
         session = await self._session(http, principal)
         if session is None:
             return
-        body = check_message(message)
-        if "method" not in body:
-            session.settle(body)
+        if "method" not in message:
+            session.settle(message)
             await http.answer(202)
-        elif "id" not in body:
-            await self._notification(session, body)
+        elif "id" not in message:
+            await self._notification(session, message)
             await http.answer(202)
         else:
-            await self._request(http, session, body)
+            await self._request(http, session, message)
 
     async def get(self, http: HttpMessage, principal: Principal) -> None:
         """Serve the standing stream, or a stream that a client lost."""
@@ -172,8 +171,7 @@ class HandshakeHttp:
         http.session_id = session.id
         return session
 
-    async def _initialize(self, http: HttpMessage, principal: Principal, message: Json) -> None:
-        body = check_message(message)
+    async def _initialize(self, http: HttpMessage, principal: Principal, body: Json) -> None:
         if len(self.sessions) >= SESSION_LIMIT:
             error = RpcError(INTERNAL_ERROR, "Too many sessions are open.")
             await http.answer_error(503, error, body["id"])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from host.domain.jsonrpc import Json, RequestId, RpcError, encode, failure
@@ -55,13 +56,7 @@ class HttpMessage:
 
     def accepts(self) -> tuple[bool, bool]:
         """Return whether the client takes JSON, and whether it takes an event stream."""
-        accepted = {
-            part.partition(";")[0].strip().lower()
-            for part in self.headers.get("accept", "*/*").split(",")
-        }
-        wild = "*/*" in accepted
-        takes_json = wild or not accepted.isdisjoint({"application/json", "application/*"})
-        return takes_json, wild or not accepted.isdisjoint({"text/event-stream", "text/*"})
+        return _accepts(self.headers.get("accept", "*/*"))
 
     def carries_json(self) -> bool:
         """Return whether the body is said to be JSON."""
@@ -128,6 +123,14 @@ class HttpMessage:
     async def stream(self, data: bytes, *, more: bool = True) -> None:
         """Send a part of an event stream."""
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+@lru_cache(maxsize=256)
+def _accepts(header: str) -> tuple[bool, bool]:
+    accepted = {part.partition(";")[0].strip().lower() for part in header.split(",")}
+    wild = "*/*" in accepted
+    takes_json = wild or not accepted.isdisjoint({"application/json", "application/*"})
+    return takes_json, wild or not accepted.isdisjoint({"text/event-stream", "text/*"})
 
 
 async def until_first(*waits: Awaitable[object]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from host.config.files import Stamp, stamp_file
+from host.config.files import Stamp, is_unchanged
 from host.config.watch import notices
 from host.domain.errors import PolicyError
 from host.policy.policy_set import PolicySet
@@ -78,7 +78,7 @@ class LivePolicy:
             What changed; None if nothing that matters did.
         """
         watched, broken = self._watched, self._error is not None
-        if not broken and all(stamp_file(file) == stamp for file, stamp in watched.items()):
+        if not broken and all(is_unchanged(file, stamp) for file, stamp in watched.items()):
             return None
         before = None if self._policy is None else self._policy.digest
         said = None if self._error is None else str(self._error)
