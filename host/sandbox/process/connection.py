@@ -27,6 +27,7 @@ from host.sandbox import wire
 from host.sandbox.broker import JSON, Broker, Log, Progress
 from host.sandbox.config import Limits
 from host.sandbox.process import brokered
+from host.sandbox.process.cgroup import WorkerGroup
 from host.sandbox.process.death import explain
 from host.sandbox.process.link import Fork
 from host.sandbox.process.outbox import Outbox
@@ -69,6 +70,7 @@ class Connection:
         self.plugin = "(blank)"
         self.limits = Limits()
         self.layers: Mapping[str, str] = {}
+        self.group: WorkerGroup | None = None
         self.functions: list[dict[str, Any]] = []
         self.idle_cpu = 0.0
         self._spawn = spawn
@@ -119,6 +121,8 @@ class Connection:
     ) -> CallResult:
         """Hands the worker its plugin; `functions` then lists what it declares."""
         self.plugin, self.limits = plugin, limits
+        if self.group is not None:
+            self.group.limit_memory(limits.memory_bytes)
         self._reader = wire.FrameReader(limits.frame_bytes)
         frame = {
             "t": "load",
