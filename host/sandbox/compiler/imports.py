@@ -8,10 +8,22 @@ import ast
 from collections.abc import Callable, Collection
 
 from host.sandbox.compiler import advice
-from host.sandbox.compiler.catalog import members_of, module_names
+from host.sandbox.compiler.catalog import members_of, module_names, public_members
 from host.sandbox.compiler.rewriting import MEMBER, MODULE, call, place
 
 Reject = Callable[[ast.AST, str, tuple[str, str]], None]
+
+
+def expand_stars(tree: ast.Module) -> None:
+    """Write out `from module import *` as the names that plugins see of the module.
+
+    Where there is no such module the statement stays, and is rejected like any other.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and [one.name for one in node.names] == ["*"]:
+            if not node.level and node.module in module_names():
+                aliases = [ast.alias(name) for name in public_members(node.module)]
+                node.names = [ast.copy_location(alias, node) for alias in aliases]
 
 
 class Imports:

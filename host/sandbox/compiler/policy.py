@@ -16,7 +16,7 @@ from host.sandbox.compiler.hoisting import (
     hoisted_parameters,
     names_bound_by,
 )
-from host.sandbox.compiler.imports import Imports
+from host.sandbox.compiler.imports import Imports, expand_stars
 from host.sandbox.compiler.names import (
     CLASS_NAMES,
     MODULE_NAMES,
@@ -339,6 +339,7 @@ class Policy(RestrictingNodeTransformer):
 
     @override
     def visit_Module(self, node: ast.Module) -> ast.AST:
+        expand_stars(node)
         self._bound = frozenset(bound_names(node)) - READ_NAMES
         node.body = [item for item in node.body if not self._is_future(item)]
         node.body = self._visited(node.body)
