@@ -9,6 +9,7 @@
 
 import decimal
 import types
+import typing
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ForwardRef, NoReturn, cast
@@ -27,7 +28,12 @@ _missing: Any = object()
 _RECORDS = frozenset({"_asdict", "_replace", "_fields", "_make", "_field_defaults"})
 _ENUMS = frozenset({"_value_", "_name_", "_missing_", "_generate_next_value_"})
 _WRITABLE = (types.SimpleNamespace, BaseException, decimal.Context)
-_ROUTINES = (types.BuiltinMethodType, types.MethodWrapperType)
+_ALIASES = (
+    types.GenericAlias,
+    *(kind for kind in type(typing.Sequence).__mro__ if kind.__name__ == "_BaseGenericAlias"),
+)
+"""What hands attribute reads on to the class, or to whatever else, that it was made from."""
+_MAPPINGS = (dict, types.MappingProxyType)
 
 
 class Guards:
@@ -62,6 +68,8 @@ class Guards:
             return default
 
     def _read_gated(self, value: Any, name: str) -> Any:
+        while issubclass(type(value), _ALIASES):
+            value = value.__origin__  # `Sequence[int].register` is `Sequence.register`
         if isinstance(value, BaseException) and name == "obj":
             _refuse(value, name)
         if name == "evaluate" and isinstance(value, ForwardRef):
@@ -117,7 +125,7 @@ class Guards:
             return vars(value)[name]
         if name in _RECORDS and own.is_record(value):
             found = getattr(value, name)
-            return types.MappingProxyType(found) if name == "_field_defaults" else found
+            return _unshared(found) if name == "_field_defaults" else found
         if name in _ENUMS and own.is_enum(value):
             return getattr(value, name)
         if own.owns_private(value, name):
@@ -177,6 +185,9 @@ class Guards:
     def _wrapped(self, value: Any, name: str) -> Any:
         found = getattr(value, name)
         return found if self.ownership.owns(found) else _refuse(value, name)
+
+    def _members(self, value: Any, name: str) -> Any:
+        return _unshared(getattr(value, name))
 
     def _setter(self, value: Any, name: str) -> Any:
         if type(value) is super:
@@ -267,6 +278,14 @@ def _self_checked(found: Callable[..., Any], holder: type) -> Callable[..., Any]
     return method
 
 
+def _unshared(found: Any) -> Any:
+    """Return a read-only view of a copy.
+
+    A view hands out what it is a view of: to `__eq__` and `__ror__` of whatever stands beside it.
+    """
+    return types.MappingProxyType(dict(found)) if isinstance(found, _MAPPINGS) else found
+
+
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -301,6 +320,7 @@ _SPECIAL: dict[str, _Reader] = {
     "__init__": Guards._initialiser,
     "__init_subclass__": Guards._own_hook,
     "__annotations__": Guards._annotations,
+    "__members__": Guards._members,
     "__wrapped__": Guards._wrapped,
     "__setattr__": Guards._setter,
     "__delattr__": Guards._setter,
