@@ -63,7 +63,7 @@ class StrEnum(str, enum.ReprEnum, Enum):
 class Flag(enum.Flag, Enum, boundary=enum.STRICT):
     """A set of named bits."""
 
-    # Named here because the base that `EnumType` would take it from is `Enum`, which counts 1, 2, 3.
+    # `EnumType` would take it from the last base, `Enum`, which counts 1, 2, 3.
     _generate_next_value_ = enum.Flag.__dict__["_generate_next_value_"]
 
 

@@ -174,6 +174,46 @@ class Guards:
 
         return initialise
 
+    def _maker(self, value: Any, name: str) -> Any:
+        """Return `__new__`; a library's, written in Python, makes its own subclasses only."""
+        found = getattr(value, name)
+        if not isinstance(found, types.FunctionType) or self.ownership.owns_function(found):
+            return found
+        holder = value.__thisclass__ if type(value) is super else value
+        if not isinstance(holder, type):
+            _refuse(value, name)
+
+        def make(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
+            if not isinstance(cls, type) or holder not in cls.__mro__:
+                message = f"{_named(cls)} is no subclass of {holder.__name__}."
+                raise TypeError(message)
+            return found(cls, *args, **kwargs)
+
+        return make
+
+    def _descriptor(self, value: Any, name: str) -> Any:
+        """Return a descriptor's method, for own descriptors; a library's gets own objects only.
+
+        `cached_property.__get__` keeps what it computed in the object that it is given.
+        """
+        own = self.ownership
+        if not own.owns(value.__self__ if type(value) is super else value):
+            _refuse(value, name)
+        found = getattr(value, name)
+        bound = isinstance(found, types.MethodType)
+        raw = found.__func__ if bound else found
+        if not isinstance(raw, types.FunctionType) or own.owns_function(raw):
+            return found
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            target = args[0 if bound else 1] if len(args) > (0 if bound else 1) else None
+            if kwargs or not (target is None or own.owns(target)):
+                message = f"{name}() takes an object of the plugin's own."
+                raise TypeError(message)
+            return found(*args)
+
+        return method
+
     def _own_hook(self, value: Any, name: str) -> Any:
         if type(value) is super or self.ownership.owns(value):
             return self._checked(value, name, getattr(value, name))
@@ -318,6 +358,11 @@ _SPECIAL: dict[str, _Reader] = {
     "__base__": Guards._bases_of,
     "__subclasses__": Guards._subclasses_of,
     "__init__": Guards._initialiser,
+    "__new__": Guards._maker,
+    "__get__": Guards._descriptor,
+    "__set__": Guards._descriptor,
+    "__delete__": Guards._descriptor,
+    "__set_name__": Guards._descriptor,
     "__init_subclass__": Guards._own_hook,
     "__annotations__": Guards._annotations,
     "__members__": Guards._members,

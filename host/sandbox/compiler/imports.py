@@ -20,10 +20,11 @@ def expand_stars(tree: ast.Module) -> None:
     Where there is no such module the statement stays, and is rejected like any other.
     """
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and [one.name for one in node.names] == ["*"]:
-            if not node.level and node.module in module_names():
-                aliases = [ast.alias(name) for name in public_members(node.module)]
-                node.names = [ast.copy_location(alias, node) for alias in aliases]
+        if not isinstance(node, ast.ImportFrom) or node.names[0].name != "*":
+            continue
+        if not node.level and node.module in module_names():
+            aliases = [ast.alias(name) for name in public_members(node.module)]
+            node.names = [ast.copy_location(alias, node) for alias in aliases]
 
 
 class Imports:

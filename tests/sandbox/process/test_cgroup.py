@@ -113,7 +113,11 @@ def tree(
 
 def mark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the group count as handed over, for a root that runs the tests as well."""
-    monkeypatch.setattr(os, "getxattr", lambda *_: b"1")
+
+    def marked(*_: object) -> bytes:
+        return b"1"
+
+    monkeypatch.setattr(os, "getxattr", marked)
 
 
 def test_group_that_was_not_handed_over_is_left_alone(tmp_path: Path):
