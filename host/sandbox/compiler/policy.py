@@ -16,7 +16,7 @@ from host.sandbox.compiler.hoisting import (
     hoisted_parameters,
     names_bound_by,
 )
-from host.sandbox.compiler.imports import Imports, expand_stars
+from host.sandbox.compiler.imports import Imports
 from host.sandbox.compiler.names import (
     CLASS_NAMES,
     MODULE_NAMES,
@@ -213,11 +213,11 @@ class Policy(RestrictingNodeTransformer):
     def _function(self, node: _Function) -> ast.AST:
         if self._text_annotations:
             node.returns = as_text(node.returns)
-        hoisted = hoisted_parameters(node)
+        inner = {name for statement in node.body for name in bound_names(statement)}
+        hoisted = hoisted_parameters(node, inner)
         body, node.body = node.body, []
         self._scopes.append("function")
         node = self.node_contents_visit(node)
-        inner = {name for statement in body for name in bound_names(statement)}
         own_names = {arg.arg for arg in ast.walk(node.args) if isinstance(arg, ast.arg)}
         outer = self._hidden_now() - inner - own_names
         self._hidden.append(outer | frozenset(hoisted))
@@ -339,7 +339,6 @@ class Policy(RestrictingNodeTransformer):
 
     @override
     def visit_Module(self, node: ast.Module) -> ast.AST:
-        expand_stars(node)
         self._bound = frozenset(bound_names(node)) - READ_NAMES
         node.body = [item for item in node.body if not self._is_future(item)]
         node.body = self._visited(node.body)
