@@ -50,15 +50,15 @@ class Imports:
         value = call(MODULE, ast.Constant(alias.name if alias.asname else top))
         return ast.Assign(targets=[ast.Name(alias.asname or top, ast.Store())], value=value)
 
-    def of_members(self, node: ast.ImportFrom) -> list[ast.Assign]:
+    def of_members(self, node: ast.ImportFrom) -> list[ast.stmt]:
         """Return what stands for `from a import b, c as d`."""
         module = node.module or ""
         if node.level:
             reason = ("A plugin is a single module.", "Put the code into the plugin's own file.")
             self._reject(node, "from . import", reason)
-            return []
+            return [place(ast.Pass(), node)]  # no body is left empty
         if not self._check_module(node, module):
-            return []
+            return [place(ast.Pass(), node)]
         return [place(self._member(node, module, alias), node) for alias in node.names]
 
     def _member(self, node: ast.ImportFrom, module: str, alias: ast.alias) -> ast.Assign:
@@ -76,5 +76,7 @@ class Imports:
     def _check_module(self, node: ast.AST, name: str) -> bool:
         if name in self._extra or name in module_names():
             return True
-        self._reject(node, f"import {name}", advice.about_module(name, module_names()))
+        generated = [one for one in self._extra if one.partition(".")[0] == name.partition(".")[0]]
+        known = generated or module_names()
+        self._reject(node, f"import {name}", advice.about_module(name, known))
         return False
