@@ -54,6 +54,8 @@ def _is_cache(key: str) -> bool:
     return key in (
         "__doc__",
         "__annotations__",
+        "__annotate_func__",
+        "__annotations_cache__",
         "_abc_impl",
         "__weakref__",
         "__dict__",
