@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
     with contextlib.redirect_stdout(printed):
         print(f"Python {sys.version.split()[0]}, {time.strftime('%Y-%m-%d')}")
         sandbox_compiler.main()
-        anyio.run(sandbox_process.measure, LOADER)
+        anyio.run(sandbox_process.measure, LOADER, backend_options=sandbox_process.LOOP)
         python = peers()
         if python is not None:
             sandbox_process.measure_peers(python)

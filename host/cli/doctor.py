@@ -146,7 +146,9 @@ def check_confinement() -> Check:
     if not report.verified:
         advice = "Confinement on this system is not covered by the escape tests."
         return Check("plugin confinement", "warning", detail, advice)
-    return Check("plugin confinement", "ok", detail)
+    lacking = [one for one in report.layers if not one.active and one.name != "seatbelt"]
+    without = "; ".join(f"{one.name} ({one.detail})" for one in lacking)
+    return Check("plugin confinement", "ok", f"{detail}{without and f'; without {without}'}")
 
 
 def check_daemon() -> Iterator[Check]:

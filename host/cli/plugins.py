@@ -145,8 +145,8 @@ def list_plugins(as_json: bool = JSON_OPTION) -> None:
         print(show_json(rows))
         return
     for row in rows:
-        tools = ", ".join(row["tools"])
-        print(f"{row['name']:<20} {row['state']:<10} {row['version']:<8} {tools}".rstrip())
+        offered = ", ".join([*row["tools"], *row.get("functions", ())])
+        print(f"{row['name']:<20} {row['state']:<10} {row['version']:<8} {offered}".rstrip())
         if row["problem"]:
             print(f"{'':20} {row['problem']}")
     if not rows:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from host.config.document import StrictModel
 from host.config.files import lock_file, write_private
 from host.config.paths import CONFIG_NAMES
+from host.config.records import read_records
 from host.config.yaml import MAX_BYTES
 from host.domain.errors import ConfigError
 
@@ -72,20 +73,13 @@ class TrustStore:
         Raises:
             ConfigError: The record is damaged; then nothing is trusted.
         """
-        try:
-            content = self.file.read_bytes()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise ConfigError(f"It cannot be read: {error.strerror}.", file=self.file) from error
-        try:
-            return sorted(_FOLDERS.validate_json(content), key=lambda one: one.folder)
-        except ValidationError:
-            raise ConfigError(
-                "The record of trusted folders is damaged.",
-                file=self.file,
-                next_step="Delete it and run `host trust` again where it is needed.",
-            ) from None
+        found = read_records(
+            self.file,
+            _FOLDERS,
+            what="The record of trusted folders",
+            next_step="Delete it and run `host trust` again where it is needed.",
+        )
+        return sorted(found, key=lambda one: one.folder)
 
     def pin(self, folder: Path) -> TrustedFolder:
         """Trust what a folder's files say now; what they say later has to be trusted again.

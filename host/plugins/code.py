@@ -166,7 +166,7 @@ def find_plugin(plugins: Mapping[str, Plugin], kind: Kind, name: str) -> Plugin:
     plugin = name.partition(".")[0]
     if plugin not in plugins:
         step = f"Install and enable the plugin {plugin} for its {kind}s."
-        raise NotFoundError("plugin", plugin, plugins, next_step=step)
+        raise NotFoundError("running plugin", plugin, plugins, next_step=step)
     return plugins[plugin]
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from host.config.document import StrictModel
 from host.config.files import lock_file, write_private
+from host.config.records import read_records
 from host.domain.errors import ConfigError, NotFoundError
 from host.plugins.bundle import Bundle, load_bundle, load_snapshot
 from host.plugins.manifest import Capabilities
@@ -63,20 +64,13 @@ class Register:
         Raises:
             ConfigError: The register is damaged; then nothing is installed.
         """
-        try:
-            content = self.file.read_bytes()
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise ConfigError(f"It cannot be read: {error.strerror}.", file=self.file) from error
-        try:
-            return sorted(_ENTRIES.validate_json(content), key=lambda one: one.name)
-        except ValidationError:
-            raise ConfigError(
-                "The register of plugins is damaged.",
-                file=self.file,
-                next_step="Delete it and install the plugins again.",
-            ) from None
+        found = read_records(
+            self.file,
+            _ENTRIES,
+            what="The register of plugins",
+            next_step="Delete it and install the plugins again.",
+        )
+        return sorted(found, key=lambda one: one.name)
 
     def entry(self, name: str) -> Installed:
         """Return one plugin's entry.

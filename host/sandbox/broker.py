@@ -12,7 +12,7 @@ JSON = Any
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One `host.log` message, or a piece of `print` output at level `debug`."""
+    """One `host.log` message."""
 
     level: LogLevel
     message: str

@@ -2,195 +2,32 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from host.domain.errors import (
     ConfinementError,
     HostError,
-    NotFoundError,
-    PluginDiedError,
     SandboxError,
 )
-from host.sandbox.broker import JSON, Broker
+from host.sandbox.broker import Broker
 from host.sandbox.config import MEBIBYTE, Limits, SandboxConfig
+from host.sandbox.process.cgroup import Cgroups, claim
 from host.sandbox.process.connection import Connection
+from host.sandbox.process.layer import ACTIVE
 from host.sandbox.process.link import ZygoteLink, ZygoteSettings
-from host.sandbox.process.result import CallResult
 from host.sandbox.report import ConfinementReport, require
+from host.sandbox.running import DeclaredFunction, PluginWorker, Servers, StartOrder
+
+__all__ = ["LOADER", "DeclaredFunction", "PluginWorker", "SandboxPool", "Servers"]
 
 LOADER = "host.sandbox.compiler:compile_plugin"
 _SWEEP_SECONDS = 1.0
-_LOAD_SECONDS = 10.0
-
-Servers = Mapping[str, Mapping[str, list[str]]]
-"""What a plugin can import as `tools.MODULE`: module to function to the tool that it calls, which
-is a catalog name followed by the names of its parameters."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredFunction:
-    """One function that a plugin marked; everything in it is the plugin's own word.
-
-    Attributes:
-        name: Its name, an identifier.
-        kind: `tool`, `hook`, `evaluator` or `rule`.
-        description: Its docstring or given description.
-        parameters: The JSON schema of its arguments.
-        options: What the decorator was given.
-    """
-
-    name: str
-    kind: str
-    description: str
-    parameters: dict[str, JSON]
-    options: dict[str, JSON]
-
-
-@dataclass(frozen=True, slots=True)
-class _Plugin:
-    """What it takes to start a plugin, and to start it again."""
-
-    source: str
-    name: str
-    tenant: str
-    limits: Limits
-    broker: Broker
-    servers: Servers = field(default_factory=dict[str, Mapping[str, list[str]]])
-    entry: str = ""
-
-
-class PluginWorker:
-    """A running plugin; made by `SandboxPool.start`, survives the death of its process."""
-
-    def __init__(self, pool: "SandboxPool", plugin: _Plugin) -> None:
-        self._pool = pool
-        self._plugin = plugin
-        self._turn = anyio.Lock(fast_acquire=True)  # the other kind costs a turn of the event loop
-        self._connection: Connection | None = None
-        self._stopped = False
-        self._names: frozenset[str] = frozenset()
-        self.functions: Sequence[DeclaredFunction] = ()
-        self.starts = 0
-        self.output = ""
-
-    @property
-    def name(self) -> str:
-        """Name of the plugin."""
-        return self._plugin.name
-
-    @property
-    def tenant(self) -> str:
-        """Whose worker this is."""
-        return self._plugin.tenant
-
-    @property
-    def pid(self) -> int | None:
-        """Pid of the process, None while there is none."""
-        connection = self._connection
-        return connection.fork.pid if connection is not None and connection.alive else None
-
-    async def call(
-        self,
-        function: str,
-        arguments: Mapping[str, JSON],
-        *,
-        timeout: float,  # noqa: ASYNC109 - the plugin's own seconds, not the caller's
-        broker: Broker | None = None,
-    ) -> CallResult:
-        """Calls one declared function.
-
-        Calls of one worker take turns. Cancelling the caller ends the call, by force if need be.
-
-        Args:
-            function: Its declared name.
-            arguments: JSON values by parameter name.
-            timeout: Seconds that the plugin may use; waiting for brokered calls is not counted.
-            broker: Answers this call's requests in place of the one given to `start`.
-
-        Raises:
-            PluginFailedError: The function raised.
-            PluginTimeoutError: It took too long; its process was ended.
-            PluginDiedError: Its process died; the next call starts another.
-            PluginProtocolError: It sent forged or too many messages; its process was ended.
-            PluginLoadError: It no longer loads.
-            SandboxError: The arguments are too large, or no worker can be had.
-        """
-        async with self._turn:
-            connection = self._connection
-            if connection is None or not connection.alive or not connection.idle:
-                connection = await self._revive()
-            if function not in self._names:
-                raise NotFoundError("function", function, self._names)
-            return await connection.call(
-                function, arguments, broker=broker or self._plugin.broker, seconds=timeout
-            )
-
-    async def _revive(self) -> Connection:
-        if self._stopped:
-            msg = f"The plugin {self.name} has been stopped."
-            raise SandboxError(msg)
-        if self._connection is not None:
-            await self._connection.settled()
-            if self._connection.alive:
-                return self._connection
-        try:
-            connection = await self.begin()
-        except PluginDiedError:
-            # A blank worker may have ended unnoticed, with its zygote; nothing was done yet.
-            connection = await self.begin()
-        self._pool.refill()
-        return connection
-
-    async def begin(self) -> Connection:
-        """Takes a blank worker and loads the plugin into it."""
-        connection = await self._pool.take()
-        try:
-            loaded = await self._load(connection)
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
-        self.functions = tuple(DeclaredFunction(**entry) for entry in connection.functions)
-        self._names = frozenset(entry.name for entry in self.functions)
-        self.output = loaded.output
-        self.starts += 1
-        return connection
-
-    async def _load(self, connection: Connection) -> CallResult:
-        plugin = self._plugin
-        return await connection.load(
-            plugin.source,
-            plugin=plugin.name,
-            limits=plugin.limits,
-            broker=plugin.broker,
-            servers=plugin.servers,
-            entry=plugin.entry,
-            seconds=_LOAD_SECONDS,
-        )
-
-    def check_idle_cpu(self, allowed: float) -> None:
-        """Ends the process if it computes while nobody asked it to."""
-        connection = self._connection
-        if connection is None or not connection.alive or not connection.idle:
-            return
-        used = connection.fork.cpu_seconds()
-        if not connection.idle_cpu:
-            connection.idle_cpu = used
-        elif used - connection.idle_cpu > allowed:
-            connection.close()
-
-    def stop(self) -> None:
-        """Ends the plugin for good; a call under way gets a `PluginDiedError`."""
-        self._stopped = True
-        if self._connection is not None:
-            self._connection.close()
-        self._pool.forget(self)
 
 
 async def confinement_report(settings: SandboxConfig, *, loader: str = LOADER) -> ConfinementReport:
@@ -220,6 +57,8 @@ class SandboxPool:
     ) -> None:
         self._settings = settings
         memory = settings.max_memory_mb * MEBIBYTE
+        wanted = sys.platform == "linux" and (not layers or "cgroup" in layers)
+        self._cgroups: Cgroups | str | None = None if wanted else "switched off"
         self._zygote_settings = ZygoteSettings(loader, tuple(layers), memory)
         self._link: ZygoteLink | None = None
         self._linking = anyio.Lock()
@@ -260,6 +99,8 @@ class SandboxPool:
         tasks.cancel_scope.cancel()
         await tasks.__aexit__(None, None, None)  # the body's own error is raised as it is
         self._drop_blank()  # one may have become ready while the tasks ended
+        if isinstance(self._cgroups, Cgroups):
+            self._cgroups.sweep()
 
     @property
     def zygote_pid(self) -> int:
@@ -311,7 +152,7 @@ class SandboxPool:
         if limits.memory_bytes > self._settings.max_memory_mb * MEBIBYTE:
             msg = f"The plugin {plugin} asks for {limits.memory_bytes // MEBIBYTE} MiB of memory."
             raise SandboxError(msg, next_step="Lower it, or raise `sandbox.max_memory_mb`.")
-        started = _Plugin(source, plugin, tenant, limits, broker, servers or {}, entry)
+        started = StartOrder(source, plugin, tenant, limits, broker, servers or {}, entry)
         worker = PluginWorker(self, started)
         self._workers.add(worker)
         try:
@@ -339,12 +180,31 @@ class SandboxPool:
         link = await self._zygote()
         connection = Connection(await link.fork(rehearse=rehearse), spawn=self._serve)
         try:
+            grouped = await self._group(connection)
             await connection.hello()
+            connection.layers = {**connection.layers, "cgroup": grouped}
             require(connection.layers, self._settings.confinement)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    async def _group(self, connection: Connection) -> str:
+        """Puts a worker into a cgroup of its own; returns why it has none, else nothing."""
+        if isinstance(self._cgroups, str):
+            return self._cgroups
+        fork = connection.fork
+        try:
+            if self._cgroups is None:
+                self._cgroups = await anyio.to_thread.run_sync(claim)
+            group = await anyio.to_thread.run_sync(self._cgroups.enter, fork.pid)
+        except OSError as error:
+            if self._cgroups is None:
+                self._cgroups = str(error)  # nobody hands a group over later
+            return str(error)
+        connection.group = group
+        fork.ended.add_done_callback(lambda _: group.remove())
+        return ACTIVE
 
     async def _zygote(self) -> ZygoteLink:
         async with self._linking:

@@ -9,7 +9,8 @@ from host.domain.errors import ConfinementError
 from host.sandbox.config import Confinement
 from host.sandbox.process.layer import ACTIVE, REQUIRED, STOPS
 
-_LINUX = [name for name in STOPS if name != "seatbelt"]
+_LINUX = [name for name in STOPS if name not in ("seatbelt", "cgroup")]
+"""What `full` asks for; cgroups are the machine's to hand out."""
 _EITHER = {"user_namespace", "dropped_uid"}
 """One of the two suffices: root drops its uid, an ordinary user takes a namespace."""
 

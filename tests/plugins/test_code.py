@@ -90,7 +90,7 @@ async def test_a_rule_can_ask_for_all_that_is_known_and_keeps_its_own_process():
         ("guard.reaches_out", "A rule may only compute: bad__echo cannot be used in it"),
         ("guard.spins", "guard.spins did not finish in time"),
         ("guard.lout", "There is no rule of the plugin guard named 'lout'"),
-        ("gard.loud", "There is no plugin named 'gard'"),
+        ("gard.loud", "There is no running plugin named 'gard'"),
     ],
 )
 async def test_a_rule_that_does_not_say_denies_and_tells_why(function: str, why: str):

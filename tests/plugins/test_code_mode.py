@@ -33,6 +33,7 @@ async def test_without_code_mode_nobody_is_shown_it():
 async def test_a_program_calls_tools_and_only_what_it_prints_and_returns_comes_back():
     code = """
 from tools import bad
+print("before the calls")
 texts = [bad.echo(text=word) for word in ("one", "two")]
 print(len(texts), "calls")
 sorted("one" in str(text) for text in texts)
@@ -40,7 +41,7 @@ sorted("one" in str(text) for text in texts)
     scene_of_it = open_scene({}, web={"bad": {}}, clients=CLIENTS)
     async with scene_of_it as scene, scene.stateless() as client:
         assert said(await client.call("host__run_code", {"code": code})) == (
-            "2 calls\n[false, true]"
+            "before the calls\n2 calls\n[false, true]"
         )
         names = [entry["name"] for entry in scene.entries() if entry["kind"] == "intent"]
         assert names == ["host__run_code", "bad__echo", "bad__echo"]

@@ -3,6 +3,7 @@
 import builtins
 import importlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NoReturn
 
 from host.sandbox.compiler.advice import about_module
@@ -95,8 +96,7 @@ def builtins_for(guards: Guards, output: Callable[[str], object]) -> dict[str, A
         guards: The plugin's guards.
         output: Called with each text that `print` writes.
     """
-    names: dict[str, Any] = {name: getattr(builtins, name) for name in _PLAIN}
-    names.update(_exceptions())
+    names: dict[str, Any] = {**_unguarded()}
     names.update(_attribute_functions(guards))
     names["type"] = PluginType
     names["print"] = _print_to(output)
@@ -109,6 +109,11 @@ def builtin_names() -> frozenset[str]:
     """Return the names that every plugin finds without importing."""
     guarded = {"getattr", "hasattr", "setattr", "delattr", "vars", "dir", "type", "print"}
     return frozenset(_PLAIN) | frozenset(_exceptions()) | guarded
+
+
+@cache
+def _unguarded() -> Mapping[str, Any]:
+    return {name: getattr(builtins, name) for name in _PLAIN} | dict(_exceptions())
 
 
 def _exceptions() -> Mapping[str, Any]:

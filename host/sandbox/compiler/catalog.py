@@ -138,6 +138,13 @@ def members_of(module: str) -> frozenset[str]:
     return frozenset(plain | set(MADE.get(module, "").split()) | children)
 
 
+def public_members(module: str) -> list[str]:
+    """Return the names that `from module import *` binds."""
+    listed = getattr(importlib.import_module(module), "__all__", None)
+    known = members_of(module)
+    return sorted(known if listed is None else known & set(listed))
+
+
 def members(module: str, guards: "Guards") -> Mapping[str, Any]:
     """Return the objects that a plugin's facade of a module holds."""
     real = _settled(module)

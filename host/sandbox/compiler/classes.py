@@ -58,7 +58,7 @@ def allow_base(found: Any) -> None:
 def class_builder(ownership: Ownership) -> Callable[..., type]:
     """Return the `__build_class__` of a plugin."""
 
-    def build(body: Callable[..., Any], name: str, *bases: Any, **options: Any) -> type:
+    def build(body: Callable[..., Any], name: str, /, *bases: Any, **options: Any) -> type:
         for base in bases:
             _check_base(base, ownership)
         if "metaclass" in options:

@@ -63,6 +63,9 @@ class StrEnum(str, enum.ReprEnum, Enum):
 class Flag(enum.Flag, Enum, boundary=enum.STRICT):
     """A set of named bits."""
 
+    # `EnumType` would take it from the last base, `Enum`, which counts 1, 2, 3.
+    _generate_next_value_ = enum.Flag.__dict__["_generate_next_value_"]
+
 
 class IntFlag(int, enum.ReprEnum, Flag, boundary=enum.KEEP):
     """A set of named bits that are integers."""

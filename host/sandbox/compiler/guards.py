@@ -9,6 +9,7 @@
 
 import decimal
 import types
+import typing
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ForwardRef, NoReturn, cast
@@ -27,7 +28,12 @@ _missing: Any = object()
 _RECORDS = frozenset({"_asdict", "_replace", "_fields", "_make", "_field_defaults"})
 _ENUMS = frozenset({"_value_", "_name_", "_missing_", "_generate_next_value_"})
 _WRITABLE = (types.SimpleNamespace, BaseException, decimal.Context)
-_ROUTINES = (types.BuiltinMethodType, types.MethodWrapperType)
+_ALIASES = (
+    types.GenericAlias,
+    *(kind for kind in type(typing.Sequence).__mro__ if kind.__name__ == "_BaseGenericAlias"),
+)
+"""What hands attribute reads on to the class, or to whatever else, that it was made from."""
+_MAPPINGS = (dict, types.MappingProxyType)
 
 
 class Guards:
@@ -62,6 +68,8 @@ class Guards:
             return default
 
     def _read_gated(self, value: Any, name: str) -> Any:
+        while issubclass(type(value), _ALIASES):
+            value = value.__origin__  # `Sequence[int].register` is `Sequence.register`
         if isinstance(value, BaseException) and name == "obj":
             _refuse(value, name)
         if name == "evaluate" and isinstance(value, ForwardRef):
@@ -117,7 +125,7 @@ class Guards:
             return vars(value)[name]
         if name in _RECORDS and own.is_record(value):
             found = getattr(value, name)
-            return types.MappingProxyType(found) if name == "_field_defaults" else found
+            return _unshared(found) if name == "_field_defaults" else found
         if name in _ENUMS and own.is_enum(value):
             return getattr(value, name)
         if own.owns_private(value, name):
@@ -166,6 +174,46 @@ class Guards:
 
         return initialise
 
+    def _maker(self, value: Any, name: str) -> Any:
+        """Return `__new__`; a library's, written in Python, makes its own subclasses only."""
+        found = getattr(value, name)
+        if not isinstance(found, types.FunctionType) or self.ownership.owns_function(found):
+            return found
+        holder = value.__thisclass__ if type(value) is super else value
+        if not isinstance(holder, type):
+            _refuse(value, name)
+
+        def make(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
+            if not isinstance(cls, type) or holder not in cls.__mro__:
+                message = f"{_named(cls)} is no subclass of {holder.__name__}."
+                raise TypeError(message)
+            return found(cls, *args, **kwargs)
+
+        return make
+
+    def _descriptor(self, value: Any, name: str) -> Any:
+        """Return a descriptor's method, for own descriptors; a library's gets own objects only.
+
+        `cached_property.__get__` keeps what it computed in the object that it is given.
+        """
+        own = self.ownership
+        if not own.owns(value.__self__ if type(value) is super else value):
+            _refuse(value, name)
+        found = getattr(value, name)
+        bound = isinstance(found, types.MethodType)
+        raw = found.__func__ if bound else found
+        if not isinstance(raw, types.FunctionType) or own.owns_function(raw):
+            return found
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            target = args[0 if bound else 1] if len(args) > (0 if bound else 1) else None
+            if kwargs or not (target is None or own.owns(target)):
+                message = f"{name}() takes an object of the plugin's own."
+                raise TypeError(message)
+            return found(*args)
+
+        return method
+
     def _own_hook(self, value: Any, name: str) -> Any:
         if type(value) is super or self.ownership.owns(value):
             return self._checked(value, name, getattr(value, name))
@@ -177,6 +225,9 @@ class Guards:
     def _wrapped(self, value: Any, name: str) -> Any:
         found = getattr(value, name)
         return found if self.ownership.owns(found) else _refuse(value, name)
+
+    def _members(self, value: Any, name: str) -> Any:
+        return _unshared(getattr(value, name))
 
     def _setter(self, value: Any, name: str) -> Any:
         if type(value) is super:
@@ -267,6 +318,14 @@ def _self_checked(found: Callable[..., Any], holder: type) -> Callable[..., Any]
     return method
 
 
+def _unshared(found: Any) -> Any:
+    """Return a read-only view of a copy.
+
+    A view hands out what it is a view of: to `__eq__` and `__ror__` of whatever stands beside it.
+    """
+    return types.MappingProxyType(dict(found)) if isinstance(found, _MAPPINGS) else found
+
+
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
@@ -299,8 +358,14 @@ _SPECIAL: dict[str, _Reader] = {
     "__base__": Guards._bases_of,
     "__subclasses__": Guards._subclasses_of,
     "__init__": Guards._initialiser,
+    "__new__": Guards._maker,
+    "__get__": Guards._descriptor,
+    "__set__": Guards._descriptor,
+    "__delete__": Guards._descriptor,
+    "__set_name__": Guards._descriptor,
     "__init_subclass__": Guards._own_hook,
     "__annotations__": Guards._annotations,
+    "__members__": Guards._members,
     "__wrapped__": Guards._wrapped,
     "__setattr__": Guards._setter,
     "__delattr__": Guards._setter,

@@ -5,7 +5,7 @@ a parameter is never bound again, the answer cannot change, so it is asked at th
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from host.sandbox.compiler.names import kind_of_read
 
@@ -27,11 +27,18 @@ def parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
     return [arg.arg for arg in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs)]
 
 
-def hoisted_parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
-    """Return the parameters whose attributes are guarded often enough to ask once."""
-    names = set(parameters(node))
-    bound = {name for inner in node.body for name in bound_names(inner)}
-    uses = dict.fromkeys(names - bound, 0)
+def hoisted_parameters(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, bound: Collection[str]
+) -> list[str]:
+    """Return the parameters whose attributes are guarded often enough to ask once.
+
+    Args:
+        node: The function.
+        bound: Every name that some statement in its body binds.
+    """
+    uses = dict.fromkeys(set(parameters(node)).difference(bound), 0)
+    if not uses:
+        return []
     for statement in node.body:
         _count(statement, uses, 1)
     return sorted(name for name, weight in uses.items() if weight >= 2)

@@ -8,10 +8,23 @@ import ast
 from collections.abc import Callable, Collection
 
 from host.sandbox.compiler import advice
-from host.sandbox.compiler.catalog import members_of, module_names
+from host.sandbox.compiler.catalog import members_of, module_names, public_members
 from host.sandbox.compiler.rewriting import MEMBER, MODULE, call, place
 
 Reject = Callable[[ast.AST, str, tuple[str, str]], None]
+
+
+def expand_stars(tree: ast.Module) -> None:
+    """Write out `from module import *` as the names that plugins see of the module.
+
+    Where there is no such module the statement stays, and is rejected like any other.
+    """
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ImportFrom) or node.names[0].name != "*":
+            continue
+        if not node.level and node.module in module_names():
+            aliases = [ast.alias(name) for name in public_members(node.module)]
+            node.names = [ast.copy_location(alias, node) for alias in aliases]
 
 
 class Imports:
@@ -37,15 +50,15 @@ class Imports:
         value = call(MODULE, ast.Constant(alias.name if alias.asname else top))
         return ast.Assign(targets=[ast.Name(alias.asname or top, ast.Store())], value=value)
 
-    def of_members(self, node: ast.ImportFrom) -> list[ast.Assign]:
+    def of_members(self, node: ast.ImportFrom) -> list[ast.stmt]:
         """Return what stands for `from a import b, c as d`."""
         module = node.module or ""
         if node.level:
             reason = ("A plugin is a single module.", "Put the code into the plugin's own file.")
             self._reject(node, "from . import", reason)
-            return []
+            return [place(ast.Pass(), node)]  # no body is left empty
         if not self._check_module(node, module):
-            return []
+            return [place(ast.Pass(), node)]
         return [place(self._member(node, module, alias), node) for alias in node.names]
 
     def _member(self, node: ast.ImportFrom, module: str, alias: ast.alias) -> ast.Assign:
@@ -63,5 +76,7 @@ class Imports:
     def _check_module(self, node: ast.AST, name: str) -> bool:
         if name in self._extra or name in module_names():
             return True
-        self._reject(node, f"import {name}", advice.about_module(name, module_names()))
+        generated = [one for one in self._extra if one.partition(".")[0] == name.partition(".")[0]]
+        known = generated or module_names()
+        self._reject(node, f"import {name}", advice.about_module(name, known))
         return False

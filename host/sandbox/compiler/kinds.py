@@ -36,6 +36,7 @@ _CLOSED = (
     types.ClassMethodDescriptorType,
     types.GetSetDescriptorType,
     types.MemberDescriptorType,
+    types.GenericAlias,
 )
 
 

@@ -151,17 +151,12 @@ READ_NAMES = MODULE_NAMES | {"__name__", "__debug__"}
 
 OWN_ONLY = frozenset(
     [
-        "__get__",
-        "__set__",
-        "__delete__",
-        "__set_name__",
         "__getattr__",
         "__slots__",
         "__annotations__",
     ]
 )
-"""Readable on the plugin's own objects only: a library's descriptors would bypass its class checks,
-and its tables are shared."""
+"""Readable on the plugin's own objects only: a library's tables are shared."""
 
 DUNDERS = (
     METHODS

@@ -16,6 +16,7 @@ from host.sandbox.compiler.builtin import builtins_for
 from host.sandbox.compiler.facade import sealed
 from host.sandbox.compiler.finding import Finding
 from host.sandbox.compiler.guards import Guards
+from host.sandbox.compiler.imports import expand_stars
 from host.sandbox.compiler.kinds import PLUGIN_MODULE
 from host.sandbox.compiler.library import Library
 from host.sandbox.compiler.ownership import Ownership
@@ -186,6 +187,8 @@ def _transformed(
     tree = ast.parse(source, name)
     if entry is not None:
         tree = as_function(tree, entry)
+    if "*" in source:
+        expand_stars(tree)
     policy = Policy(modules)
     tree = policy.visit(tree)
     findings = sorted(policy.findings, key=lambda item: (item.line, item.column))

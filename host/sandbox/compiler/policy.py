@@ -213,11 +213,11 @@ class Policy(RestrictingNodeTransformer):
     def _function(self, node: _Function) -> ast.AST:
         if self._text_annotations:
             node.returns = as_text(node.returns)
-        hoisted = hoisted_parameters(node)
+        inner = {name for statement in node.body for name in bound_names(statement)}
+        hoisted = hoisted_parameters(node, inner)
         body, node.body = node.body, []
         self._scopes.append("function")
         node = self.node_contents_visit(node)
-        inner = {name for statement in body for name in bound_names(statement)}
         own_names = {arg.arg for arg in ast.walk(node.args) if isinstance(arg, ast.arg)}
         outer = self._hidden_now() - inner - own_names
         self._hidden.append(outer | frozenset(hoisted))

@@ -35,15 +35,13 @@ async def answer(broker: Broker, operation: str, params: dict[str, Any]) -> JSON
 
 
 def read_note(frame: dict[str, Any]) -> Log | Progress:
-    """Reads a log, print or progress frame.
+    """Reads a log or progress frame.
 
     Raises:
         FrameError: A log frame with a level that there is not.
     """
     if frame["t"] == "progress":
         return Progress(frame["done"], frame["total"], frame["message"])
-    if frame["t"] == "print":
-        return Log("debug", frame["text"])
     if frame["level"] not in _LEVELS:
         msg = "a log frame of no known level"
         raise wire.FrameError(msg)

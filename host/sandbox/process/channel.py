@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -32,7 +32,8 @@ _RENDERED: Sequence[tuple[type, Callable[[Any], object]]] = (
 
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        # Not `asdict`: it asks what it finds inside how that wants to be copied.
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     for kind, render in _RENDERED:
         if isinstance(value, kind):
             return render(value)

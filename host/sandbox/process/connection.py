@@ -27,32 +27,22 @@ from host.sandbox import wire
 from host.sandbox.broker import JSON, Broker, Log, Progress
 from host.sandbox.config import Limits
 from host.sandbox.process import brokered
+from host.sandbox.process.cgroup import WorkerGroup
 from host.sandbox.process.death import explain
 from host.sandbox.process.link import Fork
 from host.sandbox.process.outbox import Outbox
+from host.sandbox.process.request import Request
 from host.sandbox.process.result import CallResult
 from host.sandbox.process.turn import Turn
 
 _READ_BYTES = 262144
 _NOTES_WAITING = 64
 _CANCEL_GRACE = 0.25
+_CUT_CHARACTERS = 100
+"""Room for the words by which a worker says that it cut its output."""
 
 Spawn = Callable[..., object]
 """Starts a background task from a callback: takes an async function and its arguments."""
-
-
-class _Request:
-    """A brokered request being served; its scope is made by its task, the only place that can."""
-
-    def __init__(self) -> None:
-        self.scope: anyio.CancelScope | None = None
-        self.cancelled = False
-
-    def cancel(self) -> None:
-        """End it, also where it has not begun."""
-        self.cancelled = True
-        if self.scope is not None:
-            self.scope.cancel()
 
 
 class Connection:
@@ -69,6 +59,7 @@ class Connection:
         self.plugin = "(blank)"
         self.limits = Limits()
         self.layers: Mapping[str, str] = {}
+        self.group: WorkerGroup | None = None
         self.functions: list[dict[str, Any]] = []
         self.idle_cpu = 0.0
         self._spawn = spawn
@@ -78,7 +69,7 @@ class Connection:
         self._turn: Turn | None = None
         self._last_call = 0
         self._last_request = 0
-        self._requests: dict[int, _Request] = {}
+        self._requests: dict[int, Request] = {}
         self._notes: deque[Log | Progress] = deque()
         self._noting = False
         self._noted: asyncio.Event = asyncio.Event()
@@ -119,6 +110,8 @@ class Connection:
     ) -> CallResult:
         """Hands the worker its plugin; `functions` then lists what it declares."""
         self.plugin, self.limits = plugin, limits
+        if self.group is not None:
+            self.group.limit_memory(limits.memory_bytes)
         self._reader = wire.FrameReader(limits.frame_bytes)
         frame = {
             "t": "load",
@@ -235,6 +228,8 @@ class Connection:
             self._fail(turn, frame)
         elif kind == "request":
             self._request(turn, frame)
+        elif kind == "print":
+            self._printed(turn, frame["text"])
         else:
             self._note(turn, frame)
 
@@ -261,7 +256,7 @@ class Connection:
         if frame["t"] == "loaded":
             self.functions = brokered.read_functions(frame["functions"])
         self._expect(turn, frame)
-        turn.succeed(frame.get("value"), frame["out"])
+        turn.succeed(frame.get("value"), turn.printed + frame["out"])
 
     def _fail(self, turn: Turn, frame: dict[str, Any]) -> None:
         self._expect(turn, frame)
@@ -273,14 +268,22 @@ class Connection:
         else:
             words = f"{self.plugin}.{turn.what} failed: {kind}: {message}"
             trace = [str(line) for line in frame["trace"]]
-            error = PluginFailedError(words, kind=kind, trace=trace, output=frame["out"])
+            output = turn.printed + frame["out"]
+            error = PluginFailedError(words, kind=kind, trace=trace, output=output)
         turn.fail(error)
         if kind == "MemoryError" or frame["t"] == "refused":
             self._end(error)  # what is left of it cannot be trusted to work
 
+    def _printed(self, turn: Turn, text: str) -> None:
+        """Keep what was printed before a request; the rest comes with the answer."""
+        turn.printed += text
+        if len(turn.printed) > self.limits.output_bytes + _CUT_CHARACTERS:
+            msg = f"more than {self.limits.output_bytes} characters of output in one call"
+            raise wire.FrameError(msg)
+
     def _note(self, turn: Turn, frame: dict[str, Any]) -> None:
         turn.notes += 1
-        if turn.notes > self.limits.notes + self.limits.requests:  # prints precede requests
+        if turn.notes > self.limits.notes:
             msg = f"more than {self.limits.notes} log and progress messages in one call"
             raise wire.FrameError(msg)
         self._notes.append(brokered.read_note(frame))
@@ -322,10 +325,10 @@ class Connection:
         turn.requests += 1
         if not self._requests:
             turn.pause(self.fork)
-        request = self._requests[number] = _Request()
+        request = self._requests[number] = Request()
         turn.context.copy().run(self._spawn, self._serve, turn, frame, request)
 
-    async def _serve(self, turn: Turn, frame: dict[str, Any], request: "_Request") -> None:
+    async def _serve(self, turn: Turn, frame: dict[str, Any], request: Request) -> None:
         number = frame["id"]
         with anyio.CancelScope() as scope:
             request.scope = scope

@@ -88,7 +88,7 @@ def parameters_schema(
     properties: dict[str, Any] = {}
     required: list[str] = []
     extra = False
-    for name, parameter in inspect.signature(function).parameters.items():
+    for name, parameter in _signature(function).parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             extra = True
         elif parameter.kind is not parameter.VAR_POSITIONAL:
@@ -103,6 +103,22 @@ def parameters_schema(
     if required:
         whole["required"] = required
     return whole if extra else {**whole, "additionalProperties": False}
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a function or of the function that it wraps.
+
+    Left to itself, `inspect` follows `__wrapped__` to objects of any kind, and evaluates the names
+    in a text that such an object calls its signature.
+    """
+    seen: set[int] = set()
+    while id(function) not in seen:
+        seen.add(id(function))
+        wrapped = function.__dict__.get("__wrapped__")
+        if not isinstance(wrapped, types.FunctionType):
+            break
+        function = wrapped
+    return inspect.signature(function, follow_wrapped=False)
 
 
 def annotation_schema(annotation: object, *, depth: int = 8) -> dict[str, Any]:

@@ -21,6 +21,7 @@ STOPS: Mapping[str, str] = {
     "undumpable": "being traced, and leaving memory in core dumps",
     "parent_death_signal": "outliving the host",
     "closed_descriptors": "using anything the host had open",
+    "cgroup": "holding more memory, tasks or processor time than its share (where delegated)",
     "seatbelt": "files, network and processes (macOS)",
 }
 """Layer to what it stops, strongest first."""

@@ -37,6 +37,7 @@ class Turn:
         self.context = contextvars.copy_context()  # brokered calls act for whoever made this call
         self.answer: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
         self.received = 0
+        self.printed = ""
         self.notes = 0
         self.requests = 0
         self.abandoned = False

@@ -7,6 +7,9 @@
 # pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
 # Why: guards and facades take and give objects of any type.
 
+import _abc
+import abc
+import enum
 import importlib
 import types
 from functools import cache
@@ -28,9 +31,22 @@ def fingerprint() -> dict[str, int]:
                     if not _is_cache(key)
                 }
             )
+            found.update(_inside(name, item))
         else:
             found.update({f"{name}.{key}": id(value) for key, value in vars(item).items()})
             found[f"{name}.__code__"] = id(item.__code__)
+    return found
+
+
+def _inside(name: str, item: type) -> dict[str, int]:
+    """Return what a class keeps out of its namespace: registered classes, members."""
+    found: dict[str, int] = {}
+    if isinstance(item, abc.ABCMeta):
+        found[f"{name} registered"] = len(_abc._get_dump(item)[0])
+    if isinstance(item, enum.EnumType):
+        found[f"{name} members"] = len(item.__members__)
+    if "_field_defaults" in vars(item):
+        found[f"{name} defaults"] = len(vars(item)["_field_defaults"])
     return found
 
 
@@ -38,6 +54,8 @@ def _is_cache(key: str) -> bool:
     return key in (
         "__doc__",
         "__annotations__",
+        "__annotate_func__",
+        "__annotations_cache__",
         "_abc_impl",
         "__weakref__",
         "__dict__",

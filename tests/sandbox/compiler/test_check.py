@@ -98,3 +98,16 @@ def test_two_plugins_do_not_share_a_seed():
     first, second = (compile_plugin(source, name="p").load() for _ in range(2))
     first["roll"]()
     assert first["roll"]() != second["roll"]()
+
+
+def test_a_rejected_import_alone_in_a_function_is_a_finding_like_any_other():
+    (finding,) = check_plugin("def f():\n    from os import system\n", name="p")
+    assert (finding.line, finding.construct) == (2, "import os")
+    (relative,) = check_plugin("def f():\n    from . import x\n", name="p")
+    assert relative.construct == "from . import"
+
+
+def test_an_unknown_generated_module_is_answered_with_those_that_there_are():
+    (finding,) = check_plugin("import tools.wrods", name="p", modules=["tools.words"])
+    assert "tools.words" in finding.instead
+    assert "json" not in finding.instead
