@@ -34,6 +34,7 @@ from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.http_protocol import HttpProtocol
 from host.orchestrator.own_tools import OrchestratorProvider
 from host.orchestrator.pins import answer_about_pins
+from host.orchestrator.session import GRACE
 from host.orchestrator.socket import SocketFace
 from host.telemetry.log import configure_log
 
@@ -117,7 +118,7 @@ class Daemon:
                 _calm_collector()
                 _allow_many_files()
                 await self.stopping.wait()
-                log.info("stopping: calls in flight are finished")
+                log.info("stopping: calls in flight have %g s to finish", GRACE)
                 listener.close()
                 await self._close_faces()
                 self._save_tokens()
@@ -242,9 +243,11 @@ class Daemon:
             log.info("endpoint %s", self.endpoint)
         log.info("config   %s", ", ".join(sources))
         log.info("servers  %s", ", ".join(names) or "none: `host servers add` adds one")
-        if self.endpoint is not None and not self.options.no_auth:
+        if self.endpoint is None:
+            return
+        if self._http_config().auth != "none":
             log.info("clients  `host install CLIENT` connects one, `host tokens create` admits one")
-        if self.options.no_auth:
+        else:
             log.warning("no token is asked for: every program on this machine can use your tools")
 
     async def _watch_config(self) -> None:

@@ -32,7 +32,7 @@ from host.orchestrator.http_message import (
 )
 from host.orchestrator.http_stateless import StatelessSession, serve_stateless
 from host.orchestrator.rate import RateLimit
-from host.orchestrator.session import check_message, params_of
+from host.orchestrator.session import GRACE, check_message, params_of
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class HttpFace:
         finally:
             self._busy.discard(task)
 
-    async def close(self, grace: float = 10.0) -> None:
+    async def close(self, grace: float = GRACE) -> None:
         """Finish the calls in flight, for at most `grace` seconds, and end every stream."""
         deadline = asyncio.get_running_loop().time() + grace
         await self.handshake.close(grace)
@@ -108,6 +108,8 @@ class HttpFace:
             await asyncio.wait(self._busy, timeout=max(left, LAST_WORDS))
         for task in list(self._busy):
             task.cancel()
+        if self._busy:  # what was given up is told so
+            await asyncio.wait(self._busy, timeout=LAST_WORDS)
 
     async def _route(self, http: HttpMessage) -> None:
         if not self._is_expected(http):

@@ -26,7 +26,7 @@ from host.gateway.gateway import Gateway
 from host.orchestrator.envelope import ONLY_STATELESS
 from host.orchestrator.http_message import PING, PING_INTERVAL, HttpMessage
 from host.orchestrator.http_streams import EventStream, parse_event_id
-from host.orchestrator.session import ClientSession, SessionExchange, params_of
+from host.orchestrator.session import ClientSession, SessionExchange, params_of, stopped
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,14 @@ class HttpSession(ClientSession):
         name, sequence = parsed
         stream = self.standing if name == self.standing.name else self.streams.get(name)
         return None if stream is None else (stream, sequence)
+
+    def give_up_requests(self) -> None:
+        """Answer what is still being served with an error: the host stops."""
+        for request_id, task in self.in_flight.items():
+            stream = self.by_request.get(request_id)
+            if stream is not None and not task.done():
+                log.warning("the request %s was given up, since it took too long", request_id)
+                stream.put(failure(request_id, stopped()))
 
     @property
     def busy(self) -> bool:
@@ -144,6 +152,8 @@ class HandshakeHttp:
         tasks = [task for s in self.sessions.values() for task in s.in_flight.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
+        for session in self.sessions.values():
+            session.give_up_requests()
         self.closing.set()
         for session in list(self.sessions.values()):
             await self._end(session)

@@ -44,6 +44,8 @@ class HttpMessage:
     _send: Send
     session_id: str | None = None
     """Put into the response's `Mcp-Session-Id`."""
+    streaming: bool = False
+    """Whether an event stream was begun."""
 
     @classmethod
     def of(cls, scope: Scope, receive: Receive, send: Send) -> "HttpMessage":
@@ -115,6 +117,7 @@ class HttpMessage:
 
     async def start_stream(self) -> None:
         """Begin an event stream."""
+        self.streaming = True
         headers = list(EVENT_STREAM_HEADERS)
         if self.session_id is not None:
             headers.append((b"mcp-session-id", self.session_id.encode()))

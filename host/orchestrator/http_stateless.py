@@ -22,9 +22,11 @@ from host.domain.jsonrpc import (
 from host.domain.protocol import object_member
 from host.gateway.exchange import Exchange, Session
 from host.gateway.gateway import Gateway
+from host.gateway.upstream.event_stream import render_event
 from host.orchestrator.envelope import ERROR_STATUS, check_envelope
 from host.orchestrator.http_message import PING, PING_INTERVAL, HttpMessage
 from host.orchestrator.http_streams import EventStream
+from host.orchestrator.session import stopped
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +100,10 @@ async def serve_stateless(
             gone = asyncio.create_task(http.gone())
             gone.add_done_callback(lambda _: exchange.stream.end())
         await _respond(http, exchange.stream, task)
+    except asyncio.CancelledError:
+        log.warning("the request %s was given up, since it took too long", request_id)
+        await _say_stopped(http, request_id)
+        raise
     finally:
         task.cancel()
         if gone is not None:
@@ -138,6 +144,14 @@ async def _respond(http: HttpMessage, stream: EventStream, task: asyncio.Task[Js
             return
         await http.stream(data or PING)
         await stream.wait(PING_INTERVAL)
+
+
+async def _say_stopped(http: HttpMessage, request_id: RequestId) -> None:
+    message = failure(request_id, stopped())
+    if http.streaming:
+        await http.stream(render_event(encode(message)), more=False)
+    else:
+        await http.answer(200, encode(message))
 
 
 async def _check_mirrored(

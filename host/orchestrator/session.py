@@ -32,6 +32,9 @@ Serve = Callable[[Exchange, str, Json], Awaitable[Json]]
 IN_FLIGHT_LIMIT = 1024
 """Requests of one session that are served at the same time; more are refused."""
 
+GRACE = 10.0
+"""Seconds that calls in flight have to finish when the host stops."""
+
 
 class ClientSession(Session):
     """A session whose client answers requests of the host."""
@@ -173,3 +176,11 @@ def check_message(message: object) -> Json:
 def params_of(message: Json) -> Json:
     """Return a message's params; absent ones are empty."""
     return object_member(message, "params")
+
+
+def stopped() -> RpcError:
+    """Return the answer to a request that the host cannot serve to its end, since it stops."""
+    return RpcError(
+        CONNECTION_CLOSED,
+        "The host was stopped before this was answered; whether it took effect is not known.",
+    )

@@ -19,6 +19,7 @@ from host.domain.protocol import object_member
 from host.gateway.gateway import Gateway
 from host.identity.tokens import TokenStore
 from host.orchestrator.lines import LineFace, LineSession
+from host.orchestrator.session import GRACE
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class SocketFace:
         path.chmod(0o600)  # noqa: ASYNC240 - once, at start
         return server
 
-    async def close(self, grace: float = 10.0) -> None:
+    async def close(self, grace: float = GRACE) -> None:
         """Finish the calls in flight, for at most `grace` seconds, and close every connection."""
         self._gateway.end_listening()
         if self._faces:

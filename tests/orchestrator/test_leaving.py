@@ -88,6 +88,16 @@ async def test_stopping_host_finishes_the_calls_in_flight(kind: str):
         await asyncio.wait(closing)
 
 
+@pytest.mark.parametrize("kind", ["handshake", "stateless"])
+async def test_call_that_outlasts_the_end_of_the_host_is_answered_with_an_error(kind: str):
+    async with open_scene({}, web={"bad": {}}) as scene, scene.client(kind) as client:
+        task = asyncio.ensure_future(client.call("bad__hang"))
+        await scene.server().wait_seen("hanging")
+        await scene.http.close(grace=0.01)
+        with pytest.raises(RpcError, match="whether it took effect"):
+            await task
+
+
 async def test_stopping_host_is_not_held_up_by_listen_streams():
     async with (
         open_scene({}, web={"bad": {}}) as scene,
