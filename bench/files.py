@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 
 from bench.raw_stdio import RawClient
-from tests.servers.files.reference import find_reference
+from tests.fakes.reference_server import find_reference
 
 PROJECT = Path(__file__).parents[1]
 WORDS = [f"word{n}" for n in range(500)]
@@ -86,7 +86,7 @@ def ours(top: Path) -> RawClient:
 
 def reference(top: Path) -> RawClient | None:
     """The npm reference server over stdio, or None with the reason printed."""
-    entry = find_reference()
+    entry = find_reference("filesystem")
     if isinstance(entry, str):
         print(f"reference server left out: {entry}")
         return None

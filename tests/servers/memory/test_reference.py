@@ -9,8 +9,8 @@ from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
 from tests.fakes.mcp_call import ask
+from tests.fakes.reference_server import find_reference
 from tests.servers.memory.opening import open_server
-from tests.servers.memory.reference import find_reference
 
 pytestmark = pytest.mark.anyio
 Call = tuple[str, dict[str, Any]]
@@ -76,7 +76,7 @@ REFUSED: list[Call] = [
 
 @pytest.fixture(scope="module")
 def entry() -> Path:
-    found = find_reference()
+    found = find_reference("memory")
     if isinstance(found, str):
         pytest.skip(found)
     return found
