@@ -1,12 +1,12 @@
 """The nine tools of the reference memory server, under its names and with its answers."""
 
-import json
 from typing import Annotated, Any
 
 from fastmcp import FastMCP
 from fastmcp.tools import ToolResult
 from mcp_types import TextContent
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 
 from host.memory.graph import Entity, Subgraph
 from host.memory.link import Link
@@ -207,7 +207,7 @@ def _answer(structured: dict[str, Any], shown: dict[str, Any] | list[dict[str, A
 
     The values are plain, not models: a graph may have thousands of nodes.
     """
-    text = json.dumps(shown, indent=2, ensure_ascii=False)
+    text = to_json(shown, indent=2).decode()
     return ToolResult([TextContent(type="text", text=text)], structured)
 
 
