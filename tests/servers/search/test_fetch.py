@@ -392,12 +392,12 @@ async def test_tools_declare_strangers_output_and_sending(client: Caller):
         assert tool.output_schema is not None
 
 
-async def test_it_runs_alone_over_stdio(site: Site):
+async def test_it_runs_alone_and_confined_over_stdio(site: Site):
     site.put("/moon", html_reply(ARTICLE))
     transport = StdioTransport(
         sys.executable,
         ["-m", "servers.search", "--allow-networks", '["127.0.0.1/32"]'],
-        env={},
+        env={"HOST_SERVER_CONFINE": "1"},
         cwd=str(ROOT),
     )
     async with Client(transport) as client:
