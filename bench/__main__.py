@@ -16,6 +16,7 @@ BENCHMARKS = {
     "files": "bench.files",
     "agents": "bench.agents",
     "memory": "bench.memory.run",
+    "documents": "bench.documents",
     "models": "bench.models",
     "memory_quality": "bench.memory.quality",
     "code_mode": "bench.code_mode",

@@ -16,9 +16,12 @@ from typing import Any
 import anyio
 
 from bench.raw_stdio import RawClient
-from tests.servers.files.reference import find_reference
+from bench.relay.processes import usage
+from tests.fakes.reference_server import find_reference
 
 PROJECT = Path(__file__).parents[1]
+CALLS = 500
+"""How often each small call is made: the kernel counts CPU in hundredths of a second."""
 WORDS = [f"word{n}" for n in range(500)]
 
 
@@ -86,7 +89,7 @@ def ours(top: Path) -> RawClient:
 
 def reference(top: Path) -> RawClient | None:
     """The npm reference server over stdio, or None with the reason printed."""
-    entry = find_reference()
+    entry = find_reference("filesystem")
     if isinstance(entry, str):
         print(f"reference server left out: {entry}")
         return None
@@ -146,10 +149,19 @@ async def whole_tree(client: RawClient, other: RawClient | None, rounds: int) ->
     return ratios
 
 
+async def cost(
+    client: RawClient, tool: str, arguments: dict[str, Any], rounds: int
+) -> tuple[float, float, float]:
+    """Median and 95th percentile of a call, and the CPU of the server, all in milliseconds."""
+    before = usage(client.process.pid).cpu["process"]
+    p50, p95 = await quantiles(lambda: client.call_tool(tool, arguments), rounds)
+    return p50, p95, (usage(client.process.pid).cpu["process"] - before) / rounds * 1000
+
+
 async def single_calls(client: RawClient, other: RawClient | None, rounds: int) -> dict[str, float]:
-    """Print the latency of small calls."""
+    """Print the latency of small calls, and the server's CPU, which a busy machine changes less."""
     ratios: dict[str, float] = {}
-    print("\nsmall calls over stdio, p50 / p95 of", rounds, "in ms")
+    print("\nsmall calls over stdio, p50 / p95 of", rounds, "in ms, and CPU a call")
     path = "pkg000/mod0/new.txt"
     new = {"path": path, "content": "text\n"}
     edit = {"path": path, "edits": [{"old": "text", "new": "t"}], "dry_run": True}
@@ -161,14 +173,13 @@ async def single_calls(client: RawClient, other: RawClient | None, rounds: int) 
         ("info", ("info", {"path": path}), ("get_file_info", {"path": path})),
     ]
     for label, (tool, args), (their_tool, their_args) in rows:
-        p50, p95 = await quantiles(lambda t=tool, a=args: client.call_tool(t, a), rounds)
-        line = f"  {label:10} ours {p50:6.2f} / {p95:6.2f}"
+        p50, p95, cpu = await cost(client, tool, args, rounds)
+        line = f"  {label:10} ours {p50:6.2f} / {p95:6.2f}, {cpu:5.2f}"
         if other is not None:
-            q50, q95 = await quantiles(
-                lambda t=their_tool, a=their_args: other.call_tool(t, a), rounds
-            )
-            line += f"   reference {q50:6.2f} / {q95:6.2f}   ratio {p50 / q50:5.2f}"
-            ratios[label] = p50 / q50
+            q50, q95, theirs = await cost(other, their_tool, their_args, rounds)
+            line += f"   reference {q50:6.2f} / {q95:6.2f}, {theirs:5.2f}"
+            line += f"   ratio {p50 / q50:5.2f}, CPU {cpu / theirs:5.2f}"
+            ratios |= {label: p50 / q50, f"{label}, CPU": cpu / theirs}
         print(line)
     return ratios
 
@@ -192,7 +203,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         )
         client, other = ours(top), reference(top)
         try:
-            found: dict[str, Any] = {"calls": await single_calls(client, other, 200)}
+            found: dict[str, Any] = {"calls": await single_calls(client, other, CALLS)}
             print("\nresident MB:", {k: round(v) for k, v in memory_of_children().items()})
             found["search"] = await compare_with_rg(client, top, options.rounds)
             found["tree"] = await whole_tree(client, other, options.rounds)

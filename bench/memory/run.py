@@ -14,12 +14,17 @@ import anyio
 
 from bench.memory.load import BULK, embed, fill
 from bench.memory.made import HashEmbedder, Writer
+from bench.memory.reference import beside_reference
+from bench.memory.users import isolation, transfer
 from host.domain.principal import Principal
 from host.memory import vectors
 from host.memory.config import MemoryConfig, RankingConfig
 from host.memory.memory import Memory
 from host.memory.record import Draft, Filter
 from host.storage.store import open_store
+
+SMALL = 10_000
+"""Records up to which isolation, transfer and the reference server are shown as well."""
 
 
 def run(arguments: Sequence[str]) -> dict[str, Any]:
@@ -38,7 +43,16 @@ def run(arguments: Sequence[str]) -> dict[str, Any]:
     for records in options.records:
         with folder_of_store(options.keep) as folder:
             found[str(records)] = anyio.run(measure, folder, records, options.searches)
+    with folder_of_store(None) as folder:
+        if min(options.records) <= SMALL:
+            found["reference"] = anyio.run(compare_servers, folder)
     return found
+
+
+async def compare_servers(folder: Path) -> dict[str, Any]:
+    """Measure our server beside the reference's, over a store of its own."""
+    print("\nbeside the npm reference memory server")
+    return await beside_reference(folder)
 
 
 @contextlib.contextmanager
@@ -81,6 +95,9 @@ async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
         result["index_recall@10"] = await index_recall(
             both, queries[: 10 if records >= BULK else 50]
         )
+        if records <= SMALL:
+            result["transfer"] = await transfer(store, words, writer)
+            result["isolation"] = await isolation(store)
         result["searches_per_s_8_at_once"] = await throughput(both, queries)
         stats = await words.stats()
         result["disk_mb"] = stats.store_bytes / 1e6

@@ -3,7 +3,8 @@
 An entity is a record of the kind `entity`, so that `search` finds it as well.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +25,16 @@ _CURRENT = (
     "where r.user_id = %(user)s and r.kind = 'entity' and r.superseded is null"
     " and r.forgotten is null"
 )
-_IN_ORDER = (
-    " order by r.created, (select min(f.entry) from host.memory_records f"
-    " where f.user_id = r.user_id and f.id = r.id)"
-)
+_PLAIN = re.compile("[a-z0-9 .,:_-]+")
+"""Texts that are the same in JSON, and whose lower case nobody disputes."""
+_NODES = f"""
+select r.label, r.data from host.memory_records r
+{_CURRENT} and (%(names)s::text[] is null or r.label = any(%(names)s))
+and (%(part)s::text is null or position(%(part)s in lower(r.label || ' ' || r.data::text)) > 0)
+order by r.created, coalesce((select f.entry from host.memory_records f
+    where f.user_id = r.user_id and f.id = r.id and f.version = 1), r.entry)
+"""  # noqa: S608 - no values
+"""Entities in the order in which they were made, also where they have newer versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Graph:
         """Add entities whose names are new; return those."""
         async with self._access.transaction() as database:
             await self._lock(database)
-            known = {r.label for r in await self._records(database)}
+            known = await self._records(database, [entity.name for entity in entities])
             new: dict[str, Entity] = {}
             for entity in entities:
                 if entity.name not in known:
@@ -94,14 +101,15 @@ class Graph:
         results: list[list[str]] = []
         async with self._access.transaction() as database:
             await self._lock(database)
-            known = {r.label: r for r in await self._records(database)}
+            known = await self._records(database, [name for name, _ in added])
             changed: dict[str, Entity] = {}
             for name, contents in added:
                 if name not in known:
+                    names = [entity.name for entity in await self._nodes(database)]
                     raise NotFoundError(
-                        "entity", name, known, next_step=f"Entity with name {name} not found"
+                        "entity", name, names, next_step=f"Entity with name {name} not found"
                     )
-                entity = changed.get(name) or _entity(known[name])
+                entity = changed.get(name) or _entity(name, known[name].data)
                 new = [text for text in contents if text not in entity.observations]
                 changed[name] = Entity(name, entity.type, [*entity.observations, *new])
                 results.append(new)
@@ -114,9 +122,9 @@ class Graph:
         """Forget entities and the relations that touch them; `restore` brings both back."""
         async with self._access.transaction() as database:
             await self._lock(database)
-            found = [r for r in await self._records(database) if r.label in set(names)]
+            found = await self._records(database, names)
             if found:
-                await versions.forget(database, self._access, [r.id for r in found])
+                await versions.forget(database, self._access, [r.id for r in found.values()])
             await database.execute(
                 "update host.memory_links set forgotten = now() where user_id = %s and graph"
                 " and forgotten is null and (origin = any(%s) or target = any(%s))",
@@ -128,10 +136,10 @@ class Graph:
         async with self._access.transaction() as database:
             await self._lock(database)
             for name, gone in deletions:
-                known = {r.label: r for r in await self._records(database)}
+                known = await self._records(database, [name])
                 if name not in known:
                     continue
-                entity = _entity(known[name])
+                entity = _entity(name, known[name].data)
                 kept = [text for text in entity.observations if text not in gone]
                 if kept != entity.observations:
                     left = Entity(name, entity.type, kept)
@@ -147,25 +155,50 @@ class Graph:
     async def read(self) -> Subgraph:
         """Return the whole graph, in the order in which it was made."""
         async with self._access.transaction() as database:
-            records = await self._records(database)
+            entities = await self._nodes(database)
             relations = await read_relations(database, self._access)
-        return Subgraph([_entity(record) for record in records], relations)
+        return Subgraph(entities, relations)
 
     async def search(self, query: str) -> Subgraph:
         """Return the entities in which a text occurs, whatever its case, with their relations."""
         part = query.lower()
-        return _around(
-            await self.read(),
-            lambda e: part in "\0".join([e.name, e.type, *e.observations]).lower(),
-        )
+        async with self._access.transaction() as database:
+            found = [
+                entity
+                for entity in await self._nodes(database, part=part)
+                if part in "\0".join([entity.name, entity.type, *entity.observations]).lower()
+            ]
+            return await self._around(database, found)
 
     async def open(self, names: Sequence[str]) -> Subgraph:
         """Return entities by name, with the relations that touch them."""
-        wanted = set(names)
-        return _around(await self.read(), lambda e: e.name in wanted)
+        async with self._access.transaction() as database:
+            return await self._around(database, await self._nodes(database, names))
 
-    async def _records(self, database: Database) -> list[Record]:
-        return await fetch_records(database, _CURRENT + _IN_ORDER, {"user": self._access.user})
+    async def _around(self, database: Database, entities: list[Entity]) -> Subgraph:
+        names = [entity.name for entity in entities]
+        return Subgraph(entities, await read_relations(database, self._access, of=names))
+
+    async def _nodes(
+        self, database: Database, names: Sequence[str] | None = None, *, part: str | None = None
+    ) -> list[Entity]:
+        """Return entities in the order in which they were made: all, by name, or by a text.
+
+        PostgreSQL only sorts out what has a plain text nowhere; what it leaves is to be looked at.
+        """
+        values = {
+            "user": self._access.user,
+            "names": None if names is None else list(names),
+            "part": part if part and _PLAIN.fullmatch(part) else None,
+        }
+        rows = await (await database.execute(_NODES.encode(), values)).fetchall()
+        return [_entity(str(row["label"]), row["data"]) for row in rows]
+
+    async def _records(self, database: Database, names: Sequence[str]) -> dict[str, Record]:
+        """Return the records of entities by their names."""
+        where = f"{_CURRENT} and r.label = any(%(names)s)"
+        values = {"user": self._access.user, "names": list(names)}
+        return {r.label: r for r in await fetch_records(database, where, values)}
 
     async def _extend(self, database: Database, record: Record, entity: Entity) -> None:
         from psycopg.types.json import Jsonb  # noqa: PLC0415 - with its only use
@@ -186,14 +219,6 @@ class Graph:
         )
 
 
-def _entity(record: Record) -> Entity:
-    data = record.data or {}
-    return Entity(record.label, str(data.get("entityType", "")), list(data.get("observations", [])))
-
-
-def _around(whole: Subgraph, chosen: Callable[[Entity], bool]) -> Subgraph:
-    entities = [entity for entity in whole.entities if chosen(entity)]
-    names = {entity.name for entity in entities}
-    return Subgraph(
-        entities, [r for r in whole.relations if r.origin in names or r.target in names]
-    )
+def _entity(name: str, data: dict[str, Any] | None) -> Entity:
+    known = data or {}
+    return Entity(name, str(known.get("entityType", "")), list(known.get("observations", [])))

@@ -79,13 +79,16 @@ async def links_of(database: Database, access: Access, ids: Sequence[str]) -> li
     return [Link(row["origin"], row["target"], row["kind"]) for row in rows]
 
 
-async def read_relations(database: Database, access: Access) -> list[Link]:
-    """Return all relations of the graph, oldest first."""
-    rows = await (
-        await database.execute(
-            "select origin, target, kind from host.memory_links where user_id = %s and graph"
-            " and forgotten is null order by link",
-            [access.user],
-        )
-    ).fetchall()
+async def read_relations(
+    database: Database, access: Access, *, of: Sequence[str] | None = None
+) -> list[Link]:
+    """Return relations of the graph, oldest first: all, or those that touch some entities."""
+    statement = (
+        "select origin, target, kind from host.memory_links where user_id = %(user)s and graph"
+        " and forgotten is null"
+    )
+    if of is not None:
+        statement += " and (origin = any(%(of)s) or target = any(%(of)s))"
+    values = {"user": access.user, "of": None if of is None else list(of)}
+    rows = await (await database.execute(f"{statement} order by link".encode(), values)).fetchall()
     return [Link(row["origin"], row["target"], row["kind"]) for row in rows]

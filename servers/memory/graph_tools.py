@@ -1,11 +1,12 @@
 """The nine tools of the reference memory server, under its names and with its answers."""
 
-import json
 from typing import Annotated, Any
 
 from fastmcp import FastMCP
 from fastmcp.tools import ToolResult
+from mcp_types import TextContent
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 
 from host.memory.graph import Entity, Subgraph
 from host.memory.link import Link
@@ -129,29 +130,27 @@ def _add_creating(server: FastMCP[Any], service: Service) -> None:
         """Add entities to the knowledge graph; those whose names are there stay as they are."""
         given = [Entity(e.name, e.entityType, e.observations) for e in entities]
         new = await service.run(lambda m: m.graph.create_entities(given))
-        page = EntityList(entities=[_entity_item(entity) for entity in new])
-        return _answer(page, page.entities)
+        fresh = [entity.data() for entity in new]
+        return _answer({"entities": fresh}, fresh)
 
     @server.tool(**declare("Create relations", RelationList, "private", changes="adds"))
     async def create_relations(relations: list[RelationItem]) -> ToolResult:
         """Add relations between entities, in active voice; those that are there stay single."""
         given = [_link(relation) for relation in relations]
         new = await service.run(lambda m: m.graph.create_relations(given))
-        page = RelationList(relations=[_relation_item(link) for link in new])
-        return _answer(page, page.relations)
+        added = [_relation_data(link) for link in new]
+        return _answer({"relations": added}, added)
 
     @server.tool(**declare("Add observations", AdditionResults, "private", changes="adds"))
     async def add_observations(observations: list[Addition]) -> ToolResult:
         """Add observations to entities; if one of the entities is missing, nothing is added."""
         given = [(addition.entityName, addition.contents) for addition in observations]
         new = await service.run(lambda m: m.graph.add_observations(given))
-        page = AdditionResults(
-            results=[
-                Added(entityName=name, addedObservations=texts)
-                for (name, _), texts in zip(given, new, strict=True)
-            ]
-        )
-        return _answer(page, page.results)
+        results = [
+            {"entityName": name, "addedObservations": texts}
+            for (name, _), texts in zip(given, new, strict=True)
+        ]
+        return _answer({"results": results}, results)
 
 
 def _add_deleting(server: FastMCP[Any], service: Service) -> None:
@@ -196,21 +195,20 @@ def _add_reading(server: FastMCP[Any], service: Service) -> None:
 
 
 def _graph(found: Subgraph) -> ToolResult:
-    page = GraphItem(
-        entities=[_entity_item(entity) for entity in found.entities],
-        relations=[_relation_item(link) for link in found.relations],
-    )
-    return _answer(page, page)
+    graph = {
+        "entities": [entity.data() for entity in found.entities],
+        "relations": [_relation_data(link) for link in found.relations],
+    }
+    return _answer(graph, graph)
 
 
-def _answer(page: BaseModel, shown: BaseModel | list[Any]) -> ToolResult:
-    """Answer with the reference server's text: the JSON, indented by two."""
-    plain = (
-        [item.model_dump(mode="json") for item in shown]
-        if isinstance(shown, list)
-        else shown.model_dump(mode="json")
-    )
-    return answer(json.dumps(plain, indent=2, ensure_ascii=False), page)
+def _answer(structured: dict[str, Any], shown: dict[str, Any] | list[dict[str, Any]]) -> ToolResult:
+    """Answer with the reference server's text: the JSON, indented by two.
+
+    The values are plain, not models: a graph may have thousands of nodes.
+    """
+    text = to_json(shown, indent=2).decode()
+    return ToolResult([TextContent(type="text", text=text)], structured)
 
 
 def _done(message: str) -> ToolResult:
@@ -221,11 +219,5 @@ def _link(relation: RelationItem) -> Link:
     return Link(relation.origin, relation.to, relation.relationType)
 
 
-def _entity_item(entity: Entity) -> EntityItem:
-    return EntityItem(name=entity.name, entityType=entity.type, observations=entity.observations)
-
-
-def _relation_item(link: Link) -> RelationItem:
-    return RelationItem.model_validate(
-        {"from": link.origin, "to": link.target, "relationType": link.kind}
-    )
+def _relation_data(link: Link) -> dict[str, Any]:
+    return {"from": link.origin, "to": link.target, "relationType": link.kind}

@@ -149,23 +149,6 @@ def test_the_store_and_an_embedder_are_what_a_memory_reaches(monkeypatch: pytest
     assert Path("/papers") in searching.read
 
 
-@needs_landlock
-@pytest.mark.parametrize("name", ["weather", "search", "database", "files", "memory"])
-@pytest.mark.anyio
-async def test_every_server_that_can_be_confined_starts_confined(name: str, tmp_path: Path):
-    settings = {"roots": [str(tmp_path)]} if name == "files" else {}
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(PROJECT),
-        "HOST_SERVER_CONFINE": "1",
-        "HOST_SERVER_SETTINGS": json.dumps(settings),
-    }
-    words = ["-P", "-m", f"servers.{name}"]
-    transport = StdioTransport(sys.executable, words, env=environment, cwd="/", keep_alive=False)
-    async with Client(transport) as client:
-        assert await client.list_tools()
-
-
 def test_a_server_reaches_what_its_settings_name(tmp_path: Path):
     files = FilesSettings.model_validate({"roots": [f"ro:{tmp_path}/a", f"rw:{tmp_path}/b"]})
     reach = files.reach()

@@ -255,12 +255,12 @@ def test_unusable_urls_are_refused_at_start(url: str):
         create_server(Settings.model_validate({"databases": {"shop": {"url": url}}}))
 
 
-async def test_it_runs_alone_over_stdio(sqlite_file: Path):
+async def test_it_runs_alone_and_confined_over_stdio(sqlite_file: Path):
     given = {"databases": {"shop": {"url": f"sqlite:///{sqlite_file}"}}}
     transport = StdioTransport(
         sys.executable,
         ["-m", "servers.database"],
-        env={"HOST_SERVER_SETTINGS": json.dumps(given)},
+        env={"HOST_SERVER_SETTINGS": json.dumps(given), "HOST_SERVER_CONFINE": "1"},
         cwd=str(ROOT),
     )
     async with Client(transport) as client:

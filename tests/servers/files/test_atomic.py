@@ -17,7 +17,7 @@ from servers.tool import RefusalError
 from tests.servers.files.opening import roots_for, settings_for
 
 WRITER = """
-import sys
+import os, sys
 from servers.files.editing import Edit
 from servers.files.settings import Settings
 from servers.files.roots import open_roots
@@ -25,7 +25,14 @@ from servers.files.writing import edit_text, write_text
 settings = Settings(roots=(sys.argv[1],))
 place = open_roots(settings).place("file.txt")
 letters = "ab"
-print("ready", flush=True)
+for _ in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        break
+    print(child, flush=True)
+    os.waitpid(child, 0)
+else:
+    sys.exit()
 number = 0
 while True:
     number += 1
@@ -51,23 +58,26 @@ def test_a_killed_server_leaves_the_old_content_or_the_new(tmp_path: Path, way: 
         whole = {"a\n" * 1000, "b\n" * 1000}
     file = root / "file.txt"
     file.write_text(min(whole))
-    for round_number in range(6):
-        child = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(root), way],
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
-        )
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"ready\n"
-        first = file.stat().st_ino
-        while file.stat().st_ino == first:  # the writer is at work once the file is a new one
-            pass
-        for _ in range(round_number * 6000):  # kill at another moment each round
-            pass
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        child.stdout.close()
-        assert file.read_text() in whole
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(root), way],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    ) as writers:
+        assert writers.stdin is not None
+        assert writers.stdout is not None
+        for round_number in range(8):
+            first = file.stat().st_ino
+            writers.stdin.write(b"next\n")
+            writers.stdin.flush()
+            writer = int(writers.stdout.readline())
+            while file.stat().st_ino == first:  # it is at work once the file is a new one
+                pass
+            for _ in range(round_number * 5000):  # kill at another moment each round
+                pass
+            os.kill(writer, signal.SIGKILL)
+            assert file.read_text() in whole
+        writers.stdin.close()
     settings = settings_for(root)
     write_text(roots_for(root).place("file.txt"), "after", settings)
     assert [p.name for p in root.iterdir()] == ["file.txt"]

@@ -10,8 +10,8 @@ import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
+from tests.fakes.reference_server import find_reference
 from tests.servers.files.opening import names_in
-from tests.servers.files.reference import find_reference
 from tests.servers.files.test_server import environment
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +22,7 @@ Same = tuple[str, dict[str, Any], str, dict[str, Any], Normal, Normal]
 
 @pytest.fixture(scope="module")
 def entry() -> Path:
-    found = find_reference()
+    found = find_reference("filesystem")
     if isinstance(found, str):
         pytest.skip(found)
     return found

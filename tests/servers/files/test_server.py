@@ -243,21 +243,8 @@ def environment(**more: str) -> dict[str, str]:
     return {"PYTHONPATH": str(PROJECT), "PATH": os.environ["PATH"], **more}
 
 
-async def test_the_server_runs_alone_over_stdio(root: Path):
-    transport = StdioTransport(
-        sys.executable, ["-m", "servers.files", f"ro:{root}"], env=environment(), keep_alive=False
-    )
-    async with Client(transport) as client:
-        read = await client.call_tool("read_text", {"path": "a.txt"})
-        searched = data(await client.call_tool("search", {"pattern": "return"}))
-        refused = await client.call_tool("delete", {"path": "a.txt"}, raise_on_error=False)
-    assert data(read)["total_lines"] == 3
-    assert searched["matches"][0]["path"] == "sub/b.py"
-    assert "read-only" in str(refused.content)
-
-
-async def test_settings_of_the_host_reach_the_server(root: Path):
-    settings = f'{{"roots": [{{"path": "{root}", "name": "work"}}], "max_entries": 1}}'
+async def test_the_server_runs_alone_over_stdio_with_the_settings_of_the_host(root: Path):
+    settings = f'{{"roots": [{{"path": "{root}", "name": "work", "access": "ro"}}]}}'
     transport = StdioTransport(
         sys.executable,
         ["-m", "servers.files"],
@@ -266,7 +253,13 @@ async def test_settings_of_the_host_reach_the_server(root: Path):
     )
     async with Client(transport) as client:
         roots = data(await client.call_tool("roots", {}))
+        read = await client.call_tool("read_text", {"path": "a.txt"})
+        searched = data(await client.call_tool("search", {"pattern": "return"}))
+        refused = await client.call_tool("delete", {"path": "a.txt"}, raise_on_error=False)
     assert roots["roots"][0]["name"] == "work"
+    assert data(read)["total_lines"] == 3
+    assert searched["matches"][0]["path"] == "sub/b.py"
+    assert "read-only" in str(refused.content)
 
 
 async def test_the_server_runs_alone_over_http_behind_a_token(root: Path, free_port: int):

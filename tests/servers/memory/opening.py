@@ -7,10 +7,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
+from servers.memory.server import create_server
+from servers.memory.settings import Settings
+
 PROJECT = Path(__file__).parents[3]
+
+
+def open_inside(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, user: str | None = None
+) -> Client[Any]:
+    """Return a client of a server in this process, which saves starting one."""
+    monkeypatch.setenv("HOST_DATA_DIR", str(folder))
+    monkeypatch.setenv("HOST_SERVER_USER", user or f"user-{secrets.token_hex(4)}")
+    return Client(create_server(Settings()))
 
 
 def open_server(

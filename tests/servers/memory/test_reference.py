@@ -9,8 +9,8 @@ from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
 from tests.fakes.mcp_call import ask
+from tests.fakes.reference_server import find_reference
 from tests.servers.memory.opening import open_server
-from tests.servers.memory.reference import find_reference
 
 pytestmark = pytest.mark.anyio
 Call = tuple[str, dict[str, Any]]
@@ -76,7 +76,7 @@ REFUSED: list[Call] = [
 
 @pytest.fixture(scope="module")
 def entry() -> Path:
-    found = find_reference()
+    found = find_reference("memory")
     if isinstance(found, str):
         pytest.skip(found)
     return found
@@ -93,11 +93,27 @@ def seen(answer: Any) -> tuple[Any, Any]:
     return answer.structured_content, text
 
 
-async def test_calls_of_the_reference_have_the_same_answers(
+async def compare_tools(reference: Client[Any], ours: Client[Any]) -> None:
+    """The names, arguments, annotations and results of the tools are those of the reference."""
+    own = {tool.name: tool for tool in await ours.list_tools()}
+    for tool in await reference.list_tools():
+        properties = set(tool.input_schema.get("properties", {}))
+        assert set(own[tool.name].input_schema.get("properties", {})) == properties
+        theirs, hints = tool.annotations, own[tool.name].annotations
+        assert theirs is not None
+        assert hints is not None
+        assert hints.read_only_hint == theirs.read_only_hint
+        assert hints.destructive_hint == theirs.destructive_hint
+        names = set((tool.output_schema or {}).get("properties", {}))
+        assert set((own[tool.name].output_schema or {}).get("properties", {})) == names
+
+
+async def test_tools_and_calls_of_the_reference_are_answered_the_same(
     entry: Path, store_folder: Path, tmp_path: Path
 ):
     reference, ours = open_reference(entry, tmp_path / "memory.jsonl"), open_server(store_folder)
     async with reference, ours:
+        await compare_tools(reference, ours)
         for name, arguments in CALLS:
             expected = seen(await reference.call_tool(name, arguments))
             assert seen(await ours.call_tool(name, arguments)) == expected, (name, arguments)
@@ -129,21 +145,3 @@ async def test_the_file_of_the_reference_is_taken_over(
         len(expected["relations"]),
     )
     assert found["memories"][0]["label"] == "Ann"
-
-
-async def test_the_names_and_arguments_of_the_tools_are_those_of_the_reference(
-    entry: Path, store_folder: Path, tmp_path: Path
-):
-    reference, ours = open_reference(entry, tmp_path / "memory.jsonl"), open_server(store_folder)
-    async with reference, ours:
-        own = {tool.name: tool for tool in await ours.list_tools()}
-        for tool in await reference.list_tools():
-            properties = set(tool.input_schema.get("properties", {}))
-            assert set(own[tool.name].input_schema.get("properties", {})) == properties
-            theirs, hints = tool.annotations, own[tool.name].annotations
-            assert theirs is not None
-            assert hints is not None
-            assert hints.read_only_hint == theirs.read_only_hint
-            assert hints.destructive_hint == theirs.destructive_hint
-            names = set((tool.output_schema or {}).get("properties", {}))
-            assert set((own[tool.name].output_schema or {}).get("properties", {})) == names

@@ -10,12 +10,11 @@ import pytest
 from fastmcp import Client
 from fastmcp.exceptions import ToolError
 
-from servers.docs import FOLDER, render_page
 from servers.launch import SettingsError, read_settings
 from servers.memory.server import create_server
 from servers.memory.settings import Settings
 from tests.fakes.mcp_call import ask, ask_text
-from tests.servers.memory.opening import open_server
+from tests.servers.memory.opening import open_inside, open_server
 
 pytestmark = pytest.mark.anyio
 READ_ONLY = {
@@ -45,8 +44,8 @@ async def test_a_memory_lives_longer_than_the_server(store_folder: Path):
     assert "Ann keeps bees." in context
 
 
-async def test_a_record_goes_through_its_life(store_folder: Path):
-    async with open_server(store_folder) as client:
+async def test_a_record_goes_through_its_life(store_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    async with open_inside(monkeypatch, store_folder) as client:
         first = await ask(client, "remember", text="The train leaves at 8:10.", kind="event")
         record = first["memory"]["id"]
         again = await ask(client, "remember", text="the train leaves at 8:10", kind="event")
@@ -64,8 +63,8 @@ async def test_a_record_goes_through_its_life(store_folder: Path):
         assert (await ask(client, "stats"))["records"] == 1
 
 
-async def test_lists_and_exports_come_in_pages(store_folder: Path):
-    async with open_server(store_folder) as client:
+async def test_lists_and_exports_come_in_pages(store_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    async with open_inside(monkeypatch, store_folder) as client:
         for number in range(5):
             await client.call_tool("remember", {"text": f"Item {number}.", "merge": False})
         seen: list[str] = []
@@ -86,8 +85,10 @@ async def test_lists_and_exports_come_in_pages(store_folder: Path):
         assert (done["records"], done["skipped"]) == (0, 5)
 
 
-async def test_what_is_recalled_fits_the_room_given(store_folder: Path):
-    async with open_server(store_folder) as client:
+async def test_what_is_recalled_fits_the_room_given(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_inside(monkeypatch, store_folder) as client:
         for number in range(9):
             text = f"Note {number} about the river: " + f"word{number} " * 20
             await client.call_tool("remember", {"text": text, "kind": "note"})
@@ -112,31 +113,27 @@ REFUSALS: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-async def test_a_refusal_says_what_to_try(store_folder: Path):
-    async with open_server(store_folder) as client:
+async def test_a_refusal_says_what_to_try(store_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    async with open_inside(monkeypatch, store_folder) as client:
         for tool, arguments, said in REFUSALS:
             with pytest.raises(ToolError, match=re.escape(said)):
                 await client.call_tool(tool, arguments)
 
 
-async def test_two_users_processes_do_not_see_each_others_memories(store_folder: Path):
-    ann, bob = open_server(store_folder, "ann"), open_server(store_folder, "bob")
-    async with ann, bob:
+async def test_processes_of_one_user_share_the_memory_and_those_of_two_do_not(store_folder: Path):
+    ann, again, bob = (open_server(store_folder, user) for user in ("ann", "ann", "bob"))
+    async with ann, again, bob:
         written = await ask(ann, "remember", text="The safe's code is 4711.")
         await ann.call_tool("create_entities", {"entities": [
             {"name": "Safe", "entityType": "thing", "observations": []}]})  # fmt: skip
 
+        found = await ask(again, "search", query="safe code")
+        assert written["memory"]["id"] in {m["id"] for m in found["memories"]}
         assert (await ask(bob, "search", query="safe code"))["memories"] == []
         assert (await ask(bob, "list", everything=True))["memories"] == []
         assert (await ask(bob, "read_graph"))["entities"] == []
         with pytest.raises(ToolError, match="no memory named"):
             await bob.call_tool("history", {"id": written["memory"]["id"]})
-
-
-async def test_two_processes_of_one_user_share_the_memory(store_folder: Path):
-    async with open_server(store_folder, "pair") as one, open_server(store_folder, "pair") as two:
-        await one.call_tool("remember", {"text": "Ann plays chess."})
-        assert len((await ask(two, "search", query="chess"))["memories"]) == 1
 
 
 async def test_the_handshake_and_the_list_of_tools_need_no_database(tmp_path: Path):
@@ -179,9 +176,11 @@ async def test_annotations_and_labels_say_what_a_tool_does():
         assert hints.open_world_hint is False
 
 
-async def test_tools_called_read_only_change_no_row(store_folder: Path):
+async def test_tools_called_read_only_change_no_row(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
     user = "looker"
-    async with open_server(store_folder, user) as client:
+    async with open_inside(monkeypatch, store_folder, user) as client:
         record = (await ask(client, "remember", text="Ann has a cat."))["memory"]["id"]
         before = await ask(client, "export_memory")
         arguments: dict[str, dict[str, Any]] = {
@@ -197,8 +196,3 @@ def test_wrong_settings_are_named():
     environ = {"HOST_SERVER_SETTINGS": json.dumps({"embedder": {"type": "magic"}})}
     with pytest.raises(SettingsError, match="embedder"):
         read_settings(Settings, environ, {})
-
-
-def test_the_page_of_the_server_is_the_one_it_generates():
-    page = (FOLDER / "memory.md").read_text("utf-8")
-    assert render_page("memory", page) == page

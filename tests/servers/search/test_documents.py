@@ -39,11 +39,11 @@ def open_server(store: Path, *folders: Path, user: str = "", **settings: Any) ->
 
 
 def open_inside(
-    monkeypatch: pytest.MonkeyPatch, store: Path, *folders: Path, **settings: Any
+    monkeypatch: pytest.MonkeyPatch, store: Path, *folders: Path, user: str = "", **settings: Any
 ) -> Client[Any]:
     """Return a client of a server in this process, which saves starting one."""
     monkeypatch.setenv("HOST_DATA_DIR", str(store))
-    monkeypatch.setenv("HOST_SERVER_USER", f"user-{secrets.token_hex(4)}")
+    monkeypatch.setenv("HOST_SERVER_USER", user or f"user-{secrets.token_hex(4)}")
     given = {"documents": [str(f) for f in folders], "document_wait_seconds": 60, **settings}
     return Client(create_server(Settings.model_validate(given)))
 
@@ -104,16 +104,16 @@ async def test_only_what_changed_is_read_again(
 
 
 async def test_the_index_outlives_the_server_and_belongs_to_its_user(
-    store_folder: Path, folder: Path
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ):
     user = f"user-{secrets.token_hex(4)}"
     async with open_server(store_folder, folder, user=user) as client:
         await client.call_tool("index_documents", {})
-    async with open_server(store_folder, folder, user=user) as client:
+    async with open_inside(monkeypatch, store_folder, folder, user=user) as client:
         assert (await ask(client, "index_documents"))["unchanged"] == 5
     empty = folder / "deep" / "empty"
     empty.mkdir()
-    async with open_server(store_folder, empty, user=f"{user}-other") as client:
+    async with open_inside(monkeypatch, store_folder, empty) as client:
         assert (await ask(client, "search_documents", query="malty tea"))["hits"] == []
         assert (await ask(client, "list_documents"))["documents"] == []
 
@@ -212,15 +212,15 @@ async def test_an_embedder_finds_documents_by_meaning_and_its_failure_is_said(
 async def test_a_search_that_does_not_wait_says_that_indexing_goes_on(
     store_folder: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ):
-    for number in range(40):
+    for number in range(20):
         (folder / f"page{number}.html").write_text(ARTICLE)
     async with open_inside(monkeypatch, store_folder, folder, document_wait_seconds=0) as client:
         early = await ask(client, "search_documents", query="equinox")
         await client.call_tool("index_documents", {})
         late = await ask(client, "search_documents", query="equinox", limit=50)
 
-    assert len(late["hits"]) == 41
-    assert early["hits"] == [] or len(early["hits"]) < 41
+    assert len(late["hits"]) == 21
+    assert early["hits"] == [] or len(early["hits"]) < 21
 
 
 async def test_without_folders_the_document_tools_are_not_offered(

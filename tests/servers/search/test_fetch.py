@@ -9,12 +9,10 @@ from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import ToolError
 
 from servers.search.pace import Pace
-from servers.search.reader import Reader
 from servers.search.robots import parse_robots
 from servers.search.server import create_server
 from servers.search.settings import Settings
-from servers.tool import RefusalError
-from tests.fakes.documents import ARTICLE, make_pdf, make_pdf_bomb
+from tests.fakes.documents import ARTICLE, make_pdf
 from tests.fakes.mcp_call import Caller, ask, ask_text, labels_of
 from tests.fakes.site import Reply, Site, html_reply
 
@@ -310,76 +308,6 @@ async def test_requests_to_one_site_are_spaced_and_other_sites_are_not_held_up()
     assert waits == [2.0, 4.0]
 
 
-async def test_pdf_bomb_stays_within_the_memory_of_its_own_process():
-    reader = Reader(seconds=30, memory=300_000_000, max_chars=1000)
-    bomb = make_pdf_bomb(1000)  # a gigabyte, more than three times what the process may use
-    assert len(bomb) < 10_000_000
-
-    try:
-        found = await reader.read(bomb, "pdf", url="http://example.com/bomb", charset=None)
-    except RefusalError as error:
-        assert "cannot be parsed" in error.message  # noqa: PT017 - either outcome is bounded
-    else:
-        assert found.text.strip() == "<!-- page 1 -->"
-
-
-async def test_parser_that_takes_too_much_memory_is_stopped(tmp_path: Path):
-    hungry = program(
-        tmp_path,
-        f"import sys; sys.path.insert(0, {str(EXTRACT.parent)!r})\nimport extract\n"
-        "extract.extract_document = lambda *_: {'text': str(len(bytes(400_000_000)))}\n"
-        "extract.main()\n",
-    )
-    reader = Reader(10, 300_000_000, 1000, hungry)
-
-    with pytest.raises(RefusalError, match="needs more memory"):
-        await reader.read(b"x", "text", url="http://example.com/", charset=None)
-
-
-def program(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "parser.py"
-    path.write_text(text)
-    return path
-
-
-async def test_parser_that_never_ends_is_killed(tmp_path: Path):
-    endless = program(tmp_path, "while True: pass")
-    reader = Reader(0.3, 300_000_000, 1000, endless)
-
-    with pytest.raises(RefusalError, match=r"took longer than 0.3 s"):
-        await reader.read(b"x", "text", url="http://example.com/", charset=None)
-
-
-async def test_parser_that_floods_its_output_is_killed(tmp_path: Path):
-    flood = program(tmp_path, "import sys\nwhile True: sys.stdout.write('x' * 10000)")
-    reader = Reader(30, 300_000_000, 1000, flood)
-
-    with pytest.raises(RefusalError, match="cannot be parsed"):
-        await reader.read(b"x", "text", url="http://example.com/", charset=None)
-
-
-@pytest.mark.parametrize(
-    "deed",
-    [
-        "import socket; socket.create_connection(('127.0.0.1', 1))",
-        "import subprocess; subprocess.run(['true'])",
-        "import os; os.system('true')",
-        "open('/tmp/written-by-a-parser', 'w')",
-    ],
-)
-async def test_parser_can_neither_connect_nor_start_programs_nor_write(tmp_path: Path, deed: str):
-    hostile = program(
-        tmp_path,
-        f"import sys; sys.path.insert(0, {str(EXTRACT.parent)!r})\n"
-        f"import extract\ndef deed(*_):\n    {deed}\n    return {{'text': 'done'}}\n"
-        "extract.extract_document = deed\nextract.main()\n",
-    )
-    reader = Reader(10, 500_000_000, 1000, hostile)
-
-    with pytest.raises(RefusalError, match="may not do this"):
-        await reader.read(b"x", "text", url="http://example.com/", charset=None)
-
-
 async def test_tools_declare_strangers_output_and_sending(client: Caller):
     assert await labels_of(client) == {
         "fetch": ["untrusted", "egress"],
@@ -392,12 +320,12 @@ async def test_tools_declare_strangers_output_and_sending(client: Caller):
         assert tool.output_schema is not None
 
 
-async def test_it_runs_alone_over_stdio(site: Site):
+async def test_it_runs_alone_and_confined_over_stdio(site: Site):
     site.put("/moon", html_reply(ARTICLE))
     transport = StdioTransport(
         sys.executable,
         ["-m", "servers.search", "--allow-networks", '["127.0.0.1/32"]'],
-        env={},
+        env={"HOST_SERVER_CONFINE": "1"},
         cwd=str(ROOT),
     )
     async with Client(transport) as client:

@@ -296,11 +296,11 @@ async def test_every_tool_declares_that_it_reads_and_what_leaves_this_machine(cl
         assert tool.output_schema is not None
 
 
-async def test_it_runs_alone_over_stdio(urls: dict[str, str]):
+async def test_it_runs_alone_and_confined_over_stdio(urls: dict[str, str]):
     transport = StdioTransport(
         sys.executable,
         ["-m", "servers.weather", "--units", "imperial"],
-        env={"HOST_SERVER_SETTINGS": json.dumps(urls)},
+        env={"HOST_SERVER_SETTINGS": json.dumps(urls), "HOST_SERVER_CONFINE": "1"},
         cwd=str(ROOT),
     )
     async with Client(transport) as client:
