@@ -205,14 +205,22 @@ class Guards:
         if not isinstance(raw, types.FunctionType) or own.owns_function(raw):
             return found
 
-        def method(*args: Any, **kwargs: Any) -> Any:
-            target = args[0 if bound else 1] if len(args) > (0 if bound else 1) else None
-            if kwargs or not (target is None or own.owns(target)):
+        def check(target: Any) -> None:
+            if not (target is None or own.owns(target)):
                 message = f"{name}() takes an object of the plugin's own."
                 raise TypeError(message)
-            return found(*args)
 
-        return method
+        def of_it(target: Any, /, *rest: Any) -> Any:
+            check(target)
+            return found(target, *rest)
+
+        def of_class(self: Any, target: Any, /, *rest: Any) -> Any:
+            check(target)
+            return found(self, target, *rest)
+
+        if bound:
+            return of_it
+        return _self_checked(of_class, value.__thisclass__ if type(value) is super else value)
 
     def _own_hook(self, value: Any, name: str) -> Any:
         if type(value) is super or self.ownership.owns(value):
