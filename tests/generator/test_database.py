@@ -29,7 +29,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 def server(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastMCP[Any]]:
     project = make(Answers(kind="database", where=url), tmp_path, "shelf")
-    monkeypatch.syspath_prepend(str(project.folder / "src"))
+    monkeypatch.setattr(sys, "path", [str(project.folder / "src"), *sys.path])
     monkeypatch.setenv("SHELF_DATABASE_URL", url)
     yield importlib.import_module("shelf.server").create_server()
     importlib.import_module("shelf.rows").open_engine(url).dispose()
