@@ -4,16 +4,21 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import anyio
 import pytest
 from fastmcp import Client
+from fastmcp.server.auth.providers.jwt import RSAKeyPair
+from joserfc.jwk import RSAKey
+from typing_extensions import override
 
 from tests.conformance.host_process import end, free_port, running_host
 from tests.conformance.suite import REVISIONS, install
@@ -147,3 +152,55 @@ def test_server_with_a_bearer_token_lets_in_who_has_it(
     with served(one) as url:
         assert anyio.run(tools, url, "right") >= 3
         assert [status(url), status(url, "wrong")] == [401, 401]
+
+
+def test_server_with_oauth_takes_tokens_that_the_authorization_server_signed_for_it(
+    projects: dict[str, Installed], monkeypatch: pytest.MonkeyPatch
+):
+    one = next(projects[c.name] for c in COMBINATIONS if c.auth == "oauth")
+    keys, others = RSAKeyPair.generate(), RSAKeyPair.generate()
+    key = RSAKey.import_key(keys.public_key).as_dict(private=False)
+    issuer, public = "https://login.example.com/", "https://server.example.com/"
+
+    def token(pair: RSAKeyPair, audience: str) -> str:
+        return pair.create_token(issuer=issuer, audience=audience)
+
+    async def tools(url: str) -> int:
+        async with Client(url, auth=token(keys, public)) as client:
+            return len(await client.list_tools())
+
+    with serving_json({"keys": [{**key, "use": "sig", "alg": "RS256"}]}) as jwks:
+        prefix = one.made.package.upper()
+        monkeypatch.setenv(f"{prefix}_OAUTH_ISSUER", issuer)
+        monkeypatch.setenv(f"{prefix}_OAUTH_JWKS_URL", jwks)
+        monkeypatch.setenv(f"{prefix}_PUBLIC_URL", public)
+        with served(one) as url:
+            assert anyio.run(tools, url) >= 3
+            refused = [token(others, public), token(keys, "https://other.example.com/"), ""]
+            assert [status(url, one) for one in refused] == [401, 401, 401]
+
+
+@contextmanager
+def serving_json(value: object) -> Generator[str]:
+    """Serve a JSON document on loopback and yield its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(value).encode())
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/jwks"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
