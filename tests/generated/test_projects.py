@@ -22,10 +22,19 @@ from typing_extensions import override
 
 from tests.conformance.host_process import end, free_port, running_host
 from tests.conformance.suite import REVISIONS, install
-from tests.generated.conftest import COMBINATIONS, ROOT, Installed, run
+from tests.generated.conftest import COMBINATIONS, ROOT, Installed, Projects, run
 
 NAMES = [one.name for one in COMBINATIONS]
 OPEN = [one.name for one in COMBINATIONS if one.auth == "none"]
+STDIO = [name for name in OPEN if "-stdio-" in name]
+
+
+def each(names: list[str]) -> pytest.MarkDecorator:
+    """Run a test for each project; those of one project run in one process."""
+    marked = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
+    return pytest.mark.parametrize("name", marked)
+
+
 GENERIC = (
     "server-initialize",
     "ping",
@@ -40,10 +49,8 @@ GENERIC = (
 SECONDS = 60
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_project_passes_its_own_tests_types_and_lint(
-    name: str, projects: dict[str, Installed], base: Path
-):
+@each(NAMES)
+def test_project_passes_its_own_tests_types_and_lint(name: str, projects: Projects, base: Path):
     one = projects[name]
     folder = one.made.folder
     run(one.python, "-m", "pytest", "-p", "no:cacheprovider", folder=folder)
@@ -53,8 +60,8 @@ def test_project_passes_its_own_tests_types_and_lint(
     run(base, "-m", "pip", "--python", one.python, "check")
 
 
-@pytest.mark.parametrize("name", OPEN)
-def test_server_is_clean_in_test_server(name: str, projects: dict[str, Installed]):
+@each(OPEN)
+def test_server_is_clean_in_test_server(name: str, projects: Projects):
     folder = projects[name].made.folder
     words = ["test-server", str(folder), "--format", "json", "--strict", "--examples", "2"]
     report = json.loads(run(sys.executable, "-m", "host", *words, folder=ROOT))
@@ -99,9 +106,9 @@ def status(url: str, token: str = "") -> int | None:
         return None
 
 
-@pytest.mark.parametrize("name", [name for name in OPEN if "-stdio-" in name])
+@each(STDIO)
 def test_server_passes_the_generic_conformance_scenarios(
-    name: str, projects: dict[str, Installed], tmp_path: Path
+    name: str, projects: Projects, tmp_path: Path
 ):
     suite = install()
     with served(projects[name]) as url:
@@ -119,8 +126,8 @@ def test_server_passes_the_generic_conformance_scenarios(
                 assert failed == [], (revision, scenario)
 
 
-def test_all_servers_answer_through_the_host(projects: dict[str, Installed]):
-    chosen = {name: projects[name] for name in OPEN if "-stdio-" in name}
+def test_all_servers_answer_through_the_host(projects: Projects):
+    chosen = {name: projects[name] for name in STDIO}
     entries = {
         name: {"command": str(one.python), "args": ["-m", one.made.package]}
         for name, one in chosen.items()
@@ -139,7 +146,7 @@ def test_all_servers_answer_through_the_host(projects: dict[str, Installed]):
 
 
 def test_server_with_a_bearer_token_lets_in_who_has_it(
-    projects: dict[str, Installed], monkeypatch: pytest.MonkeyPatch
+    projects: Projects, monkeypatch: pytest.MonkeyPatch
 ):
     name = next(one.name for one in COMBINATIONS if one.auth == "bearer")
     one = projects[name]
@@ -155,7 +162,7 @@ def test_server_with_a_bearer_token_lets_in_who_has_it(
 
 
 def test_server_with_oauth_takes_tokens_that_the_authorization_server_signed_for_it(
-    projects: dict[str, Installed], monkeypatch: pytest.MonkeyPatch
+    projects: Projects, monkeypatch: pytest.MonkeyPatch
 ):
     one = next(projects[c.name] for c in COMBINATIONS if c.auth == "oauth")
     keys, others = RSAKeyPair.generate(), RSAKeyPair.generate()

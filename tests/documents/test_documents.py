@@ -72,7 +72,7 @@ def library() -> Path:
 def try_all(files: list[Path], folder: Path) -> dict[str, Any]:
     """Make, import, list and call a server of each document, in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.generated.call_document", str(folder), *map(str, files)],
+        [sys.executable, "-m", "tests.documents.call_document", str(folder), *map(str, files)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
