@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fastmcp import Client
 
 T = TypeVar("T")
+STARTING = 60
+"""Seconds that a server may take to start and shake hands, where `timeout` is no longer."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ async def _probe_era(
     report: Report, target: Target, era: Era, *, options: ProbeOptions, log: Path
 ) -> None:
     began = time.monotonic()
-    client = target.client(era, timeout=options.timeout, log=log)
+    patience = max(options.timeout, STARTING)
+    client = target.client(era, timeout=patience, log=log)
     try:
-        with anyio.fail_after(options.timeout + 5):
+        with anyio.fail_after(patience + 5):
             await client.__aenter__()
     except Exception as error:  # noqa: BLE001 - a server under test may fail in any way
         report.eras[era] = f"{_reason(error)}{_last_words(log)}"
