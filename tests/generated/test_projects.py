@@ -47,7 +47,7 @@ GENERIC = (
 )
 """Scenarios of the conformance suite that ask for no tool of its own."""
 NEEDS_A_TOOL = {"ServerRejectsUndeclaredCapability", "MissingCapabilityHttp400"}
-"""Checks of these scenarios that call `test_missing_capability`, which the suite's own server has."""
+"""Checks of these scenarios that call `test_missing_capability`, a tool of the suite's server."""
 SECONDS = 300
 
 
