@@ -21,6 +21,7 @@ BENCHMARKS = {
     "memory_quality": "bench.memory.quality",
     "code_mode": "bench.code_mode",
     "sandbox": "bench.sandbox",
+    "new_server": "bench.new_server",
 }
 """Name → module."""
 BY_NAME = {"memory_quality"}

@@ -1,7 +1,7 @@
 """Turns JSON Schemas into Python types, values that fit and values that do not."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -120,11 +120,38 @@ def _single(kind: str, schema: Mapping[str, Any], indent: int) -> Shape | None:
         items = as_object(schema.get("items"))
         inner = shape_of(items, indent=indent) if items else None
         if inner is not None and inner.plain and "\n" not in inner.annotation:
-            return Shape(
-                Code(f"list[{inner.annotation}]"), f"list of {inner.type_name}", [inner.sample], 5,
-                plain=True,
-            )  # fmt: skip
+            return _list_of(inner, schema, indent)
     return None
+
+
+def _list_of(inner: Shape, schema: Mapping[str, Any], indent: int) -> Shape:
+    least, most = (_number_of(schema.get(key)) for key in ("minItems", "maxItems"))
+    if least is not None and (least > 20 or (most is not None and most < least)):
+        least = most = None
+    limits = {"min_length": least, "max_length": most}
+    said = {key: value for key, value in limits.items() if value}
+    annotation = f"list[{inner.annotation}]"
+    return Shape(
+        _annotated(annotation, said, indent) if said else Code(annotation),
+        f"list of {inner.type_name}",
+        [inner.sample] * max(1, least or 0),
+        5,
+        plain=not said,
+    )
+
+
+def _number_of(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value <= 100_000 else None
+
+
+def _annotated(
+    annotation: str, limits: Mapping[str, object], indent: int, extra: Sequence[str] = ()
+) -> Code:
+    margin = " " * (indent + 4)
+    said = ", ".join([*(f"{key}={python(one)}" for key, one in limits.items()), *extra])
+    return Code(f"Annotated[\n{margin}{annotation},\n{margin}Field({said}),\n{' ' * indent}]")
 
 
 def _scalar(kind: str, schema: Mapping[str, Any], indent: int) -> Shape:
@@ -135,9 +162,7 @@ def _scalar(kind: str, schema: Mapping[str, Any], indent: int) -> Shape:
         limits, sample = {}, {"string": "text", "integer": 1, "number": 1.5}[kind]
     extra = [_BASE64] if schema.get("contentEncoding") == "base64" and kind == "string" else []
     if limits or extra:
-        margin = " " * (indent + 4)
-        said = ", ".join([*(f"{key}={python(one)}" for key, one in limits.items()), *extra])
-        annotation = f"Annotated[\n{margin}{annotation},\n{margin}Field({said}),\n{' ' * indent}]"
+        annotation = _annotated(annotation, limits, indent, extra)
     return Shape(Code(annotation), kind, sample, _WRONG[kind], plain="Field(" not in annotation)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generator.errors import GeneratorError
-from generator.write import write_file
+from generator.write import place_of, write_file
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,13 @@ def update_project(project: Path, before: Mapping[str, str], after: Mapping[str,
         after: The files as they are rendered now.
 
     Raises:
-        GeneratorError: git is missing, or a file is not text.
+        GeneratorError: git is missing, a file is not text, or a path leaves the project, as one in
+            the record of a stranger's project could.
     """
     changes: dict[str, str] = {}
     texts: dict[str, str | None] = {}
     for path in sorted({*before, *after}):
-        mine = _read(project / path)
+        mine = _read(place_of(project, path))
         change, text = _merge(path, before.get(path), mine, after.get(path))
         if change:
             changes[path] = change
@@ -48,7 +49,7 @@ def update_project(project: Path, before: Mapping[str, str], after: Mapping[str,
                 texts[path] = text
     for path, text in texts.items():
         if text is None:
-            (project / path).unlink()
+            place_of(project, path).unlink()
         else:
             write_file(project, path, text)
     return Outcome(changes)

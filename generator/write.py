@@ -78,16 +78,26 @@ def _umask() -> int:
     return mask
 
 
-def write_file(folder: Path, path: str, text: str) -> None:
-    """Write one file of a project.
+def place_of(folder: Path, path: str) -> Path:
+    """Return where a file of a project is.
 
     Raises:
         GeneratorError: Its path leaves the project, through a link too.
     """
     check_path(path)
     file = folder / path
-    file.parent.mkdir(parents=True, exist_ok=True)
     if not file.parent.resolve().is_relative_to(folder.resolve()) or file.is_symlink():
         raise GeneratorError(f"{path} leads out of {folder} through a link.")
+    return file
+
+
+def write_file(folder: Path, path: str, text: str) -> None:
+    """Write one file of a project.
+
+    Raises:
+        GeneratorError: Its path leaves the project, through a link too.
+    """
+    file = place_of(folder, path)
+    file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8", newline="\n") as stream:
         stream.write(text)

@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from generator.errors import GeneratorError
 from generator.literal import Code, one_line
 from generator.naming import file_name, identifier, title, unique, words
-from generator.shape import as_object, shape_of
+from generator.shape import as_list, as_object, shape_of
 from generator.sources.body import read_body
 from generator.sources.parameter import Draft, draft_parameter, finish
 from generator.sources.schemas import Resolver
@@ -109,6 +109,16 @@ def read_openapi(
         extra={"schemes": security.schemes, "origin": "an OpenAPI document"},
         notes=tuple(f"{one_line(ref, 80)} leads nowhere." for ref in sorted(resolver.lost)[:20]),
     )
+
+
+def tags_of(document: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tags of a document's operations, in their order."""
+    found: dict[str, None] = {}
+    for _, _, _, operation in _operations(document, Resolver(document)):
+        for tag in as_list(operation.get("tags")):
+            if isinstance(tag, str):
+                found[tag] = None
+    return tuple(found)
 
 
 def _text(value: object) -> str:

@@ -94,6 +94,8 @@ def finish(drafts: Iterable[Draft], path: str = "") -> tuple[Param, ...]:
 
 def _param(name: str, draft: Draft) -> Param:
     schema = _FILE if draft.place == "file" else draft.schema
+    if draft.place == "path" and schema.get("type") == "string" and "enum" not in schema:
+        schema = {"minLength": 1, **schema}  # an empty part would be another path
     shape = shape_of(schema)
     default = _default(draft, shape.sample, shape.type_name)
     annotation = shape.annotation

@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import typer
 from host.cli.config import CONFIG_OPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from generator.answers import Answers
     from generator.spec import ServerSpec
@@ -21,36 +22,41 @@ def register(root: typer.Typer) -> None:
     root.command("new-server")(new_server)
 
 
-def new_server(  # noqa: PLR0913 - each is an option of the command line
-    words: list[str] | None = typer.Argument(
-        None, metavar="[NAME] [SOURCE]", help="Name of the project; what --from reads."
-    ),
-    *,
-    kind: str | None = typer.Option(
-        None, "--from", help="blank, openapi, python, cli, database or curl."
-    ),
-    folder: Path | None = typer.Option(
-        None, "--folder", help="Where the project is made; ./NAME without it."
-    ),
-    description: str = typer.Option("", help="What the server is for, in a sentence."),
-    transport: str | None = typer.Option(None, help="stdio or http."),
-    auth: str | None = typer.Option(None, help="none, bearer or oauth (for http)."),
-    feature: list[str] | None = typer.Option(
-        None, help="lifespan, elicitation or tasks; may be repeated."
-    ),
-    tag: list[str] | None = typer.Option(None, help="OpenAPI: only operations with this tag."),
-    only: list[str] | None = typer.Option(
-        None, help="Only operations, tables or subcommands like this (`GET /pets*`)."
-    ),
-    base_url: str = typer.Option("", help="HTTP: address of the service, if not the document's."),
-    templates: list[Path] | None = typer.Option(
-        None, help="Folder of templates of yours, over the shipped ones."
-    ),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Ask nothing."),
-    register_it: bool = typer.Option(False, "--register", help="Add it to host.yaml, too."),
-    update: bool = typer.Option(
-        False, "--update", help="Merge newer templates or a newer document into NAME, a project."
-    ),
+WORDS = typer.Argument(
+    None, metavar="[NAME] [SOURCE]", help="Name of the project; what --from reads."
+)
+KIND = typer.Option(None, "--from", help="blank, openapi, python, cli, database or curl.")
+FOLDER = typer.Option(None, "--folder", help="Where the project is made; ./NAME without it.")
+DESCRIPTION = typer.Option("", help="What the server is for, in a sentence.")
+TRANSPORT = typer.Option(None, help="stdio or http.")
+AUTH = typer.Option(None, help="none, bearer or oauth (for http).")
+FEATURE = typer.Option(None, help="lifespan, elicitation or tasks; may be repeated.")
+TAG = typer.Option(None, help="OpenAPI: only operations with this tag.")
+ONLY = typer.Option(None, help="Only operations, tables or subcommands like this (`GET /pets*`).")
+BASE_URL = typer.Option("", help="HTTP: address of the service, if not the document's.")
+TEMPLATES = typer.Option(None, help="Folder of templates of yours, over the shipped ones.")
+YES = typer.Option(False, "--yes", "-y", help="Ask nothing.")
+REGISTER = typer.Option(False, "--register", help="Add it to host.yaml, too.")
+UPDATE = typer.Option(
+    False, "--update", help="Merge newer templates or a newer document into NAME, a project."
+)
+
+
+def new_server(  # noqa: PLR0913, PLR0917 - each is an option of the command line
+    words: list[str] | None = WORDS,
+    kind: str | None = KIND,
+    folder: Path | None = FOLDER,
+    description: str = DESCRIPTION,
+    transport: str | None = TRANSPORT,
+    auth: str | None = AUTH,
+    feature: list[str] | None = FEATURE,
+    tag: list[str] | None = TAG,
+    only: list[str] | None = ONLY,
+    base_url: str = BASE_URL,
+    templates: list[Path] | None = TEMPLATES,
+    yes: bool = YES,
+    register_it: bool = REGISTER,
+    update: bool = UPDATE,
     config: Path | None = CONFIG_OPTION,
 ) -> None:
     """Make a project for a new MCP server: its own tests, types and pages, ready to run."""
@@ -74,18 +80,39 @@ def new_server(  # noqa: PLR0913 - each is an option of the command line
             only=tuple(only or []),
             base_url=base_url,
         )
-        if asks(yes=yes):
-            from host.cli.wizard import ask_answers
-
-            with ended_plainly():
-                answers = ask_answers(answers, asked_for=kind is not None, folder=folder)
-        spec, project = _make(answers, folder, templates or [])
+        answers = _asked(answers, kind=kind, folder=folder, yes=yes)
+        check = partial(_refuse_registered, config) if register_it else _allow
+        spec, project = _make(answers, folder, templates or [], check=check)
         if register_it:
-            from host.cli.registration import register_server
-
-            file = register_server(spec.name, project, spec=spec, config=config)
-            print(f"Added {spec.name} to {file}.")
+            _register(spec, project, config)
     print(f"Next: cd {project} && pip install --editable . --group dev && pytest")
+
+
+def _asked(answers: "Answers", *, kind: str | None, folder: Path | None, yes: bool) -> "Answers":
+    if not asks(yes=yes):
+        return answers
+    from host.cli.wizard import ask_answers
+
+    with ended_plainly():
+        return ask_answers(answers, asked_for=kind is not None, folder=folder)
+
+
+def _allow(name: str) -> None:
+    """Let a server have any name."""
+
+
+def _refuse_registered(config: Path | None, name: str) -> None:
+    """Refuse a name that host.yaml has already, before anything is written."""
+    from host.cli.servers import refuse_taken, target_file
+
+    refuse_taken(target_file(config), name, replace=False)
+
+
+def _register(spec: "ServerSpec", project: Path, config: Path | None) -> None:
+    from host.cli.registration import register_server
+
+    file = register_server(spec.name, project, spec=spec, config=config)
+    print(f"Added {spec.name} to {file}.")
 
 
 def asks(*, yes: bool) -> bool:
@@ -113,7 +140,11 @@ def _split(given: list[str], kind: str | None) -> tuple[str, str]:
 
 
 def _make(
-    answers: "Answers", folder: Path | None, templates: list[Path]
+    answers: "Answers",
+    folder: Path | None,
+    templates: list[Path],
+    *,
+    check: "Callable[[str], None]",
 ) -> "tuple[ServerSpec, Path]":
     from dataclasses import replace
 
@@ -124,6 +155,7 @@ def _make(
 
     check_answers(answers)
     spec = read_spec(answers)
+    check(spec.name)
     answers = replace(answers, name=spec.name)
     files = render_server(spec, extra_templates=templates)
     record = record_of(files, answers.as_record(), version=__version__)
@@ -154,7 +186,8 @@ def _update(project: Path, where: str, templates: list[Path]) -> None:
 
     record = read_record(project)
     answers = from_record(record.answers)
-    if where or not answers.where:
+    # The record may be a stranger's: a command in it is not started, but has to be given again.
+    if where or not answers.where or answers.kind == "cli":
         from dataclasses import replace
 
         answers = replace(answers, where=where or _needed(answers))
@@ -178,8 +211,9 @@ def _needed(answers: "Answers") -> str:
     if answers.kind == "blank":
         return ""
     raise GeneratorError(
-        "The project does not keep its source, since it may hold a secret or a path.",
-        next_step=f"Give it again: `host new-server --update FOLDER '{EXAMPLES[answers.kind]}'`.",
+        "The source has to be named: a project keeps none that may hold a secret or a path, and "
+        "no command of it is started.",
+        next_step=f"For example: `host new-server --update FOLDER '{EXAMPLES[answers.kind]}'`.",
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from generator.part import BASES, AgentSpec, PluginSpec, PolicySpec, check_pattern
 from host.cli.question import ask_in_turn, choose, type_text
-from host.config.names import check_name
+from host.config.names import check_name, suggest_name
 
 Spec = TypeVar("Spec", PluginSpec, AgentSpec, PolicySpec)
 _YES_NO: list[tuple[Any, str]] = [(False, "no"), (True, "yes")]
@@ -25,7 +25,9 @@ def ask_part(spec: Spec, taken: Callable[[str], str | None]) -> Spec:
 
     def name(spec: Spec) -> Spec:
         def problem(text: str) -> str | None:
-            return check_name(text.strip()) or taken(text.strip())
+            if check_name(text.strip()):
+                return f"No name: a-z, 0-9, '-', '_'; try {suggest_name(text)!r}"
+            return taken(text.strip())
 
         return replace(spec, name=type_text("Its name:", spec.name, problem))
 

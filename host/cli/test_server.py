@@ -26,6 +26,7 @@ def test_server(  # noqa: PLR0913 - each is an option of the command line
     examples: int = typer.Option(5, min=1, max=100, help="Calls of each tool."),
     seed: int = typer.Option(0, help="The same seed makes the same arguments."),
     timeout: float = typer.Option(30, min=0.1, help="Seconds until an answer counts as a hang."),
+    slow: float = typer.Option(5, min=0, help="Seconds from which an answer is called slow."),
 ) -> None:
     """Test an MCP server. Exit status: 0 passed, 1 failed, 2 it cannot be tested."""
     import anyio
@@ -39,6 +40,7 @@ def test_server(  # noqa: PLR0913 - each is an option of the command line
         raise ConfigError(f"There is no format {output!r}.", next_step="text, json or junit.")
     options = ProbeOptions(
         timeout=timeout,
+        slow=slow,
         examples=examples,
         seed=seed,
         call=tuple(call or ()),

@@ -1,6 +1,7 @@
 """The questions of `host new-server`."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from prompt_toolkit.completion import WordCompleter
 
 from generator.answers import EXAMPLES, KINDS, Answers, Kind, name_problem
+from generator.errors import GeneratorError
 from generator.naming import project_name
 from generator.spec import AUTHS, FEATURES, TRANSPORTS
 from host.cli.question import ask_in_turn, choose, type_text
@@ -20,6 +22,8 @@ KIND_TEXTS: dict[Kind, str] = {
     "database": "a database: a reading tool for each table",
     "curl": "a curl command: one tool",
 }
+MOST_LOOKED_AT = 2_000_000
+"""Bytes of a document up to which its tags are looked up for the question about them."""
 _AUTH_TEXTS = {"none": "none", "bearer": "one bearer token", "oauth": "OAuth 2.1"}
 
 
@@ -37,6 +41,8 @@ def ask_answers(known: Answers, *, asked_for: bool, folder: Path | None) -> Answ
     steps: list[Callable[[Answers], Answers | None]] = [
         lambda answers: None if asked_for else _ask_kind(answers),
         _ask_where,
+        _ask_tags,
+        _ask_only,
         lambda answers: _ask_name(answers, folder),
         _ask_description,
         _ask_transport,
@@ -65,6 +71,55 @@ def _ask_where(answers: Answers) -> Answers | None:
         return None
 
     return replace(answers, where=type_text(f"Which {answers.kind}?", answers.where, problem))
+
+
+def _ask_tags(answers: Answers) -> Answers | None:
+    if answers.kind != "openapi" or "://" in answers.where:
+        return None
+    known = _tags_of(Path(answers.where).expanduser())
+    if not known:
+        return None
+
+    def problem(text: str) -> str | None:
+        wrong = [tag for tag in _parts(text) if tag not in known]
+        return (
+            f"There is no tag {wrong[0]!r}; there are {', '.join(known)[:200]}" if wrong else None
+        )
+
+    text = type_text(
+        "Operations of which tags (commas between; empty for all)?",
+        ", ".join(answers.tags),
+        problem,
+        completer=WordCompleter(list(known), sentence=True),
+    )
+    return replace(answers, tags=_parts(text))
+
+
+def _tags_of(file: Path) -> tuple[str, ...]:
+    """Return the tags of a document's operations; none of one that is large or cannot be read."""
+    from generator.sources.document import parse_document
+    from generator.sources.openapi import tags_of
+
+    with suppress(GeneratorError, OSError, ValueError):
+        if file.stat().st_size <= MOST_LOOKED_AT:
+            return tags_of(parse_document(file.read_text("utf-8-sig"), name=file.name))
+    return ()
+
+
+def _ask_only(answers: Answers) -> Answers | None:
+    examples = {"openapi": "GET /pets*", "cli": "log, show*", "database": "customer, order_*"}
+    if answers.kind not in examples:
+        return None
+    text = type_text(
+        f"Only some of them, such as {examples[answers.kind]} (empty for all)?",
+        ", ".join(answers.only),
+        lambda _: None,
+    )
+    return replace(answers, only=_parts(text))
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def _ask_name(answers: Answers, folder: Path | None) -> Answers:

@@ -105,12 +105,11 @@ def _check_schema(report: Report, name: str, key: str, schema: object) -> None:
         text = f"{key} is no JSON Schema: {str(error).splitlines()[0][:200]}"
         report.add("error", "schema", subject=name, message=text)
         return
-    properties = typed.get("properties")
-    for argument, about in as_object(properties).items():
-        described = "description" in as_object(about)
-        if key == "inputSchema" and not described:
-            text = f"The argument {argument!r} has no description."
-            report.add("note", "description", subject=name, message=text)
+    properties = as_object(typed.get("properties")).items()
+    bare = [repr(one) for one, about in properties if "description" not in as_object(about)]
+    if key == "inputSchema" and bare:
+        text = f"Arguments without a description: {', '.join(bare[:20])}."
+        report.add("note", "description", subject=name, message=text)
 
 
 def as_object(value: object) -> dict[str, Any]:

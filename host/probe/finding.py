@@ -1,6 +1,6 @@
 """What a test of a server found, and the report of all of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Level = Literal["error", "warning", "note"]
@@ -44,11 +44,14 @@ class Report:
     """Era → from start to the end of the handshake."""
 
     def add(self, level: Level, check: str, *, subject: str, message: str, era: str = "") -> None:
-        """Add a finding, once."""
+        """Add a finding, once; what both eras show is of no era."""
         finding = Finding(level=level, check=check, subject=subject, message=message, era=era)
-        same = Finding(level=level, check=check, subject=subject, message=message)
-        if finding not in self.findings and same not in self.findings:
-            self.findings.append(finding)
+        for place, known in enumerate(self.findings):
+            if replace(known, era=era) == finding:
+                if known.era != era:
+                    self.findings[place] = replace(known, era="")
+                return
+        self.findings.append(finding)
 
     def failed(self, *, strict: bool = False) -> bool:
         """Return whether the server has not passed."""

@@ -3,9 +3,15 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import jsonschema_rs
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsLenAndGetItem
+
+T = TypeVar("T")
 
 _TEXTS = ("text", "", "a b", "Grüße 😀", "0", "-1", "null", "2024-02-29", "x" * 300)
 _FORMATS = {
@@ -47,13 +53,21 @@ def good_inputs(schema: Mapping[str, Any], *, seed: int, most: int = 5) -> list[
     """
     found: list[dict[str, Any]] = []
     for attempt in range(most * 8):
-        chance = random.Random(f"{seed}:{attempt}")  # noqa: S311 - test data, not secrets
+        chance = random.Random(f"{seed}:{attempt}") if attempt else _First(seed)  # noqa: S311 - test data
         value = _object(schema, _Maker(schema, chance, full=attempt > 0), depth=0)
         if value not in found and is_valid(schema, value):
             found.append(value)
         if len(found) == most:
             break
     return found
+
+
+class _First(random.Random):
+    """Chooses the first, which is the plainest: what an author most likely thought of."""
+
+    @override
+    def choice(self, seq: "SupportsLenAndGetItem[T]") -> T:
+        return seq[0]
 
 
 @dataclass
@@ -78,10 +92,8 @@ def _object(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> dict[str,
 
 def _value(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> Any:  # noqa: ANN401 - JSON
     schema = _follow(schema, make)
-    if "const" in schema:
-        return schema["const"]
-    if isinstance(schema.get("enum"), list) and schema["enum"]:
-        return make.chance.choice(schema["enum"])
+    if stated := _stated(schema, make):
+        return make.chance.choice(stated)
     for key in ("anyOf", "oneOf"):
         if isinstance(schema.get(key), list) and schema[key] and depth < _DEEPEST * 2:
             return _value(_mapping(make.chance.choice(schema[key])), make, depth=depth + 1)
@@ -95,6 +107,18 @@ def _value(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> Any:  # no
     maker = _SCALARS.get(kind if isinstance(kind, str) else "")
     anything: list[Any] = ["text", 1, True, None, {}]
     return maker(schema, make.chance) if maker else make.chance.choice(anything)
+
+
+def _stated(schema: Mapping[str, Any], make: _Maker) -> list[Any]:
+    """Return the values that a schema itself states; its examples only now and then."""
+    if "const" in schema:
+        return [schema["const"]]
+    for key in ("enum", "examples"):
+        values = schema.get(key)
+        wanted = key == "enum" or make.chance.choice((True, False))
+        if isinstance(values, list) and values and wanted:
+            return cast("list[Any]", values)
+    return []
 
 
 def _follow(schema: Mapping[str, Any], make: _Maker) -> Mapping[str, Any]:
@@ -129,13 +153,14 @@ def _text(schema: Mapping[str, Any], chance: random.Random) -> str:
 def _integer(schema: Mapping[str, Any], chance: random.Random) -> int:
     low, high = _bounds(schema)
     step = _whole(schema.get("multipleOf"), 1) or 1
-    edges = [low, high, min(max(low, 1), high), chance.randint(low, high)]
+    edges = [min(max(low, 1), high), low, high, chance.randint(low, high)]
     return chance.choice(edges) // step * step
 
 
 def _number(schema: Mapping[str, Any], chance: random.Random) -> float:
     low, high = _bounds(schema)
-    return chance.choice([float(low), float(high), round(chance.uniform(low, high), 3)])
+    plain = float(min(max(low, 1), high))
+    return chance.choice([plain, float(low), float(high), round(chance.uniform(low, high), 3)])
 
 
 def _bounds(schema: Mapping[str, Any]) -> tuple[int, int]:

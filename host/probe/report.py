@@ -10,7 +10,14 @@ from host.probe.finding import Finding, Report
 
 def render_text(report: Report) -> str:
     """Return the report for people, the gravest first."""
-    offered = f"{report.tools} tools, {report.resources} resources, {report.prompts} prompts"
+    offered = ", ".join(
+        _count(number, what)
+        for number, what in (
+            (report.tools, "tool"),
+            (report.resources, "resource"),
+            (report.prompts, "prompt"),
+        )
+    )
     lines = [f"{report.target}: {offered}, about {report.tokens:,} tokens to list the tools"]
     for era, said in report.eras.items():
         took = f" in {report.seconds[era]:.2f} s" if era in report.seconds else ""
@@ -21,11 +28,14 @@ def render_text(report: Report) -> str:
         f"{finding.level:<8} {finding.check:<12} {_subject(finding)}: {_said(finding)}"
         for finding in sorted(report.findings, key=lambda one: order.index(one.level))
     ]
-    counts = ", ".join(
-        f"{sum(one.level == level for one in report.findings)} {level}s" for level in order
-    )
+    levels = [one.level for one in report.findings]
+    counts = ", ".join(_count(levels.count(level), level) for level in order)
     lines.append(counts)
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _subject(finding: Finding) -> str:

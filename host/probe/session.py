@@ -1,10 +1,12 @@
 """Tests a server in one era: connects, lists, calls what only reads, and calls wrongly."""
 
 import math
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from fastmcp import Client
 
 T = TypeVar("T")
+STARTING = 60
+"""Seconds that a server may take to start and shake hands, where `timeout` is no longer."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ async def probe(target: Target, options: ProbeOptions) -> Report:
     """Test a server in both eras and return what was found."""
     report = Report(target.said)
     for era in ERAS:
-        await _probe_era(report, target, era, options=options)
+        with tempfile.TemporaryDirectory(prefix="probe-") as folder:
+            log = Path(folder) / "stderr"
+            log.touch()
+            await _probe_era(report, target, era, options=options, log=log)
     spoken = [era for era, said in report.eras.items() if said[:1].isdigit()]
     if not spoken:
         reasons = "; ".join(f"{era}: {said}" for era, said in report.eras.items())
@@ -56,14 +63,17 @@ async def probe(target: Target, options: ProbeOptions) -> Report:
     return report
 
 
-async def _probe_era(report: Report, target: Target, era: Era, *, options: ProbeOptions) -> None:
+async def _probe_era(
+    report: Report, target: Target, era: Era, *, options: ProbeOptions, log: Path
+) -> None:
     began = time.monotonic()
-    client = target.client(era, timeout=options.timeout)
+    patience = max(options.timeout, STARTING)
+    client = target.client(era, timeout=patience, log=log)
     try:
-        with anyio.fail_after(options.timeout + 5):
+        with anyio.fail_after(patience + 5):
             await client.__aenter__()
     except Exception as error:  # noqa: BLE001 - a server under test may fail in any way
-        report.eras[era] = _reason(error)
+        report.eras[era] = f"{_reason(error)}{_last_words(log)}"
         return
     try:
         revision = str(client.session.protocol_version)
@@ -84,6 +94,12 @@ async def _probe_era(report: Report, target: Target, era: Era, *, options: Probe
 async def _leave(client: "Client[Any]") -> None:
     with suppress(Exception):  # it is being left, whatever it says
         await client.close()
+
+
+def _last_words(log: Path) -> str:
+    """Return the last line that a program wrote to standard error, which often says why."""
+    lines = log.read_bytes()[-2_000:].decode("utf-8", "replace").strip().splitlines()
+    return f" ({lines[-1].strip()[:200]})" if lines else ""
 
 
 def _reason(error: BaseException) -> str:

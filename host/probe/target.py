@@ -28,12 +28,13 @@ class Target:
     environ: tuple[tuple[str, str], ...] = ()
     folder: str | None = None
 
-    def client(self, era: Era, *, timeout: float) -> "Client[Any]":
+    def client(self, era: Era, *, timeout: float, log: Path) -> "Client[Any]":
         """Return a client that speaks one era only.
 
         Args:
             era: `handshake` is up to 2025-11-25, `stateless` 2026-07-28.
             timeout: Longest wait for the connection, in seconds.
+            log: Where a program's standard error goes.
         """
         from fastmcp import Client  # noqa: PLC0415 - heavy
         from fastmcp.client.transports import (  # noqa: PLC0415
@@ -50,7 +51,7 @@ class Target:
                 env=dict(self.environ),
                 cwd=self.folder,
                 keep_alive=False,
-                log_file=Path(os.devnull),
+                log_file=log,
             )
         )
         mode = "legacy" if era == "handshake" else "auto"

@@ -1,5 +1,6 @@
 """One environment with what generated projects need, and an environment of its own for each."""
 
+import os
 import subprocess
 import sys
 import venv
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from generator.spec import Auth, Transport
+from host.config.files import lock_file
 from tests.generator.projects import Made, make, sources
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +81,7 @@ def run(*words: object, folder: Path | None = None, status: int = 0) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == status, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout
@@ -88,36 +90,61 @@ def run(*words: object, folder: Path | None = None, status: int = 0) -> str:
 def environment(folder: Path, *, pip: bool) -> Path:
     """Make a virtual environment and return its Python."""
     venv.create(folder, with_pip=pip)
+    return environment_python(folder)
+
+
+def environment_python(folder: Path) -> Path:
+    """Return the Python of a virtual environment."""
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install once what all projects depend on, and return that environment's Python."""
-    python = environment(tmp_path_factory.mktemp("base") / "venv", pip=True)
-    flags = ["--quiet", "--disable-pip-version-check", "--constraint", ROOT / "constraints.txt"]
-    run(python, "-m", "pip", "install", *flags, *NEEDED)
-    return python
+    temporary = tmp_path_factory.getbasetemp()
+    shared = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
+    folder, ready = shared / "base", shared / "base-ready"
+    with lock_file(ready):
+        if not ready.exists():
+            python = environment(folder, pip=True)
+            flags = ["--quiet", "--disable-pip-version-check", "--constraint"]
+            run(python, "-m", "pip", "install", *flags, ROOT / "constraints.txt", *NEEDED)
+            ready.touch()
+    return environment_python(folder)
 
 
-@pytest.fixture(scope="session")
-def projects(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Installed]:
-    """Make and install a project for each combination."""
-    folder = tmp_path_factory.mktemp("projects")
-    known = sources(folder)
-    (packages,) = (base.parents[1] / "lib").glob("python*/site-packages")
-    found: dict[str, Installed] = {}
-    for one in COMBINATIONS:
+class Projects:
+    """Makes and installs the project of a combination when it is first asked for."""
+
+    def __init__(self, base: Path, folder: Path) -> None:
+        self._base = base
+        self._folder = folder
+        self._sources = sources(folder)
+        self._made: dict[str, Installed] = {}
+        self._combinations = {one.name: one for one in COMBINATIONS}
+
+    def __getitem__(self, name: str) -> Installed:
+        if name not in self._made:
+            self._made[name] = self._install(self._combinations[name])
+        return self._made[name]
+
+    def _install(self, one: Combination) -> Installed:
         answers = replace(
-            known[one.kind], transport=one.transport, auth=one.auth, features=one.features
+            self._sources[one.kind], transport=one.transport, auth=one.auth, features=one.features
         )
-        made = make(answers, folder, one.name)
+        made = make(answers, self._folder, one.name)
         python = environment(made.folder / ".venv", pip=False)
+        (packages,) = (self._base.parents[1] / "lib").glob("python*/site-packages")
         (own,) = (made.folder / ".venv" / "lib").glob("python*/site-packages")
         (own / "dependencies.pth").write_text(f"{packages}\n")
         run(
-            base, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
+            self._base, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps",
             "--no-build-isolation", "--disable-pip-version-check", made.folder,
         )  # fmt: skip
-        found[one.name] = Installed(made, one, python)
-    return found
+        return Installed(made, one, python)
+
+
+@pytest.fixture(scope="session")
+def projects(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Projects:
+    """The projects, each made and installed once in a process."""
+    return Projects(base, tmp_path_factory.mktemp("projects"))

@@ -1,6 +1,7 @@
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("pseudo-terminals are of POSIX", allow_module_level=True)
 
+from host.policy.case import check_file
 from tests.generator.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -15,11 +17,21 @@ DOWN, ENTER, BACK, CLEAR, INTERRUPT = "\x1b[B", "\r", "\x1b[Z", "\x15", "\x03"
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
+def start(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    made = Terminal(["new-server"], folder=tmp_path, environ=environ)
-    yield made
-    made.close()
+    with ExitStack() as stack:
+
+        def begin(*words: str) -> Terminal:
+            made = Terminal([*words], folder=tmp_path, environ=environ)
+            stack.callback(made.close)
+            return made
+
+        yield begin
+
+
+@pytest.fixture
+def terminal(start: Callable[..., Terminal]) -> Terminal:
+    return start("new-server")
 
 
 def test_typos_are_named_while_typing_and_one_can_go_back(terminal: Terminal, tmp_path: Path):
@@ -71,3 +83,86 @@ def test_interrupt_writes_nothing(terminal: Terminal, tmp_path: Path):
     terminal.wait_for("Nothing was written.")
     assert terminal.end() == 130
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+def test_operations_are_chosen_by_tags_that_the_document_has(
+    start: Callable[..., Terminal], tmp_path: Path
+):
+    document = tmp_path / "pets.yaml"
+    document.write_text((ROOT / "tests/generator/documents/pets.yaml").read_text())
+    (tmp_path / "pets").mkdir()
+    terminal = start("new-server", "--from", "openapi")
+    terminal.wait_for("Which openapi?")
+    terminal.type("pets.yaml" + ENTER)
+    terminal.wait_for("Operations of which tags")
+    terminal.type("pest")
+    terminal.wait_for("There is no tag 'pest'; there are pets")
+    terminal.type(CLEAR + "pets" + ENTER)
+    terminal.wait_for("Only some of them")
+    terminal.type(BACK)
+    terminal.wait_for("Operations of which tags")
+    terminal.type(ENTER)
+    terminal.wait_for("Only some of them")
+    terminal.type("GET *" + ENTER)
+    terminal.wait_for("Name of the project:")
+    terminal.type(CLEAR + "pets")
+    terminal.wait_for("A folder pets is there already")
+    terminal.type(CLEAR + "zoo" + ENTER)
+    for question in ("What is it for", "How do clients reach it?", "Features", "Make it in zoo?"):
+        terminal.wait_for(question)
+        terminal.type(ENTER)
+    terminal.wait_for("Made zoo in zoo: 2 tools.")
+    assert terminal.end() == 0
+    assert sorted(path.stem for path in (tmp_path / "zoo/docs/tools").iterdir()) == [
+        "get_pet",
+        "list_pets",
+    ]
+
+
+def test_policy_is_asked_for_with_a_typo_and_a_way_back(
+    start: Callable[..., Terminal], tmp_path: Path
+):
+    terminal = start("new-policy", "--folder", "policies")
+    terminal.wait_for("Its name:")
+    terminal.type("My rules")
+    terminal.wait_for("try 'my-rules'")
+    terminal.type(CLEAR + "mine" + ENTER)
+    terminal.wait_for("What is it for")
+    terminal.type(BACK)
+    terminal.wait_for("Its name:")
+    terminal.type(ENTER)
+    terminal.wait_for("What is it for")
+    terminal.type("Notes are harmless." + ENTER)
+    terminal.wait_for("Which shipped policy")
+    terminal.type(DOWN + ENTER)
+    terminal.wait_for("Tools that run unasked")
+    terminal.type("notes__* a(b")
+    terminal.wait_for("'a(b' is no tool or pattern")
+    terminal.type(BACK)
+    terminal.wait_for("Which shipped policy")
+    terminal.type(ENTER)
+    terminal.wait_for("Tools that run unasked")
+    terminal.type(CLEAR + "notes__*" + ENTER)
+    terminal.wait_for("Tools that are asked about")
+    terminal.type(ENTER)
+    terminal.wait_for("Tools that never run")
+    terminal.type("*shell*" + ENTER)
+    terminal.wait_for("wrote policies/mine.yaml")
+    assert terminal.end() == 0
+    text = (tmp_path / "policies/mine.yaml").read_text()
+    assert "Notes are harmless." in text
+    assert "policy: strict" in text
+    assert [result.problem for result in check_file(tmp_path / "policies/mine.yaml")] == [None] * 2
+
+
+def test_parts_interrupted_in_the_middle_write_nothing(
+    start: Callable[..., Terminal], tmp_path: Path
+):
+    terminal = start("new-agent", "--folder", "agents")
+    terminal.wait_for("Its name:")
+    terminal.type("helper" + ENTER)
+    terminal.wait_for("What is it for")
+    terminal.type(INTERRUPT)
+    terminal.wait_for("Nothing was written.")
+    assert terminal.end() == 130
+    assert not (tmp_path / "agents").exists()

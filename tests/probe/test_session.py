@@ -55,6 +55,20 @@ def test_generated_server_passes_in_both_eras(tmp_path: Path):
         ("takes", {("warning", "bad-input")}),
         ("trace", {("warning", "bad-input")}),
         ("crash", {("error", "crash")}),
+        ("orders", {("error", "addresses-model")}),
+        (
+            "resources",
+            {
+                ("warning", "read"),
+                ("error", "name"),
+                ("error", "hidden-text"),
+                ("error", "addresses-model"),
+                ("warning", "bad-input"),
+            },
+        ),
+        ("prompts", {("warning", "description"), ("warning", "bad-input")}),
+        ("noise", CLEAN),
+        ("endless", {("error", "list")}),
     ],
 )
 def test_fault_of_a_server_is_found(fault: str, expected: set[tuple[str, str]]):
@@ -73,6 +87,19 @@ def test_odd_names_and_missing_texts_are_found():
 def test_server_that_hangs_is_named():
     report = run("hang", timeout=5)
     assert ("error", "hang") in grave(report)
+
+
+def test_answer_that_takes_long_is_named():
+    report = run("none", slow=0.0)
+    assert ("warning", "slow") in grave(report)
+    assert not report.failed()
+
+
+def test_last_words_of_a_program_that_does_not_start_are_passed_on():
+    code = "import sys; sys.exit('the key is missing')"
+    target = Target("it", command=(sys.executable, "-c", code))
+    report = anyio.run(probe, target, ProbeOptions(timeout=60))
+    assert "the key is missing" in render_text(report)
 
 
 def test_program_that_is_no_server_is_reported():

@@ -21,7 +21,8 @@ def main() -> int:
         ):
             quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
             subprocess.run(["apt-get", *words], check=True, env=quiet, stdout=subprocess.DEVNULL)
-    command = [sys.executable, "-m", "pytest", "tests/servers/database"]
+    tests = ["tests/servers/database", "tests/generator/test_database.py"]
+    command = [sys.executable, "-m", "pytest", *tests]
     return subprocess.run(command, check=False, env={**os.environ, REQUIRED: "1"}).returncode
 
 

@@ -24,7 +24,7 @@ from generator.sources.document import parse_document
 from generator.sources.openapi import read_openapi
 from generator.write import write_project
 from host.probe.inputs import good_inputs
-from tests.generated.mock_service import MockService
+from tests.documents.mock_service import MockService
 
 MOST_CALLED = 400
 """Most tools of one document that are called: spread over all of it."""

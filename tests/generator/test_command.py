@@ -1,0 +1,123 @@
+"""`host new-server` as a user meets it: `--register`, `--update`, and what it refuses."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "tests" / "generator" / "documents" / "pets.yaml"
+
+
+class Shell:
+    """Runs the real command with a home of its own, in that folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.config = home / ".config" / "mcp-agent-host" / "host.yaml"
+        self._environ = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+
+    def run(self, *words: object, status: int = 0) -> str:
+        """Run `host new-server` to its end and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "host", "new-server", *map(str, words)],
+            cwd=self.home,
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=110,
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == status, said
+        assert "Traceback" not in said
+        return said
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path)
+
+
+def test_server_is_registered_once_and_nothing_is_written_the_second_time(shell: Shell):
+    said = shell.run("gitlog", "--from", "cli", "git", "--only", "log", "--yes", "--register")
+    assert "Added gitlog to" in said
+    entry = yaml.safe_load(shell.config.read_text())["servers"]["gitlog"]
+    assert entry["args"] == ["-m", "gitlog"]
+    assert Path(entry["cwd"]) == shell.home / "gitlog" / "src"
+    assert entry["env"]["GITLOG_PROGRAM"] == "${GITLOG_PROGRAM:-}"
+    before = shell.config.read_text()
+    again = ["--folder", "elsewhere", "--yes", "--register"]
+    assert "already a server 'gitlog'" in shell.run("gitlog", *again, status=2)
+    assert shell.config.read_text() == before
+    assert not (shell.home / "elsewhere").exists()
+
+
+def test_newer_document_is_merged_into_edits_and_conflicts_are_said(shell: Shell):
+    document = shell.home / "pets.yaml"
+    document.write_text(DOCUMENT.read_text())
+    shell.run("pets", "--from", "openapi", "pets.yaml", "--yes")
+    assert "up to date" in shell.run("--update", "pets", "pets.yaml")
+    tools = shell.home / "pets/src/pets/tools/pets.py"
+    tools.write_text(tools.read_text().replace('"""List pets\n', '"""List pets, my way.\n'))
+    new = "  /toys:\n    get: {operationId: listToys, tags: [pets]}\n  /files:"
+    document.write_text(DOCUMENT.read_text().replace("  /files:", new))
+    said = shell.run("--update", "pets", "pets.yaml")
+    assert "merged     src/pets/tools/pets.py" in said
+    assert "List pets, my way." in tools.read_text()
+    assert "async def list_toys()" in tools.read_text()
+    document.write_text(document.read_text().replace("List pets", "List all pets"))
+    assert "have conflicts" in shell.run("--update", "pets", "pets.yaml", status=1)
+    assert "<<<<<<< yours" in tools.read_text()
+
+
+def test_templates_of_ones_own_are_those_of_an_update_too(shell: Shell):
+    mine = shell.home / "mine"
+    mine.mkdir()
+    template = mine / "note.j2"
+    template.write_text("{# file: NOTE.md #}\nOne.\n")
+    shell.run("notes", "--templates", "mine", "--yes")
+    template.write_text("{# file: NOTE.md #}\nTwo.\n")
+    assert "changed    NOTE.md" in shell.run("--update", "notes", "--templates", "mine")
+    assert (shell.home / "notes/NOTE.md").read_text() == "Two.\n"
+
+
+def test_record_of_a_strangers_project_starts_nothing_and_reaches_nothing(shell: Shell):
+    shell.run("gitlog", "--from", "cli", "git", "--only", "log", "--yes")
+    record = shell.home / "gitlog/.generator.json"
+    text = record.read_text()
+    record.write_text(text.replace('"where": "git"', '"where": "touch started"'))
+    assert record.read_text() != text
+    assert "has to be named" in shell.run("--update", "gitlog", status=2)
+    (shell.home / "mine.txt").write_text("mine")
+    record.write_text(text.replace('"files": {', '"files": {"../mine.txt": "mine",', 1))
+    assert "not a path inside" in shell.run("--update", "gitlog", "git", status=2)
+    assert (shell.home / "mine.txt").read_text() == "mine"
+    assert not (shell.home / "started").exists()
+
+
+def test_folder_without_a_record_is_not_updated(shell: Shell):
+    assert "was not made by" in shell.run("--update", ".", status=2)
+
+
+def test_what_cannot_be_read_is_named_and_leaves_nothing(shell: Shell):
+    for words, said in [
+        (["x", "--from", "openapi", "none.yaml"], "cannot be read"),
+        (["x", "--from", "soap", "y"], "no source 'soap'"),
+        (["Größe"], "try 'grosse'"),
+        (["x", "--from", "cli", "git; touch y"], "no command 'git;'"),
+        (["x", "--auth", "bearer"], "--transport http"),
+    ]:
+        assert said in shell.run(*words, "--yes", status=2)
+    assert [one for one in shell.home.iterdir() if not one.name.startswith(".")] == []
+
+
+def test_module_of_the_same_name_is_not_hidden(shell: Shell):
+    shell.run("--from", "python", "statistics:mean", "--yes")
+    shell.run("stat", "--yes")
+    packages = sorted(path.name for path in shell.home.glob("*/src/*"))
+    assert packages == ["stat_server", "statistics_server"]
