@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: serve test test-fuzz test-approvals test-generator test-database bench-agentdojo bench-million bench-quality conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
+.PHONY: serve test test-documents test-fuzz test-approvals test-generator test-database bench-agentdojo bench-million bench-quality conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -60,7 +60,10 @@ test-approvals: $(READY) ## Approve and deny in real clients, terminals and proc
 	$(BIN)/python -m pytest tests/approvals_live --timeout 300 --numprocesses 2
 
 test-generator: $(READY) ## Generate every kind of server, install it, and run its own tests and checks
-	$(BIN)/python -m pytest tests/generated --timeout 1500
+	$(BIN)/python -m pytest tests/generated --timeout 1500 --numprocesses 2 --dist loadgroup
+
+test-documents: $(READY) ## Generate servers from OpenAPI documents of others (downloads 13 MB)
+	$(BIN)/python -m pytest tests/documents --timeout 1200 --numprocesses 2
 
 test-database: $(READY) ## Test the database server with MariaDB too, which apt installs
 	$(BIN)/python -m tests.servers.database.run
