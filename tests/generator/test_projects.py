@@ -32,6 +32,8 @@ COMBINATIONS = [
     ("curl", "http", "oauth", ("lifespan", "elicitation")),
 ]
 """Every source with both transports; every pair of transport, authentication and feature."""
+LONG = (1, 3, 7, 8)
+"""Combinations whose names are as long as names may be: no line may be broken for it."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> list[Made]:
     projects: list[Made] = []
     for number, (kind, transport, auth, features) in enumerate(COMBINATIONS):
         answers = replace(known[kind], transport=transport, auth=auth, features=features)
-        projects.append(make(answers, folder / "made", f"{kind}-{number}"))
+        name = f"{kind}-{number}" + "-with-a-rather-long-name" * (number in LONG)
+        projects.append(make(answers, folder / "made", name[:32]))
     return projects
 
 
