@@ -324,7 +324,8 @@ def test_lines_are_completed_brought_back_and_may_be_several(home: Home) -> None
         terminal.wait_for("/model")
         terminal.type("\r")
         terminal.wait_for("model: scripted:parrot")
-        terminal.type("\x04")
+        terminal.wait_for("parrot>")
+        terminal.type("/quit\r")
         assert terminal.wait() == 0
     finally:
         terminal.close()
