@@ -276,6 +276,8 @@ def test_without_a_key_and_ollama_the_message_says_what_gets_going(home: Home) -
 def test_every_command_of_the_chat_does_what_its_help_says(home: Home) -> None:
     home.agent("echo", [{"reply": "You said: ${prompt}"}], description="Says it again.")
     export = home.folder / "work" / "talk.md"
+    # A server that is still starting is not waited for when tools are listed: have it started.
+    assert "notes.txt" in home.host("run", "demo", "what is in the folder").stdout
     terminal = home.terminal("chat", "echo")
 
     def say(line: str, answer: str) -> str:
