@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from host.agents.order import Order, Outcome
 
 
+EVENT_META = "mcp-agent-host/event"
+"""Member of a progress notification's `_meta` that holds the event as it happened; `inside` in it
+names the run around it, where it happened in a run inside the one that was asked for."""
+
+
 @dataclass(slots=True)
 class Active:
     """A run that goes on in this process.

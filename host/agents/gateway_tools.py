@@ -37,10 +37,17 @@ class RunExchange(InnerExchange):
     """A call of a run, which writes down what its outermost client is asked meanwhile."""
 
     def __init__(
-        self, outer: Exchange, log: RunLog, *, actor: Actor, call_id: str, taint: SessionTaint
+        self,
+        outer: Exchange,
+        log: RunLog,
+        *,
+        actor: Actor,
+        call_id: str,
+        taint: SessionTaint,
+        on_progress: Callable[[Json], None],
     ) -> None:
         super().__init__(
-            outer, "agent", agent=actor.name, parent=log.run.id, on_progress=lambda params: None
+            outer, "agent", agent=actor.name, parent=log.run.id, on_progress=on_progress
         )
         self.taint = taint
         self.servers = actor.servers
@@ -85,9 +92,10 @@ class GatewayTools:
         actor: Returns the agent that has the conversation.
         taint: What the run has met.
         go_on: Takes up a run that a call had begun, and returns its result.
+        on_progress: Takes the progress of calls.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is made in one place, by name
         self,
         gateway: Gateway,
         outer: Exchange,
@@ -96,7 +104,9 @@ class GatewayTools:
         actor: Callable[[], Actor],
         taint: SessionTaint,
         go_on: Callable[[Exchange, str], Awaitable[Json]],
+        on_progress: Callable[[Json], None],
     ) -> None:
+        self._on_progress = on_progress
         self._taint = taint
         self._go_on = go_on
         self._gateway = gateway
@@ -143,5 +153,10 @@ class GatewayTools:
 
     def _exchange(self, call_id: str) -> RunExchange:
         return RunExchange(
-            self._outer, self._log, actor=self._actor(), call_id=call_id, taint=self._taint
+            self._outer,
+            self._log,
+            actor=self._actor(),
+            call_id=call_id,
+            taint=self._taint,
+            on_progress=self._on_progress,
         )

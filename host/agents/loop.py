@@ -150,7 +150,7 @@ class Loop:
             raise
 
     async def _run(self) -> Answer:
-        now = await self._cast(self._transcript.agent)
+        now = await self._ready(self._transcript.agent)
         while True:
             open_calls = self._transcript.open_calls()
             if now.reader is not None:
@@ -285,7 +285,13 @@ class Loop:
             return now
         self._log.add("handoff", {"from": now.agent.name, "to": handed})
         self._transcript.agent = handed
-        return await self._cast(handed)
+        return await self._ready(handed)
+
+    async def _ready(self, agent: str) -> Cast:
+        """Return an agent that can read on in all that was kept aside before."""
+        now = await self._cast(agent)
+        now.toolbox.pages.keep(self._transcript.whole)
+        return now
 
     async def _together(self, now: Cast, calls: list[ToolCallPart]) -> None:
         """Make calls at the same time; their results are written in the order of the calls."""
@@ -308,7 +314,7 @@ class Loop:
         child = self._transcript.children.get(call_id)
         if begun and child:
             answer = await self._tools.take_up(child, call_id)
-            return ToolAnswer(now.toolbox.pages.first(call_id, answer.text), answer.error)
+            return _paged(now, call_id, answer)
         if begun and not (tool and tool.repeatable) and call_id not in self._transcript.unmade:
             return ToolAnswer(UNKNOWN, error=True)
         if name == PAGE_TOOL and len(now.toolbox.pages):
@@ -326,7 +332,7 @@ class Loop:
         if not reads:
             await self._log.settle()  # the intent is stored before anything can change
         answer = await self._in_time(now, name, checked, call_id)
-        return ToolAnswer(now.toolbox.pages.first(call_id, answer.text), answer.error)
+        return _paged(now, call_id, answer)
 
     async def _in_time(self, now: Cast, name: str, arguments: Json, call_id: str) -> ToolAnswer:
         seconds = now.agent.config.limits.tool_seconds
@@ -367,9 +373,19 @@ class Loop:
             "text": answer.text,
             "error": answer.error,
         }
+        if answer.whole is not None:
+            data["whole"] = answer.whole
+            self._transcript.whole[call.tool_call_id] = answer.whole
         self._log.add("result", data)
         self._transcript.answered.add(call.tool_call_id)
         self._transcript.add_part(result_part(data))
+
+
+def _paged(now: Cast, call_id: str, answer: ToolAnswer) -> ToolAnswer:
+    """Return an answer of which the model reads the first page, if it is long."""
+    shown = now.toolbox.pages.first(call_id, answer.text)
+    whole = answer.text if shown != answer.text else None
+    return ToolAnswer(shown, answer.error, whole=whole)
 
 
 def _text_of(event: object) -> str:

@@ -1,6 +1,7 @@
 """Keeps long tool results out of the model's context: it gets the beginning and pages through."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
 from host.domain.errors import NotFoundError
 
@@ -42,6 +43,11 @@ class Pages:
 
     def __len__(self) -> int:
         return len(self._texts)
+
+    def keep(self, texts: Mapping[str, str]) -> None:
+        """Keep long results of earlier, by the ids of their calls."""
+        for call_id, text in texts.items():
+            self._texts.setdefault(call_id, text)
 
     def first(self, call_id: str, text: str) -> str:
         """Return what the model gets of a result: all of it, or its first page."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from host.agents.active import EVENT_META
 from host.agents.library import Agent
 from host.agents.runner import Runner
 from host.domain.errors import ConfigError, NotFoundError
@@ -31,9 +32,6 @@ from host.prompts.library import PromptLibrary
 if TYPE_CHECKING:
     from host.agents.active import Active
     from host.agents.order import Outcome
-
-EVENT_META = "mcp-agent-host/event"
-"""Member of a progress notification's `_meta` that holds the event as it happened."""
 
 _URI = re.compile(r"run://(?P<run>[a-z0-9]+)")
 
@@ -270,7 +268,7 @@ async def attend(runner: Runner, active: "Active", exchange: Exchange) -> "Outco
 
     A run goes on when its client is lost; it ends when the client cancels it.
     """
-    stop = runner.hub.listen(active.run.id, _teller(exchange))
+    stop = runner.hub.listen(active.run.id, _teller(exchange, active.run.id))
     try:
         return await active.wait()
     except asyncio.CancelledError as error:
@@ -281,7 +279,7 @@ async def attend(runner: Runner, active: "Active", exchange: Exchange) -> "Outco
         stop()
 
 
-def _teller(exchange: Exchange) -> Callable[[Event], None]:
+def _teller(exchange: Exchange, run_id: str) -> Callable[[Event], None]:
     count = 0
 
     def tell(event: Event) -> None:
@@ -290,7 +288,9 @@ def _teller(exchange: Exchange) -> Callable[[Event], None]:
             return  # nobody gets a stream; a piece of text is no status
         count += 1
         message = _sentence(event)
-        params: Json = {"progress": count, "_meta": {EVENT_META: event.fields()}}
+        inside = {} if event.run_id == run_id else {"inside": run_id}
+        meta: Json = {EVENT_META: {**event.fields(), **inside}}
+        params: Json = {"progress": count, "_meta": meta}
         exchange.progress({**params, "message": message} if message else params)
 
     return tell

@@ -16,7 +16,7 @@ from host.agents.context import Context, Plan
 from host.agents.library import Agent
 from host.agents.loop import Cast, Loop
 from host.agents.output import Reading
-from host.agents.paging import Pages
+from host.agents.paging import PAGE_TOOL, Pages
 from host.agents.toolbox import Tool, ToolAnswer, Toolbox
 from host.agents.transcript import (
     Transcript,
@@ -114,6 +114,8 @@ def _shape(kind: str, data: Json) -> tuple[str, Json]:
     """Return an event without what time alone makes different."""
     if kind == "reply":
         return kind, data["response"]["parts"]
+    if kind == "result":
+        return kind, {name: value for name, value in data.items() if name != "whole"}
     return kind, data
 
 
@@ -127,6 +129,11 @@ class _Record:
         self._turn = 0
         self._calls = {e.data["id"]: e.data for e in events if e.kind == "call"}
         self._results = {e.data["id"]: e.data for e in events if e.kind == "result"}
+        self._pages = [
+            str(e.data["text"])
+            for e in events
+            if e.kind == "result" and e.data["tool"] == PAGE_TOOL and not e.data["error"]
+        ]
         self._rejected = [e.data for e in events if e.kind == "rejected"]
         self._handoffs = tuple(dict.fromkeys(e.data["to"] for e in events if e.kind == "handoff"))
         self._output: Any = next(
@@ -136,7 +143,7 @@ class _Record:
 
     async def cast(self, name: str) -> Cast:
         """Return an agent that says again what it said."""
-        toolbox = _RecordedToolbox(self._tools(), Pages(10**9), self._handoffs)
+        toolbox = _RecordedToolbox(self._tools(), _RecordedPages(self._pages), self._handoffs)
         toolbox.rejections = {str(data["id"]): str(data["text"]) for data in self._rejected}
         agent = Agent(name, AgentConfig(limits=_NO_LIMITS), None, "", "")
         reader = self._reader if self._reader.needed else None
@@ -180,6 +187,24 @@ class _Record:
         if found is None:
             raise _EndOfRecordError("The record ends in this call.")
         return ToolAnswer(str(found["text"]), bool(found["error"]))
+
+
+class _RecordedPages(Pages):
+    """Gives the pages that were read, in their order; all other results are as they were shown."""
+
+    def __init__(self, pages: list[str]) -> None:
+        super().__init__(10**9)
+        self._pages = pages
+
+    @override
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    @override
+    def page(self, call_id: str, offset: int) -> str:
+        if not self._pages:
+            raise _EndOfRecordError("The record has no further page.")
+        return self._pages.pop(0)
 
 
 class _RecordedToolbox(Toolbox):

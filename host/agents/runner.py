@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from host.agents.active import Active, ending_of
+from host.agents.active import EVENT_META, Active, ending_of
 from host.agents.budget import MAX_DEPTH, Budget
 from host.agents.library import Agent, AgentLibrary
 from host.agents.own_servers import OwnServers
@@ -14,6 +14,7 @@ from host.approvals.approval import Approval
 from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
+from host.domain.protocol import object_member
 from host.events.run import Event, Run, RunStatus, new_run_id, utc_now
 from host.events.runs import Hub, Runs
 from host.events.writer import EventWriter, RunLog
@@ -358,6 +359,7 @@ class Runner:
             actor=lambda: active.actor or Actor(active.agent),
             taint=active.taint,
             go_on=self._go_on,
+            on_progress=lambda params: self._hear_inside(active, params),
         )
 
     async def _go_on(self, exchange: Exchange, run_id: str) -> Json:
@@ -375,6 +377,15 @@ class Runner:
         active.agent = name
         active.actor = Actor(name, agent.policy, self._own_servers.of(agent))
         return await cast_agent(active, agent, self._models(), tools)
+
+    def _hear_inside(self, active: Active, params: Json) -> None:
+        """Pass on what happens in a run inside a run to whoever listens to the outer one."""
+        told = object_member(object_member(params, "_meta"), EVENT_META)
+        if told:
+            event = Event(
+                told["run"], told["seq"], told["kind"], utc_now(), object_member(told, "data")
+            )
+            self.hub.pass_on(active.run.id, event)
 
     def _heard(self, active: Active, text: str) -> None:
         self.hub.publish(Event(active.run.id, 0, "delta", utc_now(), {"text": text}))

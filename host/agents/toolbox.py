@@ -47,6 +47,7 @@ class ToolAnswer:
         text: What the model reads.
         error: Whether the tool says that it failed.
         structured: The structured part of the result.
+        whole: All of a text of which the model reads a page; None where it reads it all.
         waits: Whether it was not made, since it still waits for an approval.
     """
 
@@ -54,6 +55,7 @@ class ToolAnswer:
     error: bool = False
     structured: Any = None
     waits: bool = False
+    whole: str | None = None
 
 
 class Tools(Protocol):

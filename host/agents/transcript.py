@@ -71,6 +71,7 @@ class Transcript:
         answered: Ids of those of them that have a result.
         waiting: Approvals that calls were waiting for when the run stopped, by the call's id.
         children: Runs that calls had begun and that waited for one, by the call's id.
+        whole: Long results of which the model has read a page, by the call's id.
         unmade: Ids of called ones that are known not to have been made.
     """
 
@@ -80,6 +81,7 @@ class Transcript:
     answered: set[str] = field(default_factory=set[str])
     waiting: dict[str, str] = field(default_factory=dict[str, str])
     children: dict[str, str] = field(default_factory=dict[str, str])
+    whole: dict[str, str] = field(default_factory=dict[str, str])
     unmade: set[str] = field(default_factory=set[str])
 
     def add_response(self, response: ModelResponse) -> None:
@@ -147,6 +149,8 @@ def _begin(transcript: Transcript, data: dict[str, Any]) -> None:
 
 def _take_result(transcript: Transcript, data: dict[str, Any]) -> None:
     transcript.answered.add(str(data["id"]))
+    if "whole" in data:
+        transcript.whole[str(data["id"])] = str(data["whole"])
     transcript.add_part(result_part(data))
 
 

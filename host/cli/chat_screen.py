@@ -83,6 +83,8 @@ class Screen:
     def hear(self, event: Json) -> None:
         """Show what happens in a run."""
         kind, data = event.get("kind"), object_member(event, "data")
+        if kind == "delta" and event.get("inside"):
+            return  # what an agent says to another one is no answer
         if kind == "delta":
             self._stream(printable(str(data.get("text", ""))))
         elif kind in SHOWN:

@@ -103,6 +103,9 @@ class ChatSession:
 
     def _hear(self, event: Json) -> None:
         run = str(event.get("run"))
+        if event.get("inside"):
+            self._screen.hear(event)
+            return
         if event.get("kind") == "started" and run not in self.runs:
             self.runs.append(run)
             self.thread = self.thread or run

@@ -140,6 +140,8 @@ class Printer:
     def hear(self, event: Json) -> None:
         """Take an event."""
         kind, data = event.get("kind"), object_member(event, "data")
+        if kind == "delta" and event.get("inside"):
+            return  # what an agent says to another one is no answer
         if kind == "delta" and not self._silent:
             sys.stdout.write(printable(str(data.get("text", ""))))
             sys.stdout.flush()
@@ -156,7 +158,9 @@ class Printer:
 
 
 def describe(event: Json) -> str:
-    """Return an event in one line."""
+    """Return an event in one line; what happens in a run inside another one is indented."""
+    if event.get("inside"):
+        return "  " + describe({**event, "inside": None})
     kind, data = event.get("kind"), object_member(event, "data")
     if kind == "call":
         given = json.dumps(data.get("arguments"), ensure_ascii=False)

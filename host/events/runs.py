@@ -259,6 +259,10 @@ class Hub:
 
     def publish(self, event: Event) -> None:
         """Tell whoever listens to the event's run."""
-        listeners: Sequence[Listener] = self._listeners.get(event.run_id, ())
+        self.pass_on(event.run_id, event)
+
+    def pass_on(self, run_id: str, event: Event) -> None:
+        """Tell whoever listens to a run of an event, which may be of a run inside it."""
+        listeners: Sequence[Listener] = self._listeners.get(run_id, ())
         for listener in tuple(listeners):
             listener(event)

@@ -142,7 +142,8 @@ class Host:
         active = await agents.runner.start(QuietExchange(session, None), order)
 
         def hear(event: Event) -> None:
-            if on_text is not None and event.kind == "delta":
+            own = event.run_id == active.run.id
+            if on_text is not None and own and event.kind == "delta":
                 on_text(str(event.data["text"]))
 
         stop = agents.hub.listen(active.run.id, hear)

@@ -192,3 +192,31 @@ async def subscribed(client: Any, uri: str) -> AsyncGenerator[None]:
         return
     await client.request("resources/subscribe", {"uri": uri})
     yield
+
+
+async def test_events_and_text_of_a_run_inside_a_run_reach_the_outermost_client(
+    empty_store_folder: Path,
+) -> None:
+    def call(agent: str) -> str:
+        calls = f"[{{tool: agent__{agent}, arguments: {{message: x}}}}]"
+        return f"turns: [{{calls: {calls}}}, {{reply: up}}]"
+
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
+        write_agent(scene, "deep", "turns: [{reply: from the depth}]")
+        write_agent(scene, "middle", call("deep"), agents=["deep"])
+        write_agent(scene, "top", call("middle"), agents=["middle"])
+        async with scene.handshake() as client:
+            result = await client.call(
+                "agent__top", {"message": "Hello"}, _meta={"progressToken": "p"}
+            )
+            notes = client.noted("notifications/progress")
+    events = [note["_meta"]["mcp-agent-host/event"] for note in notes]
+    top = result["structuredContent"]["run"]
+    deltas = [one for one in events if one["kind"] == "delta"]
+    assert "".join(one["data"]["text"] for one in deltas if one.get("inside")).startswith(
+        "from the depth"
+    )
+    assert {one["run"] == top for one in deltas} == {True, False}
+    assert all((one["run"] == top) == ("inside" not in one) for one in events)
+    counts = [note["progress"] for note in notes]
+    assert counts == sorted(counts)

@@ -271,3 +271,76 @@ def test_without_a_key_and_ollama_the_message_says_what_gets_going(home: Home) -
     tour = home.host("run", "assistant", "The tour, please", "--model", "scripted:demo", "-q")
     assert "notes.txt" in tour.stdout
     assert tour.returncode == 0
+
+
+def test_every_command_of_the_chat_does_what_its_help_says(home: Home) -> None:
+    home.agent("echo", [{"reply": "You said: ${prompt}"}], description="Says it again.")
+    export = home.folder / "work" / "talk.md"
+    # A server that is still starting is not waited for when tools are listed: have it started.
+    assert "notes.txt" in home.host("run", "demo", "what is in the folder").stdout
+    terminal = home.terminal("chat", "echo")
+
+    def say(line: str, answer: str) -> str:
+        terminal.type(f"{line}\r")
+        found = terminal.wait_for(answer)
+        terminal.wait_for(">")
+        return found
+
+    try:
+        terminal.wait_for("echo>")
+        say("/help", "leave")
+        say("/agents", "Says it again.")
+        say("/model", "model: scripted:echo")
+        say("first", "You said: first")
+        say("second", "You said: second")
+        say("/cost", "2 messages")
+        say("/save talk", "Saved")
+        say(f"/export {export.name}", "Written")
+        say("/undo", "Taken back")
+        say("/memory tea", "Nothing.")
+        say("/new", "A new conversation.")
+        say("/resume", "talk")
+        say("/resume talk", "You said: first")
+        terminal.type("/agents demo\r")
+        terminal.wait_for("demo>")
+        say("/tools", "files__list")
+        terminal.type("/quit\r")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+    assert "**echo:** You said: second" in export.read_text()
+
+
+def test_lines_are_completed_brought_back_and_may_be_several(home: Home) -> None:
+    home.agent("parrot", [{"reply": "You said: ${prompt}!"}])
+    terminal = home.terminal("chat", "parrot")
+    try:
+        terminal.wait_for("parrot>")
+        terminal.type("one\x1b\rtwo\r")  # Alt-Enter between them
+        terminal.wait_for("two!")
+        terminal.wait_for("parrot>")
+        terminal.type("\x1b[A\x1b[A\r")  # the arrow goes up a line, then to what was typed before
+        terminal.wait_for("two!")
+        terminal.wait_for("parrot>")
+        terminal.type("/mod\t")
+        terminal.wait_for("/model")
+        terminal.type("\r")
+        terminal.wait_for("model: scripted:parrot")
+        terminal.wait_for("parrot>")
+        terminal.type("/quit\r")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+
+
+def test_run_takes_files_and_pictures_and_prints_the_whole_outcome(home: Home) -> None:
+    home.agent("echo", [{"reply": "You said: ${prompt}"}])
+    picture = home.folder / "work" / "dot.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    done = home.host("run", "echo", "Look", "--image", "dot.png", "--file", "notes.txt", "--json")
+    outcome = json.loads(done.stdout)
+    assert (outcome["status"], outcome["agent"], outcome["steps"]) == ("succeeded", "echo", 1)
+    exported = home.host("runs", "export", outcome["run"]).stdout
+    assert "image/png" in exported
+    assert "text/plain" in exported
+    assert home.host("run", "echo", "Look", "--image", "gone.png").returncode == 2
