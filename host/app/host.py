@@ -44,7 +44,8 @@ from host.gateway.search import Finder
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.keeper import Keeper
 from host.gateway.upstream.knowledge import Knowledge
-from host.gateway.upstream.server import Surroundings, UpstreamServer
+from host.gateway.upstream.opening import Surroundings
+from host.gateway.upstream.server import UpstreamServer
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
 from host.pins.book import PinBook

@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Generator
@@ -23,25 +21,23 @@ from host.approvals.passphrase import Passphrase
 from host.audit.retention import keep_record
 from host.config.bind import check_bind
 from host.config.load import LoadedSettings, load_settings
-from host.config.paths import Paths, user_paths
+from host.config.paths import user_paths
 from host.config.runtime import begin_log
 from host.config.settings import HttpConfig
 from host.config.watch import watch_settings
-from host.domain.errors import DaemonError, HostError, NotFoundError, StoreError
+from host.domain.errors import HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
 from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.http_protocol import HttpProtocol
 from host.orchestrator.own_tools import OrchestratorProvider
 from host.orchestrator.pins import answer_about_pins
+from host.orchestrator.process import allow_many_files, bind, calm_collector, only_daemon
 from host.orchestrator.session import GRACE
 from host.orchestrator.socket import SocketFace
 from host.telemetry.log import configure_log
 
 log = logging.getLogger(__name__)
-
-MOST_FILES = 65_536
-"""File descriptors that the daemon asks for, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +111,8 @@ class Daemon:
                 else:
                     tasks += await self._open_web(group)
                 self._announce()
-                _calm_collector()
-                _allow_many_files()
+                calm_collector()
+                allow_many_files()
                 await self.stopping.wait()
                 log.info("stopping: calls in flight have %g s to finish", GRACE)
                 listener.close()
@@ -196,7 +192,7 @@ class Daemon:
         """
         config = self._http_config()
         check_bind(config)
-        listener = _bind(config)
+        listener = bind(config)
         port = listener.getsockname()[1]
         name = f"[{config.host}]" if ":" in config.host else config.host
         self.endpoint = f"http://{name}:{port}{config.path}"
@@ -339,71 +335,6 @@ class Daemon:
             "servers": servers,
             "held": sorted({pin.shown for _, pin in self.host.pins.waiting()}),
         }
-
-
-def _allow_many_files() -> None:
-    """Use more file descriptors than the usual soft limit of 1,024, where the system allows it.
-
-    Each client, server and call over HTTP holds some. Not without end: some children walk through
-    all that they might have.
-    """
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - Windows has none
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-
-
-def _calm_collector() -> None:
-    """Let garbage be looked for less often, and not among what was made at the start.
-
-    A call makes some hundred objects; the default, a look at every 700th, costs 5 to 8 % of it, and
-    a full look at everything that was imported stops all calls for tens of milliseconds.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
-def _bind(config: HttpConfig) -> socket.socket:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((config.host, config.port))
-    except OSError as error:
-        listener.close()
-        raise DaemonError(
-            f"Port {config.port} on {config.host} cannot be used: {error.strerror}.",
-            next_step="Choose another with --port, or stop what uses it.",
-        ) from error
-    listener.listen(2048)
-    listener.setblocking(False)
-    return listener
-
-
-@contextlib.contextmanager
-def only_daemon(paths: Paths) -> Generator[None]:
-    """Hold the daemon's lock.
-
-    Raises:
-        DaemonError: Another daemon of the same data folder runs.
-    """
-    import fcntl  # noqa: PLC0415 - not on Windows
-
-    paths.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (paths.data / "daemon.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DaemonError(
-                "A daemon is running already.", next_step="`host status` shows it."
-            ) from error
-        yield
 
 
 async def serve(options: DaemonOptions) -> None:

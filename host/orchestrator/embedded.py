@@ -17,7 +17,8 @@ from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError
 from host.domain.principal import LOCAL_USER, Principal
 from host.events.run import Event
 from host.gateway.exchange import QuietExchange, QuietSession
-from host.orchestrator.daemon import Daemon, DaemonOptions, only_daemon
+from host.orchestrator.daemon import Daemon, DaemonOptions
+from host.orchestrator.process import only_daemon
 
 if TYPE_CHECKING:
     from host.agents.order import Outcome

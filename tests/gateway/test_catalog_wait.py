@@ -17,8 +17,9 @@ from host.gateway.oauth.authorizer import HeaderAuthorizer
 from host.gateway.upstream.keeper import Keeper
 from host.gateway.upstream.knowledge import digest_config
 from host.gateway.upstream.listing import Listing
+from host.gateway.upstream.opening import Surroundings
 from host.gateway.upstream.remembered import RememberedLists
-from host.gateway.upstream.server import Surroundings, UpstreamServer
+from host.gateway.upstream.server import UpstreamServer
 from tests.fakes.scripted_http import ScriptedServer, Wire
 
 pytestmark = pytest.mark.anyio

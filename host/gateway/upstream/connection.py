@@ -36,6 +36,7 @@ from host.domain.protocol import (
 from host.gateway.exchange import Exchange, Session
 from host.gateway.serving import LASTING_METHODS
 from host.gateway.upstream.channel import Channel, Outgoing
+from host.gateway.upstream.flight import Call
 from host.gateway.upstream.http import HttpChannel, SessionExpiredError
 from host.gateway.upstream.trace import peer_at, send_traced, with_context
 
@@ -51,29 +52,6 @@ Put = Callable[[Exchange | Session, str, Json], Awaitable[Json]]
 
 OnNotice = Callable[["Connection", str, Json], None]
 """Receives a notification that belongs to no request in flight."""
-
-
-@dataclass(eq=False, slots=True)
-class Call:
-    """A request in flight.
-
-    Attributes:
-        scope: Its deadline, pushed back by progress and lifted while a person is asked.
-        asking: How many questions to the client are open.
-        carrier: The trace context that goes with it.
-    """
-
-    exchange: Exchange | None
-    timeout: float
-    scope: asyncio.Timeout | None = None
-    asking: int = 0
-    carrier: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    def touch(self) -> None:
-        """Start the deadline anew."""
-        if self.scope is not None and not self.scope.expired():
-            loop = asyncio.get_running_loop()
-            self.scope.reschedule(None if self.asking else loop.time() + self.timeout)
 
 
 @dataclass(eq=False)

@@ -5,20 +5,11 @@ import contextlib
 import json
 import logging
 import math
-import sys
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from host.config.defaults import make_default_folder
 from host.config.environment import (
-    StorePlace,
-    child_environment,
-    store_environment,
     uses_store,
 )
 from host.config.servers import ServerConfig
@@ -26,22 +17,15 @@ from host.domain.errors import UpstreamError, UpstreamTimeoutError, UpstreamUnav
 from host.domain.jsonrpc import Json, RequestId
 from host.domain.wait import outcome_of
 from host.gateway.exchange import Exchange, Session
-from host.gateway.http1.client import HttpClient
-from host.gateway.oauth.authorizer import Authorizer
-from host.gateway.upstream.channel import Channel
-from host.gateway.upstream.connection import HOST_INFO, Connection, OnNotice
-from host.gateway.upstream.duplex import DuplexChannel
-from host.gateway.upstream.http import HttpChannel
-from host.gateway.upstream.keeper import Child, Keeper
-from host.gateway.upstream.knowledge import Knowledge
-from host.gateway.upstream.legacy_sse import LegacySseChannel
+from host.gateway.upstream.connection import HOST_INFO, Connection
 from host.gateway.upstream.link import Link
 from host.gateway.upstream.listing import Listing, Listings
+from host.gateway.upstream.opening import Opening, Surroundings
 from host.gateway.upstream.remembered import RememberedLists
 from host.gateway.upstream.subscriptions import LinkSubscriptions
 
 if TYPE_CHECKING:
-    from host.telemetry.tracing import Tracing
+    pass
 
 log = logging.getLogger(__name__)
 
@@ -51,48 +35,11 @@ Key = tuple[str, ...]
 
 FIRST_DELAY, LONGEST_DELAY = 1.0, 60.0
 """Seconds before a server that failed is tried again: the first time, and at most."""
-EXIT_WAIT = 1.0
-"""Seconds for which a child that closed its output is expected to end."""
-STDERR_LINES = 50
-"""Last lines of a child's standard error that are kept for messages."""
 RELEVANT_CAPABILITIES = ("elicitation", "sampling", "roots", "tasks", "extensions", "experimental")
 """Client capabilities that a server can act on."""
 
 
 _canonical = json.JSONEncoder(sort_keys=True).encode
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every server needs of the daemon.
-
-    Attributes:
-        keeper: Starts children.
-        client: The HTTP connection pool.
-        on_notice: Receives notifications that belong to no request.
-        make_authorizer: Returns the credentials of a server.
-        log_folder: Where children's standard error goes; None keeps only the last lines.
-        store: Where bundled servers that use the store find it; its user is replaced by theirs.
-        knowledge: What is remembered of servers.
-        tracing: Begins spans; None where none are exported.
-        lists: Folder in which what servers list is remembered; None remembers nothing.
-        put: Decides whether a server's question reaches its client; None lets all pass.
-        hold: Says why a server may not be started as it is configured now; None if it may.
-        private: The host's own folders, which programs of others are kept off.
-    """
-
-    keeper: Keeper
-    client: HttpClient
-    on_notice: OnNotice
-    make_authorizer: Callable[[str, ServerConfig], Authorizer]
-    log_folder: Path | None = None
-    store: StorePlace | None = None
-    knowledge: Knowledge = field(default_factory=Knowledge)
-    tracing: "Tracing | None" = None
-    lists: Path | None = None
-    put: Callable[[Any, Exchange | Session, str, Json], Awaitable[Json]] | None = None
-    hold: Callable[[str, ServerConfig], str | None] = lambda name, config: None
-    private: tuple[Path, ...] = ()
 
 
 class UpstreamServer:
@@ -120,7 +67,7 @@ class UpstreamServer:
         self.last_error: UpstreamError | None = None
         self.last_latency: float | None = None
         """Seconds that opening the last connection took."""
-        self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self._way = Opening(name, config, surroundings)
         if config.protocol != "auto":
             self._eras = {
                 True: config.protocol == "stateless",
@@ -319,7 +266,7 @@ class UpstreamServer:
         return error
 
     def _too_slow(self) -> UpstreamTimeoutError:
-        said = f" Its last words: {self.stderr[-1]}" if self.stderr else ""
+        said = f" Its last words: {self._way.stderr[-1]}" if self._way.stderr else ""
         return UpstreamTimeoutError(
             f"Server {self.name!r} was not ready within {self.config.connect_timeout:g} s.{said}",
             upstream=self.name,
@@ -332,7 +279,9 @@ class UpstreamServer:
         def on_message(message: Json, origin: RequestId | None) -> None:
             holder[0].receive(message, origin)
 
-        channel, child, tasks = await self._open_channel(on_message, exchange)
+        channel, child, tasks = await self._way.open(
+            on_message, user=exchange.session.principal.user
+        )
         connection = Connection(
             self.name,
             channel,
@@ -362,70 +311,6 @@ class UpstreamServer:
             link.subscriptions.listen()
         return link
 
-    async def _open_channel(
-        self, on_message: Callable[[Json, RequestId | None], None], exchange: Exchange
-    ) -> tuple[Channel, Child | None, list[asyncio.Task[None]]]:
-        limit = self.config.max_result_bytes
-        if self.config.url is None:
-            argv, env = self._command(exchange.session.principal.user)
-            cwd = self._working_folder()
-            open_to = self.config.host_folders or self.config.bundled is not None
-            hide = () if open_to else self._around.private
-            child = await self._around.keeper.start(self.name, argv, env=env, cwd=cwd, hide=hide)
-            duplex = DuplexChannel(
-                self.name, child.stdout, child.stdin, on_message=on_message, limit=limit
-            )
-            tasks = [
-                asyncio.create_task(
-                    duplex.run(lambda: self._explain_end(child)), name=f"{self.name} output"
-                ),
-                asyncio.create_task(self._read_stderr(child), name=f"{self.name} errors"),
-            ]
-            return duplex, child, tasks
-        kind = LegacySseChannel if self.config.kind == "sse" else HttpChannel
-        channel = kind(
-            self.name,
-            str(self.config.url),
-            client=self._around.client,
-            authorizer=self._around.make_authorizer(self.name, self.config),
-            on_message=on_message,
-            limit=limit,
-        )
-        if isinstance(channel, LegacySseChannel):
-            await channel.open()
-        return channel, None, []
-
-    def _working_folder(self) -> str | None:
-        return str(Path(self.config.cwd).expanduser()) if self.config.cwd else None
-
-    def _command(self, user: str) -> tuple[list[str], dict[str, str]]:
-        """Return the argument list and the whole environment of the child."""
-        env = child_environment()
-        if self.config.bundled is not None:
-            env["HOST_SERVER_SETTINGS"] = json.dumps(self.config.settings)
-            env["HOST_SERVER_CONFINE"] = "1"
-            env["PYTHONPATH"] = str(Path(__file__).parents[3])
-            make_default_folder(self.config)
-            stored = uses_store(self.config.bundled, self.config.settings)
-            if stored and self._around.store is not None:
-                env |= store_environment(replace(self._around.store, user=user))
-            return [sys.executable, "-P", "-m", f"servers.{self.config.bundled}"], env
-        env |= self.config.plain_env()
-        return [str(self.config.command), *self.config.args], env
-
-    async def _read_stderr(self, child: Child) -> None:
-        """Keep the last lines that a child writes to standard error, and write them to its log."""
-        folder = self._around.log_folder
-        with contextlib.ExitStack() as stack:
-            file = None
-            if folder is not None:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                file = stack.enter_context((folder / f"{self.name}.log").open("ab", buffering=0))
-            while chunk := await child.stderr.read(1 << 16):
-                self.stderr.extend(chunk.decode("utf-8", "replace").splitlines())
-                if file is not None:
-                    file.write(chunk)
-
     def _learn(self, **changes: object) -> None:
         """Remember something of the server, beyond this daemon's life."""
         self.known = self.known.model_copy(update=changes)
@@ -442,24 +327,7 @@ class UpstreamServer:
         if connection.ended:
             return
         connection.ended = True
-        self._failed(self._ended_with(status))
-
-    async def _explain_end(self, child: Child) -> UpstreamError:
-        """Return what became of a child that closed its output."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(EXIT_WAIT):
-                return self._ended_with(await asyncio.shield(child.exited))
-        return UpstreamUnavailableError(
-            f"Server {self.name!r} ended before it answered: it closed its output.",
-            upstream=self.name,
-        )
-
-    def _ended_with(self, status: int) -> UpstreamUnavailableError:
-        how = f"signal {-status}" if status < 0 else f"status {status}"
-        said = f" Its last words: {self.stderr[-1]}" if self.stderr else ""
-        return UpstreamUnavailableError(
-            f"Server {self.name!r} ended with {how}.{said}", upstream=self.name
-        )
+        self._failed(self._way.ended_with(status))
 
     def _renewed(self, link: Link) -> None:
         """Tell a server's new session what the old one knew."""
