@@ -66,17 +66,18 @@ async def test_a_hidden_folder_is_not_seen_by_way_of_the_working_folder(
 async def test_a_configured_server_sees_the_hosts_data_only_if_the_configuration_says_so(
     open_to: bool,
 ):
-    code = "import os, sys; sys.exit('it saw %d files' % len(os.listdir(sys.argv[1])))"
+    code = (
+        "import os, sys; open(sys.argv[2], 'w').write('it saw %d' % len(os.listdir(sys.argv[1])))"
+    )
     with tempfile.TemporaryDirectory(prefix="mcph-") as folder:
-        data = Path(folder) / "data"
-        args = ["-S", "-c", code, str(data)]
+        data, told = Path(folder) / "data", Path(folder) / "told"
+        args = ["-S", "-c", code, str(data), str(told)]
         server = {"command": sys.executable, "args": args, "host_folders": open_to}
         async with open_scene({"curious": server}, data=data) as scene, scene.line() as client:
             await client.initialize()
             await client.request("tools/list")
-            said = str(scene.host.servers["curious"].last_error)
-        assert ("it saw 0 files" not in said) is open_to
-        assert "it saw" in said
+        assert told.read_text().startswith("it saw ")
+        assert (told.read_text() != "it saw 0") is open_to
 
 
 def test_folders_in_which_others_have_files_are_not_taken_for_the_hosts_own(tmp_path: Path):
