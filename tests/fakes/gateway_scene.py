@@ -126,9 +126,9 @@ async def open_scene(
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(asyncio.timeout(PATIENCE))
         if patient:  # a busy machine may start one server long after another
-            stack.enter_context(pytest.MonkeyPatch.context()).setattr(
-                patience, "STRAGGLER_WAIT", PATIENCE
-            )
+            patched = stack.enter_context(pytest.MonkeyPatch.context())
+            patched.setattr(patience, "STRAGGLER_WAIT", PATIENCE)
+            patched.setattr(patience, "REMOTE_WAIT", patience.FIRST_WAIT)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcph-")))
         apps: dict[str, MisbehavingHttp] = {}
         for name, options in (web or {}).items():
