@@ -71,6 +71,7 @@ def run_checks() -> Iterator[Check]:
     if config.verdict == "failed":
         return
     yield from check_folders()
+    yield check_keys()
     yield check_confinement()
     yield from check_daemon()
 
@@ -80,9 +81,8 @@ def check_commands() -> Iterator[Check]:
     own = Path(sys.executable).with_name("host")
     found = shutil.which("host")
     if found is None:
-        yield Check(
-            "command", "warning", "`host` is not on PATH", f"Use {own} or `python -m host`."
-        )
+        use = f"Use {own}." if own.exists() else "Use `python -m host`, or install the host."
+        yield Check("command", "warning", "`host` is not on PATH", use)
     elif Path(found).resolve() != own.resolve():
         yield Check(
             "command",
@@ -120,6 +120,31 @@ def check_folders() -> Iterator[Check]:
         else:
             variable = "HOST_DATA_DIR" if name == "data folder" else "HOST_RUNTIME_DIR"
             yield Check(name, "failed", f"{folder} cannot be written", f"Set {variable} elsewhere.")
+
+
+def check_keys() -> Check:
+    """See that what the host keeps secret is closed to others, and which models have a key."""
+    from host.cli.keys import stored_keys
+    from host.config.paths import user_paths
+
+    data = user_paths().data
+    names = ("seal.json", "tokens.json", "store/passwords.json", "secrets/*", "oauth/*")
+    files = [file for name in names for file in data.glob(name) if file.is_file()]
+    unreadable = [str(file) for file in files if not os.access(file, os.R_OK)]
+    if unreadable:
+        advice = "Give them back to the user that runs the host."
+        return Check("keys", "failed", f"{', '.join(unreadable)} cannot be read", advice)
+    open_to_all = [str(file) for file in files if file.stat().st_mode & 0o077]
+    if open_to_all and sys.platform != "win32":
+        advice = f"Run `chmod 600 {' '.join(open_to_all)}`."
+        return Check("keys", "warning", "other users can read some of the host's files", advice)
+    try:
+        models = ", ".join(stored_keys()) or "none, `host keys set PROVIDER` keeps one"
+    except HostError as error:
+        return Check("keys", "warning", str(error), "`host models list` tells more.")
+    return Check(
+        "keys", "ok", f"{len(files)} files, closed to others; of model providers: {models}"
+    )
 
 
 def check_confinement() -> Check:
@@ -198,4 +223,5 @@ def check_server(server: dict[str, Any]) -> Check:
         return Check(name, "ok", f"{server['kind']}, started in {server['latency_ms']} ms")
     if server["state"] == "starting":
         return Check(name, "warning", "still starting", f"`host logs {server['name']}` shows it.")
-    return Check(name, "failed", server["error"] or server["state"], "")
+    said = server["error"] or server["state"]
+    return Check(name, "failed", said, f"`host logs {server['name']}` shows what it said.")

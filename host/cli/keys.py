@@ -63,6 +63,12 @@ def list_keys(as_json: bool = JSON_OPTION) -> None:
         print(f"{row['name']:<12} {_PLACES.get(str(row['place']), '-')}")
 
 
+def stored_keys() -> list[str]:
+    """Return the providers for which there is a key."""
+    keys, known = _load()
+    return [name for name, one in sorted(known.items()) if keys.place(name, one.variables)]
+
+
 def probe_key(
     name: str = typer.Argument(help="The provider."),
     model: str | None = typer.Option(None, help="Model to ask; default: the provider's cheapest."),
