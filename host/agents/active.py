@@ -66,6 +66,7 @@ def ending_of(
         agent=answer.agent if answer else active.agent,
         text=answer.text if answer else "",
         value=answer.value if answer else None,
+        files=answer.files if answer else (),
         error=error,
         chosen=active.order.chosen,
     )

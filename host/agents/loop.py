@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import anyio
 from pydantic_ai.messages import (
+    BinaryContent,
+    FilePart,
     ModelMessage,
     ModelResponse,
     PartDeltaEvent,
@@ -95,11 +97,13 @@ class Answer:
 
     Attributes:
         value: The answer read by its schema; None without one.
+        files: Pictures and the like that came with it.
     """
 
     agent: str
     text: str
     value: Any = None
+    files: tuple[BinaryContent, ...] = ()
 
 
 class Loop:
@@ -183,10 +187,10 @@ class Loop:
         if not isinstance(last, ModelResponse):
             return None
         if now.reader is None:
-            return Answer(now.agent.name, last.text or "")
+            return Answer(now.agent.name, last.text or "", files=files_of(last))
         read = now.reader.read(last)
         if read.fault is None:
-            return Answer(now.agent.name, last.text or read.text, read.value)
+            return Answer(now.agent.name, last.text or read.text, read.value, files_of(last))
         self._repairs += 1
         if self._repairs > now.agent.config.limits.repairs:
             raise now.reader.error(now.agent.name, read.fault)
@@ -386,6 +390,11 @@ def _paged(now: Cast, call_id: str, answer: ToolAnswer) -> ToolAnswer:
     shown = now.toolbox.pages.first(call_id, answer.text)
     whole = answer.text if shown != answer.text else None
     return ToolAnswer(shown, answer.error, whole=whole)
+
+
+def files_of(response: ModelResponse) -> tuple[BinaryContent, ...]:
+    """Return the pictures and the like of a reply."""
+    return tuple(part.content for part in response.parts if isinstance(part, FilePart))
 
 
 def _text_of(event: object) -> str:

@@ -41,6 +41,7 @@ class Outcome:
         agent: Who answered: the agent that was asked, or one that it handed over to.
         error: Why it failed, for the reader.
         chosen: Why the host chose this agent; empty where it was named.
+        files: Pictures and the like that came with the answer.
     """
 
     run: Run
@@ -50,6 +51,11 @@ class Outcome:
     value: Any = None
     error: str | None = None
     chosen: str = ""
+    files: tuple[BinaryContent, ...] = ()
+
+    def blocks(self) -> list[Json]:
+        """Return the files as content blocks of a tool's result."""
+        return [_block(number, file) for number, file in enumerate(self.files, 1)]
 
     def fields(self) -> Json:
         """Return it as JSON, the shape of every agent's tool result."""
@@ -67,6 +73,15 @@ class Outcome:
             "output_tokens": self.run.output_tokens,
             "cost": self.run.cost,
         }
+
+
+def _block(number: int, file: BinaryContent) -> Json:
+    data = base64.b64encode(file.data).decode()
+    if file.is_image or file.is_audio:
+        kind = "image" if file.is_image else "audio"
+        return {"type": kind, "data": data, "mimeType": file.media_type}
+    resource = {"uri": f"file:///answer/{number}", "mimeType": file.media_type, "blob": data}
+    return {"type": "resource", "resource": resource}
 
 
 def file_of(given: Json) -> BinaryContent:

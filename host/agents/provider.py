@@ -314,7 +314,7 @@ def result_of(outcome: "Outcome") -> Json:
     failed = outcome.status != "succeeded"
     text = outcome.error or outcome.status if failed else outcome.text
     return {
-        "content": [{"type": "text", "text": text}],
+        "content": [{"type": "text", "text": text}, *outcome.blocks()],
         "structuredContent": outcome.fields(),
         **({"isError": True} if failed else {}),
     }
@@ -322,9 +322,12 @@ def result_of(outcome: "Outcome") -> Json:
 
 def past_task(run: Run, events: Sequence[Event]) -> Json:
     """Return a run that does not go on here as a task, without its id."""
-    from host.agents.order import Outcome  # noqa: PLC0415 - pydantic-ai loads slowly
+    from host.agents.loop import files_of  # noqa: PLC0415 - pydantic-ai loads slowly
+    from host.agents.order import Outcome  # noqa: PLC0415 - the same
+    from host.agents.transcript import load_response  # noqa: PLC0415 - the same
 
     said: Json = {}
+    replies = [event.data["response"] for event in events if event.kind == "reply"]
     for event in events:
         if event.kind in ("started", "finished"):
             said |= event.data
@@ -349,5 +352,6 @@ def past_task(run: Run, events: Sequence[Event]) -> Json:
         value=said.get("output"),
         error=run.error,
         chosen=str(said.get("chosen") or ""),
+        files=files_of(load_response(replies[-1])) if replies else (),
     )
     return {**head, "status": "completed", "result": result_of(outcome)}

@@ -99,9 +99,11 @@ class ClientModel(OwnModel):
     ) -> AsyncGenerator[StreamedResponse]:
         """Stream the reply in one piece: sampling has no stream."""
         response = await self.request(messages, model_settings, model_request_parameters)
-        yield CompletedStreamedResponse(
+        stream = CompletedStreamedResponse(
             response, model_request_parameters=model_request_parameters, replay_events=True
         )
+        stream.finish_reason = response.finish_reason  # else it looks like one that was cut
+        yield stream
 
 
 def render_sampling(

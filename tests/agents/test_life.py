@@ -1,5 +1,8 @@
 """Runs outlive who asked for them, can be cancelled, resumed after a crash, and replayed."""
 
+import os
+import secrets
+import sys
 from pathlib import Path
 
 import anyio
@@ -16,6 +19,9 @@ from tests.agents.scene import Scene, open_agents
 from tests.agents.test_loop import call
 
 pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).with_name("programs")
 
 
 async def crash(scene: Scene, run_id: str) -> Run:
@@ -161,3 +167,33 @@ async def test_runs_of_one_user_are_not_seen_by_another(store_folder: Path, tmp_
         stranger = type(scene.principal)(f"user-{new_run_id()}", "test")
         assert await scene.host.agents.runs.page(stranger) == []
         assert await scene.host.agents.runs.events(stranger, outcome.run.id) == []
+
+
+async def test_run_whose_process_was_killed_in_a_call_goes_on_without_repeating_anything(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    user = f"user-{secrets.token_hex(4)}"
+    program = [sys.executable, str(PROGRAMS / "hang.py"), str(store_folder), str(tmp_path), user]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    async with await anyio.open_process(program, env=environ, stderr=None) as process:
+        assert process.stdout is not None
+        run_id = (await process.stdout.receive()).decode().strip()
+        process.kill()
+    async with open_agents(store_folder, tmp_path, user=user) as scene:
+        async with scene.host.store.transaction(Principal("host", "t", role="admin")) as database:
+            await database.execute(
+                "update host.runs set heartbeat = now() - interval '1 hour' where id = %s", [run_id]
+            )
+        assert (await scene.host.agents.runs.get(scene.principal, run_id)).status == "interrupted"
+        active = await scene.runner.resume(scene.exchange(), run_id)
+        outcome = await active.wait()
+        assert outcome.status == "succeeded"
+        assert "Whether it took effect is not known" in outcome.text
+        assert scene.notes.calls == []
+        kinds = await scene.kinds(run_id)
+        assert kinds == [
+            *("started", "request", "reply", "call", "result", "request", "reply", "call"),
+            *("resumed", "result", "request", "reply", "finished"),
+        ]
+        replayed = await replay_run(scene.host.agents.runs, scene.principal, run_id)
+        assert replayed.differences == []

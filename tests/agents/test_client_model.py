@@ -1,0 +1,94 @@
+"""The model `client`: the connected client's own, asked by sampling, with the real SDK's client."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, MCPError, types
+
+from tests.agents.test_face import write_agent
+from tests.fakes.gateway_scene import PATIENCE, Scene, open_scene, stdio
+
+pytestmark = pytest.mark.anyio
+
+LOOK = types.ToolUseContent(type="tool_use", id="t1", name="bad__echo", input={"text": "marmot"})
+
+
+class Sampler:
+    """A person's chat program with a model of its own: it calls a tool, then answers."""
+
+    def __init__(self, *, tools: bool = False) -> None:
+        self.asked: list[types.CreateMessageRequestParams] = []
+        self._tools = tools
+
+    async def __call__(self, context: object, params: types.CreateMessageRequestParams) -> Any:
+        self.asked.append(params)
+        if self._tools and len(self.asked) == 1:
+            return types.CreateMessageResultWithTools(
+                role="assistant", content=[LOOK], model="theirs", stop_reason="toolUse"
+            )
+        text = types.TextContent(type="text", text="The client's model says hello.")
+        return types.CreateMessageResult(
+            role="assistant", content=text, model="theirs", stop_reason="endTurn"
+        )
+
+
+def connect(scene: Scene, mode: str, sampler: Sampler | None) -> Client:
+    capability = types.SamplingCapability(tools=types.SamplingToolsCapability())
+    return Client(
+        scene.url,
+        mode=mode,
+        cache=None,
+        sampling_callback=sampler,
+        sampling_capabilities=capability if sampler else None,
+        read_timeout_seconds=PATIENCE,
+    )
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_agent_thinks_with_the_model_of_the_client_that_calls_it(
+    empty_store_folder: Path, mode: str
+) -> None:
+    sampler = Sampler()
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
+        write_agent(scene, "guest", "{turns: [{reply: x}]}", model="client", instructions="Be kind")
+        async with connect(scene, mode, sampler) as client:
+            assert (client.session.initialize_result is None) is (mode == "auto")
+            result = await client.call_tool("agent__guest", {"message": "Say hello"})
+    assert result.structured_content is not None, result
+    assert result.structured_content["status"] == "succeeded", result
+    assert result.structured_content["text"] == "The client's model says hello."
+    [params] = sampler.asked
+    assert params.system_prompt == "Be kind"
+    assert "Say hello" in str(params.messages)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_model_of_the_client_calls_tools_of_the_host(
+    empty_store_folder: Path, mode: str
+) -> None:
+    sampler = Sampler(tools=True)
+    async with open_scene({"bad": stdio()}, data=empty_store_folder, agents=True) as scene:
+        write_agent(scene, "guest", "{turns: [{reply: x}]}", model="client", tools=[LOOK.name])
+        async with connect(scene, mode, sampler) as client:
+            result = await client.call_tool("agent__guest", {"message": "Who is there?"})
+    assert result.structured_content is not None, result
+    assert (result.structured_content["status"], result.structured_content["steps"]) == (
+        "succeeded",
+        2,
+    )
+    assert [tool.name for tool in sampler.asked[0].tools or []] == [LOOK.name]
+    assert "marmot" in str(sampler.asked[1].messages)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_client_without_sampling_is_told_so(empty_store_folder: Path, mode: str) -> None:
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
+        write_agent(scene, "guest", "{turns: [{reply: x}]}", model="client")
+        async with connect(scene, mode, None) as client:
+            try:
+                result = await client.call_tool("agent__guest", {"message": "Say hello"})
+                told = str(result.content) if result.is_error else ""
+            except MCPError as error:  # the protocol's own answer, where there is no handshake
+                told = error.message
+    assert "sampling" in told
