@@ -54,7 +54,7 @@ from host.plugins.code_mode import CodeMode
 from host.plugins.installed import Register
 from host.plugins.provider import PluginSurroundings
 from host.plugins.shelf import PluginShelf
-from host.policy.limit import MemoryCounters
+from host.policy.kept_limits import LIMITS_FILE, KeptCounters
 from host.policy.live import PolicyChange
 from host.sandbox.pool import SandboxPool
 from host.secrets.seal import Sealer
@@ -146,9 +146,10 @@ class Host:
         )
         self.inbox = Inbox(self.board)
         self.desk = Desk(self.board, self.inbox)
+        self.counters = KeptCounters(self.paths.data / LIMITS_FILE)
         gate = Gate(
             self.policies.of,
-            MemoryCounters(),
+            self.counters,
             taint=self.taint,
             on_change=self._note_policy,
             approvals=ApprovalStep(self.board, self.desk, self.inbox, sealer=sealer),
@@ -205,6 +206,7 @@ class Host:
             await host.board.close()
             await client.close()
             host.keeper.close()
+            host.counters.close()
             host.journal.close()
             await host.store.close()
             if host.tracing is not None:

@@ -28,6 +28,7 @@ from host.gateway.judgement import Admitted, Edited, Goal, Judgement
 from host.gateway.provider import ToolProvider
 from host.gateway.record import Judged
 from host.gateway.settled import Settlements, likeness_of
+from host.gateway.spending import spent
 from host.policy.attempt import Attempt
 from host.policy.code import Findings, RuleCode
 from host.policy.decision import Decision, decide
@@ -168,14 +169,16 @@ class Gate:
                     next_step="`host policy explain` shows which rules decided.",
                 )
             self.count(decision)
-            return Admitted(said.judged, Admission(goal.params))
+            spend = self._budget(method, goal, decision)
+            return Admitted(said.judged, Admission(goal.params), spend=spend)
         state = self._approvals.read_state(exchange, method, goal.params)
         judge = self._judge_again(exchange, method, goal, said)
         asked = Asked(exchange, method, goal, said, judge, state)
         admission = await self._approvals.admit(asked)
         if admission.question is None:
             self.count(decision)
-        return Admitted(said.judged_with(admission), admission, asked)
+        spend = self._budget(method, goal, decision) if decision.counters else None
+        return Admitted(said.judged_with(admission), admission, asked, spend)
 
     def judge_edit(self, caller: Principal, context: Json, arguments: Json) -> str | None:
         """Return why the policy forbids a call with edited arguments; None if it does not.
@@ -209,7 +212,9 @@ class Gate:
         return matching_holds(matching, rebuild_attempt(call.context, call.arguments), table)
 
     async def succeed(self, admitted: "Admitted", result: Json) -> Json:
-        """Note how an approved call ended, and return its result as the client gets it."""
+        """Note how a call ended, and return its result as the client gets it."""
+        if admitted.spend is not None:
+            admitted.spend(result)
         if self._approvals is None or admitted.asked is None:
             return result
         asked = admitted.asked
@@ -237,7 +242,20 @@ class Gate:
     def count(self, decision: Decision) -> None:
         """Hold a call that is about to be made against the limits that concern it."""
         for key in decision.counters:
-            self._counters.add(key)
+            if key.measure == "calls":
+                self._counters.add(key)
+
+    def _budget(self, method: str, goal: Goal, decision: Decision) -> Callable[[Json], None] | None:
+        """Return what holds a call's cost against the budgets that concern it, once it ended."""
+        keys = [key for key in decision.counters if key.measure != "calls"]
+
+        def spend(result: Json) -> None:
+            for key in keys:
+                used = spent(key.measure, method, goal.params, result, own=goal.server.own)
+                if used:
+                    self._counters.add(key, used)
+
+        return spend if keys else None
 
     def met(self, exchange: Exchange) -> SessionTaint:
         """Return what the caller has met: the run's, where one calls, else the principal's."""

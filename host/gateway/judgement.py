@@ -1,5 +1,6 @@
 """What the gate says of a call, and what it has to know of the call's target."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -65,11 +66,13 @@ class Admitted:
         judged: The part that is recorded.
         admission: What it is made with.
         asked: What its end has to be told; None where nobody can be asked.
+        spend: Holds what its result says that it cost against budgets; None where none concern it.
     """
 
     judged: Judged
     admission: Admission
     asked: Asked | None = None
+    spend: Callable[[Json], None] | None = None
 
 
 class Edited:

@@ -74,6 +74,11 @@ class LabelTable:
         keys = (attempt.server, attempt.package)
         return [one for key in keys if key is not None for one in self.servers.get(key, ())]
 
+    def varies(self, attempt: Attempt) -> bool:
+        """Whether the labels of a call's tool hang on its arguments."""
+        name = attempt.tool if attempt.tool is not None else attempt.name
+        return any(names.match(name) for one in self.known(attempt) for names, _ in one.alone)
+
 
 def build_table(configs: Iterable[Mapping[str, ToolLabelsConfig]]) -> LabelTable:
     """Return one table for those of several files; what any of them says counts."""

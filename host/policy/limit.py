@@ -71,7 +71,7 @@ class MemoryCounters:
         """Count something that is being done now."""
         parts = self._parts.setdefault(key, {})
         self._forget(key, parts)
-        part = self._part(key)
+        part = self.part(key)
         parts[part] = parts.get(part, 0) + amount
 
     def end_session(self, session: str) -> None:
@@ -85,7 +85,7 @@ class MemoryCounters:
             (key, part, amount)
             for key, parts in self._parts.items()
             for part, amount in parts.items()
-            if part >= self._part(key) - STEPS or key.span == "session"
+            if part >= self.part(key) - STEPS or key.span == "session"
         ]
 
     def restore(self, entries: Iterable[tuple[CounterKey, int, float]]) -> None:
@@ -94,7 +94,8 @@ class MemoryCounters:
             parts = self._parts.setdefault(key, {})
             parts[part] = parts.get(part, 0) + amount
 
-    def _part(self, key: CounterKey) -> int:
+    def part(self, key: CounterKey) -> int:
+        """Return the number of the part of a counter's span that it is now."""
         length = SECONDS.get(key.span)
         return 0 if length is None else int(self._clock() * STEPS / length)
 
@@ -102,7 +103,7 @@ class MemoryCounters:
         if key.span == "session":
             return
         # One part more than the span has, since the oldest is over only in part.
-        oldest = self._part(key) - STEPS
+        oldest = self.part(key) - STEPS
         for part in [part for part in parts if part < oldest]:
             del parts[part]
 

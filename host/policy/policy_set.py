@@ -119,6 +119,8 @@ class PolicySet:
         Returns:
             None if the decision may differ between such calls.
         """
+        if self.table.varies(attempt):
+            return None
         facts = known_facts(attempt, table=self.table, policy=self.digest)
         decision = settle(facts, self)
         return None if decision is None else (decision, facts.labels)

@@ -1,5 +1,6 @@
 """Every call is decided on before it is made, wherever it comes from."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +79,50 @@ async def test_a_limit_counts_calls_that_were_made():
         assert "more than 2 calls per minute" in said(third)
 
 
+async def test_a_limit_goes_on_after_a_restart(empty_store_folder: Path):
+    (empty_store_folder / "limits.jsonl").unlink(missing_ok=True)
+    rule = "{name: few, action: allow, limits: [{most: 2, per: day}]}"
+    refused: list[bool] = []
+    for calls in (1, 2):
+        async with open_scene({}, web={"bad": {}}, data=empty_store_folder) as scene:
+            write_policy(scene, f"default: allow\nrules: [{rule}]\n")
+            async with scene.stateless() as client:
+                made = [await client.call("bad__echo", {}) for _ in range(calls)]
+            refused += ["isError" in result for result in made]
+    assert refused == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("measure", "most", "calls"), [("cost", 0.5, 2), ("tokens", 250, 3), ("calls", 1, 1)]
+)
+async def test_a_budget_counts_what_the_hosts_own_agents_say_they_used(
+    measure: str, most: float, calls: int
+):
+    limit = f"[{{most: {most}, of: {measure}, per: day}}]"
+    async with open_scene({}, web={"bad": {}}) as scene, scene.stateless() as client:
+        scene.host.own["own"] = Own("own", scene.host.gateway.on_notice)
+        write_policy(
+            scene,
+            "default: allow\nrules:\n"
+            f"  - {{name: dear, action: allow, match: {{server: [own, bad]}}, limits: {limit}}}\n",
+        )
+        made = 0
+        while "isError" not in await client.call("own__spend"):
+            made += 1
+        assert made == calls
+        assert "isError" in await client.call("own__spend")
+
+
+async def test_a_servers_own_word_on_its_cost_counts_for_nothing():
+    async with open_scene({}, web={"bad": {}}) as scene, scene.stateless() as client:
+        limit = "[{most: 1, of: cost, per: day}]"
+        write_policy(
+            scene, f"default: allow\nrules:\n  - {{name: dear, action: allow, limits: {limit}}}\n"
+        )
+        for _ in range(3):
+            assert "isError" not in await client.call("bad__echo", {"cost": 5})
+
+
 async def test_where_nobody_knows_a_tool_the_default_policy_does_not_just_run_it():
     scene_of_it = open_scene({}, web={"bad": {}}, policy="default")
     async with scene_of_it as scene, scene.client("stateless", bare=True) as client:
@@ -145,7 +190,7 @@ class Own(LocalProvider):
 
     @override
     async def tools(self) -> list[Json]:
-        names = ("who", "ask", "count", "boom", "indirect")
+        names = ("who", "ask", "count", "boom", "indirect", "spend")
         return [{"name": name, "inputSchema": {"type": "object"}} for name in names]
 
     @override
@@ -168,6 +213,9 @@ class Own(LocalProvider):
             return text_result("3")
         if name == "indirect":
             return await self.caller(InnerExchange(exchange, "plugin", agent="helper"), arguments)
+        if name == "spend":
+            used: Json = {"input_tokens": 60, "output_tokens": 40, "cost": 0.25}
+            return text_result("done", used)
         if name == "who":
             return text_result(exchange.session.principal.id)
         raise RpcError(INVALID_PARAMS, f"no {name}")

@@ -129,6 +129,9 @@ def test_a_table_says_what_a_tool_does_with_few_arguments_and_which_of_them_peop
     assert labels("add", title="x", Place="y") == {"sends", "changes"}
     assert labels("add", title="x", silent=False) == {"sends", "changes"}
     assert labels("list", title="x") == {"reads", "private"}
+    # What is decided once for all calls of a tool is not decided by the arguments of the first.
+    assert policy.settle(attempt("diary__add", arguments={"title": "x"})) is None
+    assert policy.settle(attempt("diary__list")) is not None
     heard = attempt("diary__add", provenance=Memory())
     assert policy.gather(heard).texts == {"place"}
     assert policy.gather(attempt("diary__list", provenance=Memory())).texts == frozenset()
