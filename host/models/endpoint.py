@@ -78,6 +78,7 @@ class Endpoint:
         schema_output: How a JSON Schema is asked for; None: as pydantic-ai knows the model.
         dialect: Its wire format, `client` or `scripted`.
         vision: Whether it sees images, where the user said so.
+        secret: Its key, to keep it out of messages.
     """
 
     name: ModelName
@@ -90,6 +91,7 @@ class Endpoint:
     schema_output: Literal["native", "tool", "prompted"] | None = None
     dialect: str = ""
     vision: bool | None = None
+    secret: str = field(default="", repr=False)
     witness: Witness = field(init=False)
 
     def __post_init__(self) -> None:
@@ -136,9 +138,11 @@ class Endpoint:
         try:
             yield
         except Exception as error:  # the vendors' errors share no base
-            mapped = map_fault(error, str(self.name))
+            mapped = map_fault(error, str(self.name), secret=self.secret)
             if mapped is None or mapped is error:
                 raise
+            if self.secret:  # some providers repeat the key, and a cause is shown in tracebacks
+                raise mapped from None
             raise mapped from _bare(error)
 
     def merged(self, settings: ModelSettings | None) -> ModelSettings:

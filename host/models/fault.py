@@ -100,12 +100,13 @@ def _by_status(error: BaseException) -> Fault | None:
     return "server" if isinstance(error, ai.AgentRunError) else None
 
 
-def map_fault(error: BaseException, model: str) -> HostError | None:
+def map_fault(error: BaseException, model: str, *, secret: str = "") -> HostError | None:
     """Return the host's error for a vendor's; None if it is not a vendor's but a defect.
 
     Args:
         error: What was raised.
         model: The model's name, `provider:name`.
+        secret: The key, which some providers repeat in their refusal.
     """
     if isinstance(error, HostError):
         return error
@@ -114,6 +115,8 @@ def map_fault(error: BaseException, model: str) -> HostError | None:
         return None
     says, next_step = _SAYS[fault]
     detail = _detail(error)
+    if len(secret) >= 8:  # shorter ones are words of the message
+        detail = detail.replace(secret, "[the key]")
     return ModelError(
         f"{model} {says}{f': {detail}' if detail else ''}.",
         model=model,

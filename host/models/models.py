@@ -229,7 +229,7 @@ class Models:
         config = self.config.models.get(entry) or ModelConfig(model=entry)
         name = parse_model_name(config.model, (*self._providers, "client", "scripted"))
         merged = config.parameters.model_copy(update=wanted.model_dump(exclude_none=True))
-        dialect, bucket, headers = name.provider, str(name), Headers()
+        dialect, bucket, headers, secret = name.provider, str(name), Headers(), ""
         if name.provider == "scripted":
             inner: Model[Any] = ScriptedModel(name.name, self._script(name.name))
         elif name.provider == "client":
@@ -239,6 +239,7 @@ class Models:
             made = self._made.get(name) or self._make(provider, name)
             inner, headers, dialect = made.model, made.headers, provider.dialect
             bucket = f"{name}#{made.key}"
+            secret = self._keys.find(provider.key, provider.variables) or ""
         return Endpoint(
             name,
             inner,
@@ -251,6 +252,7 @@ class Models:
             schema_output=config.schema_output or ("tool" if dialect == "compatible" else None),
             dialect=dialect,
             vision=config.vision,
+            secret=secret,
         )
 
     def _script(self, name: str) -> Script:

@@ -1,5 +1,7 @@
 """The real SDKs against a server that speaks their formats: replies, tools, streams, failures."""
 
+import traceback
+
 import httpx2
 import pytest
 from pydantic_ai.messages import (
@@ -179,3 +181,14 @@ async def test_provider_that_is_not_there_is_said_with_what_to_do(
         await ask(model)
     assert caught.value.fault == "connection"
     assert not vendor.asked
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_key_that_a_provider_repeats_is_not_passed_on(
+    name: str, models: Models, vendor: ModelProvider
+) -> None:
+    vendor.will(Answer(status=401, error=f"bad key {KEY}", kind="authentication_error"))
+    with pytest.raises(ModelError, match="refused the key") as caught:
+        await ask(models.resolve(name))
+    shown = "".join(traceback.format_exception(caught.value))
+    assert KEY not in shown or name.startswith("ollama")
