@@ -3,14 +3,12 @@
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import jsonschema_rs
 from typing_extensions import override
 
-if TYPE_CHECKING:
-    from _typeshed import SupportsLenAndGetItem
-
+T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 _TEXTS = ("text", "", "a b", "Grüße 😀", "0", "-1", "null", "2024-02-29", "x" * 300)
@@ -62,11 +60,19 @@ def good_inputs(schema: Mapping[str, Any], *, seed: int, most: int = 5) -> list[
     return found
 
 
+class _Indexed(Protocol[T_co]):
+    """What `random.Random.choice` takes."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> T_co: ...
+
+
 class _First(random.Random):
     """Chooses the first, which is the plainest: what an author most likely thought of."""
 
     @override
-    def choice(self, seq: "SupportsLenAndGetItem[T]") -> T:
+    def choice(self, seq: _Indexed[T]) -> T:
         return seq[0]
 
 

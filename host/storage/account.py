@@ -46,11 +46,13 @@ class Place:
         account: The user that root drops to; None is this process's own user.
         home: Folder of the cluster; it belongs to that user, with mode 0700.
         programs: Folder for copies of programs that the user could not reach otherwise.
+        data_folder: Whose cluster it is.
     """
 
     account: Account | None
     home: Path
     programs: Path
+    data_folder: Path
 
     @property
     def run_as(self) -> RunAs:
@@ -77,13 +79,14 @@ def choose_place(data_folder: Path, *, system_folder: Path = SYSTEM_FOLDER) -> P
     the data folder only when that user can enter it; nobody's folders are opened up for it.
     """
     if sys.platform == "win32" or os.geteuid() != 0:
-        return Place(account=None, home=data_folder / "cluster", programs=data_folder / "programs")
+        programs = data_folder / "programs"
+        return Place(None, data_folder / "cluster", programs, data_folder)
     account = _dropped_account()
     programs = system_folder / "programs"
     if can_reach(data_folder, uid=account.uid):
-        return Place(account=account, home=data_folder / "cluster", programs=programs)
+        return Place(account, data_folder / "cluster", programs, data_folder)
     digest = hashlib.sha256(os.fsencode(data_folder)).hexdigest()[:16]
-    return Place(account=account, home=system_folder / digest, programs=programs)
+    return Place(account, system_folder / digest, programs, data_folder)
 
 
 def _dropped_account() -> Account:

@@ -1,5 +1,6 @@
 """A PostgreSQL cluster on disk: made once, and what its log says when it will not start."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,10 @@ _CAUSES = (
     ),
     ("shared memory", "Free shared memory, or raise its limit (`--shm-size` in a container)."),
 )
+
+
+OWNER_FILE = "folder"
+"""Names the data folder of a cluster that lies elsewhere."""
 
 
 def read_major(cluster: Path) -> int | None:
@@ -120,6 +125,8 @@ def _make_home(place: Place) -> None:
         if not place.home.exists():
             place.home.mkdir(mode=0o700)
             place.give(place.home)
+        if place.home.parent != place.data_folder:
+            (place.home / OWNER_FILE).write_bytes(os.fsencode(place.data_folder))
     except OSError as error:
         raise StoreError(
             f"The folder {place.home} for the database cannot be made: {error.strerror}.",
