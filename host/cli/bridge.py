@@ -31,7 +31,7 @@ arrives in the same chunk as the answer is lost on it.
 WELCOME = b"\n"
 """What the daemon says first."""
 
-_ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(\d+|"(?:[^"\\]|\\.)*"),"(?:result|error)":')
+_ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"(?:[^"\\]|\\.)*"),"(?:result|error)":')
 """How the daemon begins each answer."""
 _REPEATED = frozenset(
     {
@@ -49,6 +49,8 @@ _REPEATED = frozenset(
 _REMEMBERED = frozenset({"logging/setLevel", "resources/subscribe"})
 """Requests whose effect a new daemon has to know of."""
 _LOST = -32000
+RUNNING = 75
+"""Exit status of a daemon that found another one, which may be ending (`EX_TEMPFAIL`)."""
 
 
 def run_bridge(arguments: list[str]) -> int:
@@ -91,7 +93,8 @@ class Bridge:
         self._socket: socket.socket | None = None
         self._in_flight: dict[str, bytes] = {}
         self._handshake: list[bytes] = []
-        self._remembered: list[bytes] = []
+        self._remembered: dict[str, bytes] = {}
+        self._unsent: list[bytes] = []
         self._skipped: set[str] = set()
         self._ended = threading.Event()
         self._said_at = 0.0
@@ -116,6 +119,8 @@ class Bridge:
                 return client
             if started is None:
                 started = self._start_daemon()
+            elif started.poll() == RUNNING:
+                started = None  # the one that runs answers soon, or is ending
             elif started.poll() not in (None, 0):
                 raise BridgeError(f"the daemon could not start; {_last_words()}")
             if time.monotonic() > deadline:
@@ -175,7 +180,8 @@ class Bridge:
                 if self._socket is not None:
                     self._socket.sendall(line)
             except OSError:
-                return  # the reading side notices and reconnects
+                # The daemon is gone; a part of a line does nothing. The reading side reconnects.
+                self._unsent.append(line)
 
     def _note(self, line: bytes) -> None:
         """Remember what a new daemon would have to know, and what is being waited for."""
@@ -193,11 +199,19 @@ class Bridge:
             self._handshake.append(line)
         if isinstance(body.get("id"), str | int) and isinstance(method, str):
             self._in_flight[json.dumps(body["id"])] = line
-            if method in _REMEMBERED:
-                self._remembered.append(line)
+            self._remember(method, body, line)
         elif method == "notifications/cancelled" and isinstance(body.get("params"), dict):
             # A cancelled request is not answered: nobody waits for it any more.
             self._in_flight.pop(json.dumps(body["params"].get("requestId")), None)
+
+    def _remember(self, method: str, body: dict[str, Any], line: bytes) -> None:
+        """Keep a request whose effect lasts, until a later one takes its place or undoes it."""
+        params = body.get("params")
+        uri = cast("dict[str, Any]", params).get("uri") if isinstance(params, dict) else None
+        if method in _REMEMBERED:
+            self._remembered[f"{method} {uri}"] = line
+        elif method == "resources/unsubscribe":
+            self._remembered.pop(f"resources/subscribe {uri}", None)
 
     def _leave(self) -> None:
         """The client closed its end: wait for what is still being served, then go."""
@@ -263,14 +277,22 @@ class Bridge:
         with self._lock:
             self._socket = fresh
             waiting, self._in_flight = self._in_flight, {}
-            for line in [*self._handshake, *self._remembered]:
+            unsent, self._unsent = self._unsent, []
+            repeated = [*self._handshake, *self._remembered.values()]
+            for line in repeated:
                 message = json.loads(line)
                 key = json.dumps(message["id"]) if "id" in message else None
                 if key is not None and key not in waiting:
                     self._skipped.add(key)
                 fresh.sendall(line)
             for key, line in waiting.items():
-                self._settle_lost(fresh, key, line)
+                if line in repeated or line in unsent:
+                    self._in_flight[key] = line
+                else:
+                    self._settle_lost(fresh, key, line)
+            for line in unsent:
+                if line not in repeated:
+                    fresh.sendall(line)
             if self._handshake:
                 for kind in ("tools", "prompts", "resources"):
                     method = f"notifications/{kind}/list_changed"
@@ -278,10 +300,7 @@ class Bridge:
 
     def _settle_lost(self, fresh: socket.socket, key: str, line: bytes) -> None:
         """Repeat a request that changes nothing; answer any other with an error."""
-        method = json.loads(line)["method"]
-        if method == "initialize" or method in _REMEMBERED:
-            self._in_flight[key] = line
-        elif method in _REPEATED:
+        if json.loads(line)["method"] in _REPEATED:
             self._in_flight[key] = line
             fresh.sendall(line)
         else:

@@ -28,7 +28,9 @@ def serve(
     background: Annotated[bool, typer.Option("--background", hidden=True)] = False,
 ) -> None:
     """Start the host in the foreground, on HTTP and for stdio clients."""
+    from host.cli.bridge import RUNNING
     from host.config.settings import LogConfig
+    from host.domain.errors import DaemonRunningError
     from host.orchestrator.daemon import DaemonOptions, run_daemon
     from host.secrets.redaction import Redactor
     from host.telemetry.log import configure_log
@@ -45,7 +47,12 @@ def serve(
         folder=folder,
     )
     take_over(background=background)
-    run_daemon(options)
+    try:
+        run_daemon(options)
+    except DaemonRunningError:
+        if not background:
+            raise
+        raise typer.Exit(RUNNING) from None  # the bridge that started it knows what that means
 
 
 def take_over(*, background: bool) -> None:

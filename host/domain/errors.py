@@ -23,6 +23,7 @@
     │   ├── RunLimitError             it reached a limit of steps, tokens, cost, time or depth
     │   └── OutputError               its answer never met the schema
     ├── DaemonError               the daemon could not be started, reached or stopped
+    │   └── DaemonRunningError    there is one already, which may be ending
     ├── UpstreamError             a tool server failed
     │   ├── UpstreamUnavailableError  it is not running or not reachable
     │   ├── UpstreamTimeoutError      it did not answer in time
@@ -290,6 +291,10 @@ class OutputError(RunError):
 
 class DaemonError(HostError):
     """The daemon could not be started, reached or stopped."""
+
+
+class DaemonRunningError(DaemonError):
+    """Another daemon of the same data folder runs, or is ending."""
 
 
 class UpstreamError(HostError):

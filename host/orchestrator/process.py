@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 from host.config.paths import Paths
 from host.config.settings import HttpConfig
-from host.domain.errors import DaemonError
+from host.domain.errors import DaemonError, DaemonRunningError
 
 MOST_FILES = 65_536
 """File descriptors that the daemon asks for, at most."""
@@ -69,7 +69,7 @@ def only_daemon(paths: Paths) -> Generator[None]:
     """Hold the daemon's lock.
 
     Raises:
-        DaemonError: Another daemon of the same data folder runs.
+        DaemonRunningError: Another daemon of the same data folder runs.
     """
     import fcntl  # noqa: PLC0415 - not on Windows
 
@@ -78,7 +78,7 @@ def only_daemon(paths: Paths) -> Generator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise DaemonError(
+            raise DaemonRunningError(
                 "A daemon is running already.", next_step="`host status` shows it."
             ) from error
         yield

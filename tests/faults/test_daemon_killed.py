@@ -151,3 +151,49 @@ def test_bridge_whose_client_closes_its_end_leaves_at_once_after_a_cancelled_cal
         assert (
             bridge.process.wait(20) == 0
         )  # and not after the 30 s for which answers are waited for
+
+
+def threads_of(pid: int) -> list[Path]:
+    """Return the threads of a process; its files are closed once the last one has ended."""
+    try:
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return []
+
+
+def test_call_sent_after_the_daemon_was_killed_is_made_by_the_next_one():
+    with open_yard({"bad": stdio()}) as yard:
+        bridge = yard.bridge()
+        bridge.call("bad__answer")
+        daemon = yard.daemon()
+        os.kill(daemon, signal.SIGKILL)
+        wait_until(lambda: not is_alive(daemon) and len(threads_of(daemon)) < 2)
+        calls = [
+            bridge.send("tools/call", {"name": "bad__answer", "arguments": {}}, request_id=number)
+            for number in (-7, 0, "x")
+        ]
+        answers = [bridge.wait(one) for one in calls]
+        assert [one for one in answers if "result" not in one] == []
+        assert yard.daemon() != daemon
+
+
+def test_bridge_that_starts_while_a_daemon_ends_is_served_by_the_next_one():
+    with open_yard({"bad": stdio()}) as yard:
+        first = yard.bridge()
+        daemon = yard.daemon()
+        first.send("tools/call", {"name": "bad__hang", "arguments": {}})
+        assert first.call("bad__heard", {"kind": "hanging"})["result"]
+        os.kill(daemon, signal.SIGTERM)  # it waits for the call, and listens no more
+        wait_until(lambda: not (yard.folder / "run" / "host.sock").exists())
+        second = yard.bridge()
+        assert second.call("bad__answer")["result"]
+        assert yard.daemon() != daemon
+
+
+def test_bridge_leaves_at_once_whatever_number_its_last_request_had():
+    with open_yard({"bad": stdio()}) as yard:
+        bridge = yard.bridge()
+        assert bridge.wait(bridge.send("ping", request_id=-7)) is not None
+        assert bridge.process.stdin is not None
+        bridge.process.stdin.close()
+        assert bridge.process.wait(20) == 0  # it would wait 30 s for an answer
