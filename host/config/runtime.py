@@ -155,7 +155,8 @@ def ensure_runtime_folder(folder: Path) -> Path:
 
 def begin_log(folder: Path) -> Path:
     """Return the file of the daemon's log, whose folder is made; a long one is put aside."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for one in (folder.parent, folder):  # the mode is that of the last one made only
+        one.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / "daemon.log"
     with contextlib.suppress(OSError):
         if file.stat().st_size > LOG_BYTES:
