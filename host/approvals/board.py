@@ -27,7 +27,7 @@ _SPARE = 3600.0
 
 Note: TypeAlias = Callable[[Principal, str, Json], None]
 """Records something that was done: by whom, what, with what."""
-Judge: TypeAlias = Callable[[Principal, Json, Json], str | None]
+Judge: TypeAlias = Callable[[Principal, Principal, Json, Json], str | None]
 """Asks the policy about edited arguments: caller, the call's context, arguments → why they may
 not be sent."""
 
@@ -77,7 +77,9 @@ def _unchecked(_matchers: Json) -> None:
     raise AccessError("This host has no policy whose matchers a grant could use.")
 
 
-def _unjudged(_caller: Principal, _context: Json, _arguments: Json) -> str | None:
+def _unjudged(
+    _caller: Principal, _approver: Principal, _context: Json, _arguments: Json
+) -> str | None:
     return "this host has no policy to judge them by."
 
 

@@ -53,7 +53,7 @@ class Inbox:
             }
             parked = self._board.open(row["sealed"])
             if answer.approve and answer.arguments is not None:
-                given |= self._edit(approval, parked, answer.arguments)
+                given |= self._edit(approval, parked, answer.arguments, answer.by)
             if answer.approve:
                 new = await table.approve(
                     database, approval_id, given, life=self._board.config.resume
@@ -137,7 +137,9 @@ class Inbox:
         self._board.note(by, "grant.revoked", ended[0].show())
         return ended[0]
 
-    def _edit(self, approval: Approval, parked: Parked | None, arguments: Json) -> Json:
+    def _edit(
+        self, approval: Approval, parked: Parked | None, arguments: Json, by: Principal
+    ) -> Json:
         """Return what is kept of edited arguments.
 
         Raises:
@@ -152,7 +154,7 @@ class Inbox:
             raise EditError("Only the arguments of a tool can be edited.")
         check_edit(arguments, parked.schema)
         caller = Principal(approval.user, approval.client)
-        refusal = self._board.judge(caller, parked.context, arguments)
+        refusal = self._board.judge(caller, by, parked.context, arguments)
         if refusal is not None:
             raise EditError(
                 f"The edited arguments may not be sent: {refusal}", next_step="Correct them."

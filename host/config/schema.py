@@ -34,6 +34,9 @@ def _allow_references(node: Json) -> Json:
     if members is None:
         return node
     out = {key: _allow_references(item) for key, item in members.items()}
+    if isinstance(out.get("enum"), list):
+        # `typing` takes two literals of the same words for one, whichever was made first.
+        out["enum"] = sorted(cast("list[Json]", out["enum"]), key=str)
     if out.get("type") not in ("integer", "number", "boolean"):
         return out
     outer = {key: out.pop(key) for key in ("description", "default", "title") if key in out}

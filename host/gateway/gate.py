@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from host.approvals.approval import may_answer, standing
 from host.approvals.call import AskedCall
 from host.audit.record import Face
 from host.domain.errors import (
@@ -180,11 +181,14 @@ class Gate:
         spend = self._budget(method, goal, decision) if decision.counters else None
         return Admitted(said.judged_with(admission), admission, asked, spend)
 
-    def judge_edit(self, caller: Principal, context: Json, arguments: Json) -> str | None:
+    def judge_edit(
+        self, caller: Principal, approver: Principal, context: Json, arguments: Json
+    ) -> str | None:
         """Return why the policy forbids a call with edited arguments; None if it does not.
 
         Args:
             caller: Who made the call; its context says more.
+            approver: Who edited them, and has to be one who may approve the edited call, too.
             context: See `describe_attempt`.
             arguments: In place of the caller's.
         """
@@ -200,6 +204,9 @@ class Gate:
         if attempt.principal.id != caller.id:
             return "They belong to another caller."
         decision = decide(policy.gather(attempt, self._counters), policy)
+        if decision.action == "ask" and not may_answer(decision.approvers, standing(approver)):
+            wanted = " and ".join(" or ".join(sorted(group)) for group in decision.approvers)
+            return f"a call with these has to be approved by {wanted}. {' '.join(decision.reasons)}"
         return " ".join(decision.reasons) if decision.action == "deny" else None
 
     def holds(self, matchers: Json, call: AskedCall) -> bool:

@@ -131,7 +131,8 @@ def _of_request(attempt: Attempt, known: Sequence[ServerLabels]) -> frozenset[st
         return frozenset()
     if known or attempt.trusted:
         return frozenset({"reads"})
-    return frozenset({"reads", "untrusted", "private"})
+    # Nobody knows the server: a URI or an argument of a prompt carries out what it is filled with.
+    return frozenset({"reads", "untrusted", "private", "egress"})
 
 
 def _of_tool(attempt: Attempt, known: Sequence[ServerLabels]) -> frozenset[str]:

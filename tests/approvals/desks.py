@@ -55,7 +55,9 @@ class Office:
         return await self.inbox.answer(approval.id, said)
 
 
-def _anything_goes(_caller: Principal, _context: Json, _arguments: Json) -> str | None:
+def _anything_goes(
+    _caller: Principal, _approver: Principal, _context: Json, _arguments: Json
+) -> str | None:
     return None
 
 

@@ -401,6 +401,28 @@ async def test_the_person_at_the_client_sends_other_arguments_and_is_asked_again
         assert notes(scene) == ["approval.asked", "approval.approved", "approval.used"]
 
 
+@pytest.mark.parametrize("kind", ERAS)
+async def test_an_edit_does_not_get_a_call_past_those_who_have_to_approve_it(
+    empty_store_folder: Path, kind: str
+):
+    schema = {"type": "object", "properties": {"to": {"type": "string"}}, "required": ["to"]}
+    server = {"extra": [{"name": "mail", "inputSchema": schema}]}
+    person = Person(*(says(ONCE, arguments=f'{{"to": "{to}"}}') for to in ("boss", "ann")))
+    async with scene_of(empty_store_folder, server=server) as scene:
+        write_policy(
+            scene,
+            "{name: boss, action: ask, because: it is the boss, approvers: ['role:admin'],"
+            " match: {name: bad__mail, arguments: {/to: {in: [boss]}}}}",
+        )
+        async with open_client(scene, kind, person) as client:
+            result = await client.call("bad__mail", {"to": "bob"})
+        assert "role:admin" in person.asked[1]["message"]
+        assert result["structuredContent"] == {"to": "ann"}
+        assert [call["arguments"] for call in scene.server().values("tools/call")] == [
+            {"to": "ann"}
+        ]
+
+
 async def test_a_policy_that_denies_meanwhile_stops_an_approved_call(empty_store_folder: Path):
     async with scene_of(empty_store_folder) as scene:
         async with open_client(scene, "stateless", attended=False) as client:
