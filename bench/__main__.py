@@ -12,6 +12,7 @@ from pathlib import Path
 
 BENCHMARKS = {
     "relay": "bench.relay.run",
+    "policy": "bench.policy",
     "telemetry": "bench.telemetry",
     "files": "bench.files",
     "agents": "bench.agents",

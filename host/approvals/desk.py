@@ -33,6 +33,9 @@ Tell: TypeAlias = Callable[[Approval], None]
 Recheck: TypeAlias = Callable[[], str | None]
 """Says why an approved call may not be made all the same; None if it may."""
 
+ASKED_AT_MOST = 10
+"""How often a client is asked about one call whose edited arguments cannot be sent."""
+
 
 class Desk:
     """Where calls are brought that need a yes.
@@ -233,9 +236,9 @@ class Desk:
                 await event.wait()
 
     async def _offer(self, approval: Approval, offer: Offer) -> None:
-        """Ask the person at the client, and take what they say."""
+        """Ask the person at the client, and take what they say; the other ways stay open."""
         problem: str | None = None
-        while True:
+        for _ in range(ASKED_AT_MOST):
             try:
                 answer = await offer(approval, problem)
                 if answer is not None:
@@ -246,6 +249,7 @@ class Desk:
             except HostError as error:
                 log.info("an answer to %s did not count: %s", approval.id, error)
             return
+        log.warning("%s is not asked about at its client any more: %s", approval.id, problem)
 
     async def _tell(self, approval: Approval, tell: Tell) -> None:
         while True:

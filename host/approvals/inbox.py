@@ -195,7 +195,7 @@ def _check_answer(approval: Approval, answer: Answer) -> None:
     if not may_answer(approval.approvers, standing(answer.by)):
         wanted = " and ".join(" or ".join(sorted(group)) for group in approval.approvers)
         raise AccessError(f"{approval.id} has to be answered by {wanted}.")
-    if answer.channel == "elicitation" and not answer.by.attended:
+    if answer.channel in ("elicitation", "tool") and not answer.by.attended:
         # A program that answers its own questions is no person.
         raise AccessError(f"The client {answer.by.client} is not marked as attended.")
     if not answer.approve or answer.grant is None:

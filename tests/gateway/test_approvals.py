@@ -12,6 +12,7 @@ import pytest
 
 from host.app import TERMINAL
 from host.approvals.approval import Answer
+from host.approvals.desk import ASKED_AT_MOST
 from host.approvals.elicitation import ANY, DENY, ONCE
 from host.approvals.grant import GrantTerms
 from host.domain.errors import AccessError
@@ -421,6 +422,20 @@ async def test_an_edit_does_not_get_a_call_past_those_who_have_to_approve_it(
         assert [call["arguments"] for call in scene.server().values("tools/call")] == [
             {"to": "ann"}
         ]
+
+
+async def test_a_client_that_goes_on_answering_nonsense_is_asked_no_more(empty_store_folder: Path):
+    person = Person(*(says(ONCE, arguments="nonsense") for _ in range(ASKED_AT_MOST)))
+    async with (
+        scene_of(empty_store_folder) as scene,
+        open_client(scene, "handshake", person) as client,
+    ):
+        call = asyncio.ensure_future(client.call("bad__echo", {"text": "rude"}))
+        for _ in range(ASKED_AT_MOST):
+            await person.done.get()
+        await answer(scene)
+        assert (await call)["structuredContent"] == {"text": "rude"}
+    assert len(person.asked) == ASKED_AT_MOST
 
 
 async def test_a_policy_that_denies_meanwhile_stops_an_approved_call(empty_store_folder: Path):

@@ -25,9 +25,9 @@ def open_waiting(store: Path) -> Any:
     return open_scene(MEMORY, policy="default", data=store, agents=True, auth="token")
 
 
-def admit(scene: Scene, name: str, role: Any = "user") -> str:
+def admit(scene: Scene, name: str, role: Any = "user", *, attended: bool = False) -> str:
     scene.host.own.setdefault("orchestrator", OrchestratorProvider(scene.host))
-    return scene.host.tokens.create(name, role=role, replace=True)
+    return scene.host.tokens.create(name, role=role, attended=attended, replace=True)
 
 
 async def waiting(client: Any) -> Json:
@@ -48,7 +48,7 @@ async def test_approver_sees_a_call_of_another_client_and_lets_it_through(
     empty_store_folder: Path,
 ) -> None:
     async with open_waiting(empty_store_folder) as scene:
-        ide, boss = admit(scene, "ide"), admit(scene, "boss", "approver")
+        ide, boss = admit(scene, "ide"), admit(scene, "boss", "approver", attended=True)
         async with (
             scene.handshake(token=ide, bare=True) as caller,
             scene.handshake(token=boss, bare=True) as approver,
@@ -60,6 +60,22 @@ async def test_approver_sees_a_call_of_another_client_and_lets_it_through(
             assert done["structuredContent"]["approval"]["channel"] == "tool"
             assert (await call).get("isError") is not True
     assert ("memory__remember", "ok") in scene.calls()
+
+
+async def test_a_program_with_an_approvers_token_answers_nothing(empty_store_folder: Path) -> None:
+    async with open_waiting(empty_store_folder) as scene:
+        ide, boss = admit(scene, "ide"), admit(scene, "boss", "approver")
+        async with (
+            scene.handshake(token=ide, bare=True) as caller,
+            scene.handshake(token=boss, bare=True) as program,
+        ):
+            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            found = await waiting(program)
+            refused = await program.call("orchestrator__answer_approval", answer_to(found))
+            assert refused["isError"]
+            assert "boss is not marked as attended" in refused["content"][0]["text"]
+            assert (await scene.host.inbox.find(found["id"])).state == "pending"
+            call.cancel()
 
 
 async def test_nobody_answers_for_their_own_call_nor_without_the_role(
