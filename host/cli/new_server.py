@@ -85,7 +85,8 @@ def new_server(  # noqa: PLR0913, PLR0917 - each is an option of the command lin
         spec, project = _make(answers, folder, templates or [], check=check)
         if register_it:
             _register(spec, project, config)
-    print(f"Next: cd {project} && pip install --editable . --group dev && pytest")
+    print(f"Next: cd {project} && pip install --upgrade pip", end=" ")
+    print("&& pip install --editable . --group dev && pytest")
 
 
 def _asked(answers: "Answers", *, kind: str | None, folder: Path | None, yes: bool) -> "Answers":

@@ -151,7 +151,7 @@ def refuse_taken(file: Path, name: str, *, replace: bool) -> None:
         raise ConfigError(
             f"There is already a server {name!r}.",
             file=file,
-            next_step="Replace it with --replace, or choose another name.",
+            next_step="`host servers add --replace` replaces it, or choose another name.",
         )
 
 

@@ -57,5 +57,7 @@ def test_server(  # noqa: PLR0913 - each is an option of the command line
         print(text)
     else:
         to.write_text(f"{text}\n", "utf-8")
+    if not report.reached:
+        sys.exit(2)
     if report.failed(strict=strict):
         sys.exit(1)

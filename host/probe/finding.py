@@ -43,6 +43,11 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict[str, float])
     """Era → from start to the end of the handshake."""
 
+    @property
+    def reached(self) -> bool:
+        """Whether the server spoke MCP in at least one era."""
+        return any(said[:1].isdigit() for said in self.eras.values())
+
     def add(self, level: Level, check: str, *, subject: str, message: str, era: str = "") -> None:
         """Add a finding, once; what both eras show is of no era."""
         finding = Finding(level=level, check=check, subject=subject, message=message, era=era)

@@ -56,8 +56,7 @@ async def probe(target: Target, options: ProbeOptions) -> Report:
             log = Path(folder) / "stderr"
             log.touch()
             await _probe_era(report, target, era, options=options, log=log)
-    spoken = [era for era, said in report.eras.items() if said[:1].isdigit()]
-    if not spoken:
+    if not report.reached:
         reasons = "; ".join(f"{era}: {said}" for era, said in report.eras.items())
         report.add("error", "connect", subject="server", message=f"No connection. {reasons}")
     return report

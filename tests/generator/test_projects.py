@@ -71,6 +71,15 @@ def test_every_project_is_formatted_and_linted_by_its_own_rules(made: list[Made]
         run("-m", "ruff", "check", "--no-cache", project.folder)
 
 
+def test_a_source_that_needs_no_login_makes_a_project_that_is_formatted(tmp_path: Path):
+    answers = replace(sources(tmp_path)["curl"], where="curl https://api.example.com/items?q=1")
+    project = make(answers, tmp_path / "made", "plain")
+    assert (
+        "SCHEMES: dict[str, Scheme] = {}" in (project.folder / "src/plain/service.py").read_text()
+    )
+    run("-m", "ruff", "format", "--check", "--no-cache", "--diff", project.folder)
+
+
 def written(project: Made) -> list[Path]:
     """Return a project's own files, without what running it has left there."""
     files = [file for file in project.folder.rglob("*") if file.is_file()]
