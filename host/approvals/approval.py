@@ -160,3 +160,8 @@ def may_answer(groups: Iterable[frozenset[str]], own: frozenset[str]) -> bool:
     Where no rule says who, anybody may whose channel counts.
     """
     return all(not group.isdisjoint(own) for group in groups)
+
+
+def name_groups(groups: Iterable[frozenset[str]]) -> str:
+    """Return in words who has to answer: somebody of each group."""
+    return " and ".join(" or ".join(sorted(group)) for group in groups)

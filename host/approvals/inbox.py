@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from host.approvals import grants, table
-from host.approvals.approval import DESK, Answer, Approval, may_answer, standing
+from host.approvals.approval import DESK, Answer, Approval, may_answer, name_groups, standing
 from host.approvals.board import Board, Parked
 from host.approvals.call import digest_json
 from host.approvals.edit import check_edit
@@ -193,7 +193,7 @@ def _check_answer(approval: Approval, answer: Answer) -> None:
             next_step=f"Look again: `host approvals show {approval.id}`.",
         )
     if not may_answer(approval.approvers, standing(answer.by)):
-        wanted = " and ".join(" or ".join(sorted(group)) for group in approval.approvers)
+        wanted = name_groups(approval.approvers)
         raise AccessError(f"{approval.id} has to be answered by {wanted}.")
     if answer.channel in ("elicitation", "tool") and not answer.by.attended:
         # A program that answers its own questions is no person.

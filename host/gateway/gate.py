@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from host.approvals.approval import may_answer, standing
+from host.approvals.approval import may_answer, name_groups, standing
 from host.approvals.call import AskedCall
 from host.audit.record import Face
 from host.domain.errors import (
@@ -205,7 +205,7 @@ class Gate:
             return "They belong to another caller."
         decision = decide(policy.gather(attempt, self._counters), policy)
         if decision.action == "ask" and not may_answer(decision.approvers, standing(approver)):
-            wanted = " and ".join(" or ".join(sorted(group)) for group in decision.approvers)
+            wanted = name_groups(decision.approvers)
             return f"a call with these has to be approved by {wanted}. {' '.join(decision.reasons)}"
         return " ".join(decision.reasons) if decision.action == "deny" else None
 

@@ -73,6 +73,7 @@ class Router:
         desk: Desk,
         scope: Scope,
     ) -> None:
+        super().__init__()  # `Model`, where this is mixed into one
         self._name = name
         self.endpoints = tuple(endpoints)
         self._config = config
@@ -241,27 +242,7 @@ class Router:
 
 
 class RoutedModel(Router, Model[None]):
-    """A route as one model; a single model is a route of one.
-
-    Args:
-        name: As the caller wrote it.
-        endpoints: The models, preferred one first; at least one.
-        config: How failures are met.
-        desk: What all routes share.
-        scope: On whose account it is asked.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        endpoints: Sequence[Endpoint],
-        *,
-        config: RouteConfig,
-        desk: Desk,
-        scope: Scope,
-    ) -> None:
-        Model.__init__(self)
-        Router.__init__(self, name, endpoints, config=config, desk=desk, scope=scope)
+    """A route as one model; a single model is a route of one."""
 
     @property
     @override
