@@ -42,12 +42,24 @@ ATTEMPTS = {
     "landlock rules": Attempt("return call(444, None, 0, 1) >= 0"),
     "legacy library load": Attempt('return call(134, b"x") == 0'),
     "terminal input": Attempt('return call(16, 0, 0x5412, b"x") == 0'),
-    "system V memory": Attempt("return call(29, 0, 4096, 0o1600) >= 0", control=True),
+    "system V memory": Attempt(
+        "memory = call(29, 0, 4096, 0o1600); call(31, memory, 0, None); return memory >= 0",
+        control=True,
+    ),
     "attach memory": Attempt("return call(30, 0, 0, 0) > 0"),
-    "system V queue": Attempt("return call(68, 0, 0o1600) >= 0", control=True),
-    "system V semaphores": Attempt("return call(64, 0, 1, 0o1600) >= 0", control=True),
+    "system V queue": Attempt(
+        "queue = call(68, 0, 0o1600); call(71, queue, 0, None); return queue >= 0", control=True
+    ),
+    "system V semaphores": Attempt(
+        "held = call(64, 0, 1, 0o1600); call(66, held, 0, 0, None); return held >= 0", control=True
+    ),
     "posix queue": Attempt(
-        'return call(240, f"host-escape-{os.getpid()}".encode(), 0o102, 0o600, None) >= 0',
+        r"""
+name = f"host-escape-{os.getpid()}".encode()
+queue = call(240, name, 0o102, 0o600, struct.pack("8l", 0, 1, 1, 0, 0, 0, 0, 0))
+call(241, name)
+return queue >= 0
+""",
         control=True,
     ),
     "executable memory": Attempt("return call(9, 0, 4096, 7, 0x22, -1, 0) > 0", control=True),
