@@ -19,6 +19,8 @@ from typing import Any
 
 DELAY = 0.05
 STEPS = 3
+AT_LEAST = 20
+"""Runs a measurement makes in all: few at once are repeated, one group after another."""
 BUDGET_STEP = 1.0
 """Milliseconds of CPU for a step."""
 BUDGET_MEMORY = 500
@@ -63,18 +65,22 @@ def peak_mb() -> float:
 
 
 async def measure(way: str, count: int) -> dict[str, Any]:
-    """Run one way; a first run warms it up."""
+    """Run one way, `count` runs at once; a first run warms it up."""
     from bench import agent_peers
+
+    rounds = max(1, AT_LEAST // count)
 
     async with getattr(agent_peers, way.replace("-", "_"))() as one:
         await one()
         gc.collect()
         before = peak_mb()
         cpu, wall = time.process_time(), time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(count):
-                group.create_task(one())
+        for _ in range(rounds):
+            async with asyncio.TaskGroup() as group:
+                for _ in range(count):
+                    group.create_task(one())
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    cpu, wall = cpu / rounds, wall / rounds
     return {
         "way": way,
         "runs": count,

@@ -102,6 +102,8 @@ async def test_subscription_survives_the_expiry_of_its_servers_session():
         scene.web["bad"].sessions.clear()
         await client.call("bad__answer")
         await scene.server().wait_seen("resources/subscribe", 2)
+        await client.call("bad__touch")
+        assert await client.wait_note(UPDATED)
 
 
 async def test_repeated_initialized_does_not_double_what_is_told():

@@ -52,7 +52,7 @@ async def test_question_of_a_call_that_the_server_gave_up_is_cancelled_at_the_cl
         scene.server().broadcast(
             {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": key}}
         )
-        await client.wait_note("notifications/cancelled")
+        assert await client.wait_note("notifications/cancelled")
         call.cancel()
 
 
@@ -62,6 +62,7 @@ async def test_client_that_vanishes_lets_the_server_go():
             task = asyncio.ensure_future(client.call("bad__hang"))
             await scene.server().wait_seen("hanging")
         await scene.server().wait_seen("cancelled")
+        assert not task.done()
         task.cancel()
 
 

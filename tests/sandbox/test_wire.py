@@ -45,7 +45,7 @@ def test_any_bytes_are_either_an_object_or_a_frame_error(data: bytes):
         frame = unpack(data)
     except FrameError:
         return
-    json.dumps(frame, ensure_ascii=False, allow_nan=False).encode()
+    assert json.loads(json.dumps(frame, ensure_ascii=False, allow_nan=False).encode()) == frame
 
 
 @given(st.dictionaries(st.sampled_from(["t", "id", "value", "out", "op", "params"]), values))

@@ -90,7 +90,8 @@ def test_errors_are_described_by_the_plugins_own_lines():
 
 def test_every_module_of_the_library_can_be_imported():
     for module in allowed_modules():
-        compile_plugin(f"import {module}", name="p").load()
+        namespace = compile_plugin(f"import {module}", name="p").load()
+        assert namespace[module.partition(".")[0]] is not None, module
 
 
 def test_two_plugins_do_not_share_a_seed():
