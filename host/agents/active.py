@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from host.agents.budget import Budget
 from host.domain.wait import outcome_of
 from host.events.run import Run, RunStatus, utc_now
-from host.events.writer import RunLog
+from host.events.run_log import RunLog
 from host.gateway.exchange import Exchange
 from host.taint.session import SessionTaint
 
 if TYPE_CHECKING:
+    from host.agents.cast import Answer
     from host.agents.gateway_tools import Actor
-    from host.agents.loop import Answer
     from host.agents.order import Order, Outcome
 
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from host.agents.cast import Cast
 from host.agents.context import Context
 from host.agents.library import Agent
-from host.agents.loop import Cast
 from host.agents.output import AnswerReader
 from host.agents.paging import Pages
 from host.agents.planned import PlannedReader

@@ -9,7 +9,7 @@ from typing_extensions import override
 from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, answer_of, tools_of
 from host.domain.errors import ApprovalPendingError, RunError, UpstreamError
 from host.domain.jsonrpc import Json, RpcError
-from host.events.writer import RunLog
+from host.events.run_log import RunLog
 from host.gateway.exchange import Exchange, InnerExchange
 from host.gateway.gateway import Gateway
 from host.gateway.provider import ToolProvider

@@ -2,31 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
 
 import anyio
-from pydantic_ai.messages import (
-    BinaryContent,
-    FilePart,
-    ModelMessage,
-    ModelResponse,
-    PartDeltaEvent,
-    PartStartEvent,
-    TextPart,
-    TextPartDelta,
-    ToolCallPart,
-)
+from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
-from pydantic_ai.settings import ModelSettings
 
 from host.agents.budget import Budget, out_of_time
-from host.agents.context import Context
-from host.agents.library import Agent
+from host.agents.cast import Answer, AskedModel, Cast, files_of, text_of
 from host.agents.output import AnswerReader
 from host.agents.paging import PAGE_TOOL
-from host.agents.toolbox import ToolAnswer, Toolbox, Tools
+from host.agents.toolbox import ToolAnswer, Tools
 from host.agents.transcript import (
     Transcript,
     dump_response,
@@ -36,7 +21,7 @@ from host.agents.transcript import (
 )
 from host.domain.errors import ModelError, NotFoundError
 from host.domain.jsonrpc import Json
-from host.events.writer import RunLog
+from host.events.run_log import RunLog
 
 UNKNOWN = (
     "The host stopped while this call was being made. Whether it took effect is not known; check "
@@ -47,63 +32,6 @@ UNKNOWN = (
 
 BETWEEN = 0.2
 """Seconds between two looks at an approval whose wait the gateway has ended."""
-
-
-class StreamedReply(Protocol):
-    """A reply as it comes in."""
-
-    def __aiter__(self) -> Any:  # noqa: ANN401 - events of pydantic-ai
-        """Yield events."""
-        ...
-
-    def get(self) -> ModelResponse:
-        """Return what has come in so far."""
-        ...
-
-
-class AskedModel(Protocol):
-    """What the loop needs of a model; a subset of pydantic-ai's `Model`."""
-
-    def request_stream(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> AbstractAsyncContextManager[StreamedReply]:
-        """Ask, and get the reply as it comes in."""
-        ...
-
-
-@dataclass(slots=True)
-class Cast:
-    """Who has the conversation: an agent with its model and tools.
-
-    Attributes:
-        instructions: The agent's instructions with values filled in.
-        reader: Reads its answer; None where any text will do.
-    """
-
-    agent: Agent
-    model: AskedModel
-    instructions: str
-    toolbox: Toolbox
-    context: Context
-    reader: AnswerReader | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a run gave.
-
-    Attributes:
-        value: The answer read by its schema; None without one.
-        files: Pictures and the like that came with it.
-    """
-
-    agent: str
-    text: str
-    value: Any = None
-    files: tuple[BinaryContent, ...] = ()
 
 
 class Loop:
@@ -238,7 +166,7 @@ class Loop:
         try:
             async with model.request_stream(messages, None, parameters) as stream:
                 async for event in stream:
-                    text = _text_of(event)
+                    text = text_of(event)
                     if text:
                         self._heard(text)
                 return stream.get()
@@ -390,17 +318,3 @@ def _paged(now: Cast, call_id: str, answer: ToolAnswer) -> ToolAnswer:
     shown = now.toolbox.pages.first(call_id, answer.text)
     whole = answer.text if shown != answer.text else None
     return ToolAnswer(shown, answer.error, whole=whole)
-
-
-def files_of(response: ModelResponse) -> tuple[BinaryContent, ...]:
-    """Return the pictures and the like of a reply."""
-    return tuple(part.content for part in response.parts if isinstance(part, FilePart))
-
-
-def _text_of(event: object) -> str:
-    """Return the text that an event of a stream brings."""
-    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-        return event.part.content
-    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-        return event.delta.content_delta
-    return ""

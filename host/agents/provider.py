@@ -322,7 +322,7 @@ def result_of(outcome: "Outcome") -> Json:
 
 def past_task(run: Run, events: Sequence[Event]) -> Json:
     """Return a run that does not go on here as a task, without its id."""
-    from host.agents.loop import files_of  # noqa: PLC0415 - pydantic-ai loads slowly
+    from host.agents.cast import files_of  # noqa: PLC0415 - pydantic-ai loads slowly
     from host.agents.order import Outcome  # noqa: PLC0415 - the same
     from host.agents.transcript import load_response  # noqa: PLC0415 - the same
 

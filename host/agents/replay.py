@@ -11,10 +11,11 @@ from pydantic_ai.settings import ModelSettings
 from typing_extensions import override
 
 from host.agents.budget import Budget
+from host.agents.cast import Cast
 from host.agents.config import AgentConfig, AgentLimits
 from host.agents.context import Context, Plan
 from host.agents.library import Agent
-from host.agents.loop import Cast, Loop
+from host.agents.loop import Loop
 from host.agents.output import Reading
 from host.agents.paging import PAGE_TOOL, Pages
 from host.agents.toolbox import Tool, ToolAnswer, Toolbox
@@ -29,8 +30,8 @@ from host.domain.errors import HostError, OutputError, RunStateError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.events.run import Event, Run
+from host.events.run_log import RunLog
 from host.events.runs import Runs
-from host.events.writer import RunLog
 
 COMPARED = ("reply", "call", "result", "rejected", "handoff", "compacted")
 """Kinds of events that a replay has to give again, alike."""

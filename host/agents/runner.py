@@ -16,14 +16,15 @@ from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.domain.protocol import object_member
 from host.events.run import Event, Run, RunStatus, new_run_id, utc_now
+from host.events.run_log import RunLog
 from host.events.runs import Hub, Runs
-from host.events.writer import EventWriter, RunLog
+from host.events.writer import EventWriter
 from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
 from host.gateway.gateway import Gateway
 from host.taint.session import SessionTaint
 
 if TYPE_CHECKING:
-    from host.agents.loop import Answer, Cast
+    from host.agents.cast import Answer, Cast
     from host.agents.order import Order, Outcome
     from host.agents.transcript import Transcript
     from host.models.models import Models

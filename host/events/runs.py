@@ -10,8 +10,9 @@ from typing import Any
 
 from host.domain.errors import NotFoundError, RunStateError
 from host.domain.principal import Principal
+from host.events.rows import CHANNEL
 from host.events.run import Event, Run, utc_now
-from host.events.writer import CHANNEL, SILENCE
+from host.events.writer import SILENCE
 from host.storage.store import Database, Store
 
 LIVE = ("running", "parked")

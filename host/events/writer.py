@@ -4,23 +4,21 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
 
 import psycopg
 
-from host.domain.errors import StaleRunError, StoreError
+from host.domain.errors import StoreError
 from host.domain.principal import Principal
-from host.events.run import Event, EventKind, Run, RunStatus, Usage, utc_now
-from host.storage.store import Database, Store
+from host.events.rows import Entry, add_events, add_runs
+from host.events.run import Event, Run
+from host.events.run_log import RunLog
+from host.storage.store import Store
 
 log = logging.getLogger(__name__)
 
 WRITER = Principal("host", "events", role="admin")
 """The writer stores what runs of all users did, each row under its user's name."""
-
-CHANNEL = "host_runs"
-"""Postgres channel that names the runs with new events."""
 
 BATCH = 2_000
 """Most entries that one transaction takes."""
@@ -34,46 +32,11 @@ Nothing that changes anything does: the intent of a call is waited for before th
 PAUSE = 1.0
 """Seconds until a failed write is tried again."""
 
-_ADD_RUNS = """
-insert into host.runs (id, user_id, client, kind, name, model, title, parent, root, thread, depth,
-    definition, epoch, status, started, heartbeat)
-select * from unnest(%(id)s::text[], %(user_id)s::text[], %(client)s::text[], %(kind)s::text[],
-    %(name)s::text[], %(model)s::text[], %(title)s::text[], %(parent)s::text[], %(root)s::text[],
-    %(thread)s::text[], %(depth)s::int[], %(definition)s::text[], %(epoch)s::int[],
-    %(status)s::text[], %(started)s::timestamptz[], %(heartbeat)s::timestamptz[])
-on conflict do nothing
-"""
-_RUN_COLUMNS = (
-    *("id", "user_id", "client", "kind", "name", "model", "title", "parent", "root", "thread"),
-    *("depth", "definition", "epoch", "status", "started", "heartbeat"),
-)
+BEAT = 5.0
+"""Seconds between two signs of life of a run."""
 
-# The update locks each run's row and compares epochs, so a writer that was overtaken adds nothing.
-_ADD_EVENTS = """
-with given as (
-    select * from unnest(%(run)s::text[], %(epoch)s::int[], %(status)s::text[], %(error)s::text[],
-        %(steps)s::bigint[], %(input)s::bigint[], %(output)s::bigint[],
-        %(cost)s::double precision[], %(at)s::timestamptz[])
-        as g(run, epoch, status, error, steps, input, output, cost, at)
-),
-live as (
-    update host.runs r set
-        heartbeat = greatest(r.heartbeat, g.at), status = g.status, error = g.error,
-        steps = g.steps, input_tokens = g.input, output_tokens = g.output, cost = g.cost,
-        ended = case when g.status in ('running', 'parked') then null else g.at end
-    from given g where r.id = g.run and r.epoch = g.epoch
-    returning r.id, r.user_id
-),
-added as (
-    insert into host.run_events (run_id, seq, user_id, kind, at, data)
-    select e.run, e.seq, live.user_id, e.kind, e.at, e.data::json
-    from unnest(%(event_run)s::text[], %(event_seq)s::int[], %(event_kind)s::text[],
-        %(event_at)s::timestamptz[], %(event_data)b::text[]) as e(run, seq, kind, at, data)
-    join live on live.id = e.run
-    on conflict do nothing
-)
-select id, pg_notify(%(channel)s, id) from live
-"""
+SILENCE = 20.0
+"""Seconds without one after which a run counts as interrupted."""
 
 _BEAT = """
 update host.runs set heartbeat = now()
@@ -85,84 +48,6 @@ _LEAVE = """
 update host.runs set heartbeat = now() - interval '1 hour'
 where id = %(id)s and epoch = %(epoch)s and status in ('running', 'parked')
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An event on its way, and how its run stands after it."""
-
-    event: Event
-    text: str
-    epoch: int
-    status: RunStatus
-    error: str | None
-    usage: Usage
-
-
-class Sink(Protocol):
-    """Takes the events of runs."""
-
-    def put(self, run: "RunLog", event: Event) -> None:
-        """Queue an event of a run."""
-        ...
-
-    async def flushed(self) -> None:
-        """Return once everything that was put is stored.
-
-        Raises:
-            StoreError: It could not be stored yet.
-        """
-        ...
-
-
-class RunLog:
-    """What one run writes; made by `EventWriter.open`."""
-
-    def __init__(self, writer: Sink, run: Run, *, last: int = 0) -> None:
-        self._writer = writer
-        self.run = run
-        self.last = last
-        self.usage = run.usage
-        self.status: RunStatus = "running"
-        self.error: str | None = None
-        self.stale = False
-
-    def add(self, kind: EventKind, data: dict[str, Any] | None = None) -> Event:
-        """Queue an event; `settle` tells when it is stored.
-
-        Raises:
-            StaleRunError: Somebody else has taken up the run.
-        """
-        if self.stale:
-            raise stale(self.run)
-        self.last += 1
-        event = Event(self.run.id, self.last, kind, utc_now(), data or {})
-        self._writer.put(self, event)
-        return event
-
-    def finish(self, status: RunStatus, data: dict[str, Any], *, error: str | None = None) -> Event:
-        """Queue the last event of the run, or of this part of it."""
-        self.status, self.error = status, error
-        return self.add("finished", {"status": status, "error": error, **data})
-
-    async def settle(self) -> None:
-        """Return once everything that was added is stored.
-
-        Raises:
-            StaleRunError: Somebody else has taken up the run; nothing of this may go on.
-            StoreError: It could not be stored yet; it will be tried again.
-        """
-        await self._writer.flushed()
-        if self.stale:
-            raise stale(self.run)
-
-
-def stale(run: Run) -> StaleRunError:
-    """Return the error of a writer that was overtaken."""
-    return StaleRunError(
-        f"The run {run.id} was taken up by another process.",
-        next_step="`host runs follow` shows it going on there.",
-    )
 
 
 class EventWriter:
@@ -188,7 +73,7 @@ class EventWriter:
         self._heard = heard
         self._stored = stored
         self._runs: list[Run] = []
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
         self._logs: dict[str, RunLog] = {}
         self._waiting: list[asyncio.Future[None]] = []
         self._work = asyncio.Event()
@@ -231,7 +116,7 @@ class EventWriter:
         """Queue an event of a run."""
         text = self._encode(event.data).decode()
         self._entries.append(
-            _Entry(event, text, run.run.epoch, run.status, run.error, replace(run.usage))
+            Entry(event, text, run.run.epoch, run.status, run.error, replace(run.usage))
         )
         self._work.set()
         self._heard(event)
@@ -296,14 +181,14 @@ class EventWriter:
                     await self._awaited.wait()
         self._awaited.clear()
 
-    async def _write(self, runs: Sequence[Run], entries: Sequence[_Entry]) -> StoreError | None:
+    async def _write(self, runs: Sequence[Run], entries: Sequence[Entry]) -> StoreError | None:
         if not runs and not entries:
             return None
         try:
             async with self._store.transaction(WRITER) as database:
                 if runs:
-                    await _add_runs(database, runs)
-                live = await _add_events(database, entries) if entries else set[str]()
+                    await add_runs(database, runs)
+                live = await add_events(database, entries) if entries else set[str]()
         except StoreError as error:
             log.warning("events of runs wait: %s", error)
             return error
@@ -317,7 +202,7 @@ class EventWriter:
         return None
 
     async def _write_apart(
-        self, runs: Sequence[Run], entries: Sequence[_Entry], error: psycopg.Error
+        self, runs: Sequence[Run], entries: Sequence[Entry], error: psycopg.Error
     ) -> StoreError | None:
         """Write each run on its own after a refusal, so that one run's fault stays its own."""
         ids = list(dict.fromkeys([*(run.id for run in runs), *(e.event.run_id for e in entries)]))
@@ -349,13 +234,6 @@ class EventWriter:
                 log.debug("no heartbeat: %s", error)
 
 
-BEAT = 5.0
-"""Seconds between two signs of life of a run."""
-
-SILENCE = 20.0
-"""Seconds without one after which a run counts as interrupted."""
-
-
 def _settle(future: asyncio.Future[None], error: StoreError | None) -> None:
     if future.done():
         return
@@ -363,39 +241,3 @@ def _settle(future: asyncio.Future[None], error: StoreError | None) -> None:
         future.set_result(None)
     else:
         future.set_exception(StoreError(error.message, next_step=error.next_step))
-
-
-async def _add_runs(database: Database, runs: Sequence[Run]) -> None:
-    await database.execute(
-        _ADD_RUNS, {name: [getattr(run, name) for run in runs] for name in _RUN_COLUMNS}
-    )
-
-
-async def _add_events(database: Database, entries: Sequence[_Entry]) -> set[str]:
-    """Add events; return the runs whose epoch was the right one."""
-    last: dict[str, _Entry] = {entry.event.run_id: entry for entry in entries}
-    ends = list(last.values())
-    events = [entry.event for entry in entries]
-    values: dict[str, list[Any] | str] = {
-        "run": [entry.event.run_id for entry in ends],
-        "epoch": [entry.epoch for entry in ends],
-        "status": [entry.status for entry in ends],
-        "error": [_legal(entry.error) for entry in ends],
-        "steps": [entry.usage.steps for entry in ends],
-        "input": [entry.usage.input_tokens for entry in ends],
-        "output": [entry.usage.output_tokens for entry in ends],
-        "cost": [entry.usage.cost for entry in ends],
-        "at": [entry.event.at for entry in ends],
-        "event_run": [event.run_id for event in events],
-        "event_seq": [event.seq for event in events],
-        "event_kind": [event.kind for event in events],
-        "event_at": [event.at for event in events],
-        "event_data": [entry.text for entry in entries],
-        "channel": CHANNEL,
-    }
-    rows = await (await database.execute(_ADD_EVENTS, values)).fetchall()
-    return {str(row["id"]) for row in rows}
-
-
-def _legal(text: str | None) -> str | None:
-    return None if text is None else text.replace("\x00", "")

@@ -1,7 +1,7 @@
 """The policy: RestrictedPython's transformer, taught ordinary Python."""
 
 import ast
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, cast
 
 from RestrictedPython.transformer import RestrictingNodeTransformer
@@ -9,7 +9,6 @@ from typing_extensions import override
 
 from host.sandbox.compiler import advice
 from host.sandbox.compiler.finding import Finding
-from host.sandbox.compiler.formatting import is_flat
 from host.sandbox.compiler.hoisting import (
     bound_names,
     hidden_name,
@@ -38,6 +37,7 @@ from host.sandbox.compiler.rewriting import (
     load,
     place,
 )
+from host.sandbox.compiler.shapes import as_text, is_flat_format, is_literal, is_slot
 
 _LITERAL = ("__match_args__", "__slots__")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -170,7 +170,7 @@ class Policy(RestrictingNodeTransformer):
 
     def _read(self, node: ast.Attribute, owner: ast.expr) -> ast.AST:
         kind = kind_of_read(node.attr)
-        if kind == "public" or _is_flat_format(node, owner):
+        if kind == "public" or is_flat_format(node, owner):
             return node
         if kind == "refused":
             self.reject(node, f".{node.attr}", advice.about_attribute(node.attr))
@@ -273,8 +273,8 @@ class Policy(RestrictingNodeTransformer):
                 continue
             if node.id not in _LITERAL:
                 continue
-            ok = is_matchable if node.id == "__match_args__" else _is_slot
-            if not _is_literal(statement, node, ok):
+            ok = is_matchable if node.id == "__match_args__" else is_slot
+            if not is_literal(statement, node, ok):
                 why = "Its names are read past the guards, so they must be plain and in sight."
                 self.reject(node, node.id, (why, 'Assign a literal tuple, such as ("x", "y").'))
 
@@ -357,44 +357,6 @@ class Policy(RestrictingNodeTransformer):
     @override
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
         return self._imports.of_members(node)
-
-
-def as_text(annotation: ast.expr | None) -> ast.expr | None:
-    """Return an annotation as its source text, as `from __future__ import annotations` asks.
-
-    `ClassVar` and `InitVar` stay: dataclasses must see them, and look for text elsewhere.
-    """
-    if annotation is None:
-        return None
-    text = ast.unparse(annotation)
-    if "ClassVar" in text or "InitVar" in text:
-        return annotation
-    return ast.copy_location(ast.Constant(text), annotation)
-
-
-def _is_literal(statement: ast.stmt, target: ast.Name, ok: Callable[[str], bool]) -> bool:
-    match statement:
-        case ast.Assign(targets=[only], value=value) if only is target:
-            pass
-        case ast.AnnAssign(target=only, value=ast.expr() as value) if only is target:
-            pass
-        case _:
-            return False
-    items = value.elts if isinstance(value, (ast.Tuple, ast.List)) else [value]
-    texts = [item.value for item in items if isinstance(item, ast.Constant)]
-    return len(texts) == len(items) and all(isinstance(text, str) and ok(text) for text in texts)
-
-
-def _is_flat_format(node: ast.Attribute, owner: ast.expr) -> bool:
-    match owner:
-        case ast.Constant(value=str(text)):
-            return node.attr == "format" and is_flat(text)
-        case _:
-            return False
-
-
-def _is_slot(name: str) -> bool:
-    return name in ("__dict__", "__weakref__") or not (is_dunder(name) or name in REFUSED)
 
 
 def _install_plain_visits() -> None:

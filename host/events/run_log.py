@@ -1,0 +1,72 @@
+"""What one run writes of itself: its events, in order, and how it stands."""
+
+from typing import Any, Protocol
+
+from host.domain.errors import StaleRunError
+from host.events.run import Event, EventKind, Run, RunStatus, utc_now
+
+
+class Sink(Protocol):
+    """Takes the events of runs."""
+
+    def put(self, run: "RunLog", event: Event) -> None:
+        """Queue an event of a run."""
+        ...
+
+    async def flushed(self) -> None:
+        """Return once everything that was put is stored.
+
+        Raises:
+            StoreError: It could not be stored yet.
+        """
+        ...
+
+
+class RunLog:
+    """What one run writes; made by `EventWriter.open`."""
+
+    def __init__(self, writer: Sink, run: Run, *, last: int = 0) -> None:
+        self._writer = writer
+        self.run = run
+        self.last = last
+        self.usage = run.usage
+        self.status: RunStatus = "running"
+        self.error: str | None = None
+        self.stale = False
+
+    def add(self, kind: EventKind, data: dict[str, Any] | None = None) -> Event:
+        """Queue an event; `settle` tells when it is stored.
+
+        Raises:
+            StaleRunError: Somebody else has taken up the run.
+        """
+        if self.stale:
+            raise stale(self.run)
+        self.last += 1
+        event = Event(self.run.id, self.last, kind, utc_now(), data or {})
+        self._writer.put(self, event)
+        return event
+
+    def finish(self, status: RunStatus, data: dict[str, Any], *, error: str | None = None) -> Event:
+        """Queue the last event of the run, or of this part of it."""
+        self.status, self.error = status, error
+        return self.add("finished", {"status": status, "error": error, **data})
+
+    async def settle(self) -> None:
+        """Return once everything that was added is stored.
+
+        Raises:
+            StaleRunError: Somebody else has taken up the run; nothing of this may go on.
+            StoreError: It could not be stored yet; it will be tried again.
+        """
+        await self._writer.flushed()
+        if self.stale:
+            raise stale(self.run)
+
+
+def stale(run: Run) -> StaleRunError:
+    """Return the error of a writer that was overtaken."""
+    return StaleRunError(
+        f"The run {run.id} was taken up by another process.",
+        next_step="`host runs follow` shows it going on there.",
+    )

@@ -1,0 +1,48 @@
+"""Shapes of source that the policy lets through as they are."""
+
+import ast
+from collections.abc import Callable
+
+from host.sandbox.compiler.formatting import is_flat
+from host.sandbox.compiler.names import REFUSED, is_dunder
+
+
+def as_text(annotation: ast.expr | None) -> ast.expr | None:
+    """Return an annotation as its source text, as `from __future__ import annotations` asks.
+
+    `ClassVar` and `InitVar` stay: dataclasses must see them, and look for text elsewhere.
+    """
+    if annotation is None:
+        return None
+    text = ast.unparse(annotation)
+    if "ClassVar" in text or "InitVar" in text:
+        return annotation
+    return ast.copy_location(ast.Constant(text), annotation)
+
+
+def is_literal(statement: ast.stmt, target: ast.Name, ok: Callable[[str], bool]) -> bool:
+    """Return whether a statement binds a name to a text, or several, that are all in order."""
+    match statement:
+        case ast.Assign(targets=[only], value=value) if only is target:
+            pass
+        case ast.AnnAssign(target=only, value=ast.expr() as value) if only is target:
+            pass
+        case _:
+            return False
+    items = value.elts if isinstance(value, (ast.Tuple, ast.List)) else [value]
+    texts = [item.value for item in items if isinstance(item, ast.Constant)]
+    return len(texts) == len(items) and all(isinstance(text, str) and ok(text) for text in texts)
+
+
+def is_flat_format(node: ast.Attribute, owner: ast.expr) -> bool:
+    """Return whether `format` is read of a literal template without attributes or items."""
+    match owner:
+        case ast.Constant(value=str(text)):
+            return node.attr == "format" and is_flat(text)
+        case _:
+            return False
+
+
+def is_slot(name: str) -> bool:
+    """Return whether `__slots__` may name it."""
+    return name in ("__dict__", "__weakref__") or not (is_dunder(name) or name in REFUSED)
