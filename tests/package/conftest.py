@@ -50,21 +50,28 @@ class Installation:
         return done
 
 
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """Return the project installed by pip from this tree, with the pinned dependencies."""
-    folder = tmp_path_factory.mktemp("venv")
+def install(make: pytest.TempPathFactory, *options: str | Path) -> Installation:
+    """Install the project with the pip that a new environment comes with, which may be old."""
+    folder = make.mktemp("venv")
     venv.create(folder, with_pip=True)
     scripts = folder / ("Scripts" if sys.platform == "win32" else "bin")
     pip = [scripts / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run(
-        [*pip, "--constraint", ROOT / "constraints.txt", ROOT],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
+        [*pip, *options, ROOT], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    home = tmp_path_factory.mktemp("home")
+    home = make.mktemp("home")
     home.chmod(0o755)
     return Installation(scripts, home)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """Return the project installed by pip from this tree, with the pinned dependencies."""
+    return install(tmp_path_factory, "--constraint", ROOT / "constraints.txt")
+
+
+@pytest.fixture(scope="session")
+def installed_bare(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """Return the project as a plain `pip install .` leaves it, with the newest dependencies."""
+    return install(tmp_path_factory)

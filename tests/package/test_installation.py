@@ -13,6 +13,8 @@ from fastmcp.client.transports import StdioTransport
 
 from host import __version__
 from tests.conformance.host_process import end, free_port
+from tests.fakes.documents import ARTICLE
+from tests.fakes.site import html_reply, serve_site
 from tests.package.conftest import ROOT, Installation
 
 READY = re.compile(rb"endpoint (http://\S+)")
@@ -130,3 +132,30 @@ async def test_a_real_client_uses_the_bundled_files_server_over_stdio(installed:
         cwd=str(installed.home),
     )
     await use_files(Client(transport), installed.home)
+
+
+async def read_page(installation: Installation) -> str:
+    """Fetch an HTML page with the installed search server."""
+    with serve_site() as site:
+        site.put("/moon", html_reply(ARTICLE))
+        search = StdioTransport(
+            str(installation.bin / "python"),
+            ["-P", "-m", "servers.search", "--allow-networks", '["127.0.0.1/32"]'],
+            env=installation.environ,
+            cwd=str(installation.home),
+        )
+        async with Client(search) as client:
+            page = await client.call_tool("fetch", {"url": f"{site.url}/moon"})
+    return str(page.content)
+
+
+@pytest.mark.anyio
+async def test_the_search_server_reads_web_pages(installed: Installation):
+    assert "# Harvest moon" in await read_page(installed)
+
+
+@pytest.mark.anyio
+async def test_a_plain_pip_install_reads_web_pages_too(installed_bare: Installation):
+    assert "# Harvest moon" in await read_page(installed_bare)
+    installed_bare.run("python", "-m", "pip", "check")
+    assert installed_bare.run("host", "--version").stdout == f"mcp-agent-host {__version__}\n"
