@@ -12,6 +12,7 @@ from typing import Any, LiteralString
 import anyio
 import psycopg
 from anyio import to_thread
+from anyio.lowlevel import checkpoint
 from psycopg import sql
 
 from host.audit.checkpoint import Checkpoints
@@ -218,7 +219,8 @@ class JournalLoader:
         self, database: Database, segment: Path, position: _Position, *, done: bool
     ) -> tuple[int, _Position]:
         offset = position.offset if position.segment == segment.name else 0
-        goal = segment.stat().st_size  # what comes meanwhile is the next look's, in bulk
+        # What comes meanwhile is the next look's, in bulk.
+        goal = (await to_thread.run_sync(segment.stat)).st_size
         count = 0
         while done or offset < goal:
             chunk = await to_thread.run_sync(partial(read_chunk, segment, offset, most=CHUNK))
@@ -246,7 +248,7 @@ async def _insert(database: Database, lines: list[Line]) -> None:
         async with cursor.copy(_COPY) as copy:
             for number, line in enumerate(lines):
                 if number % AT_ONCE == 0:
-                    await anyio.sleep(0)
+                    await checkpoint()
                 await copy.write_row(tuple(row_of(line).values()))
         await cursor.execute(_MOVE)
 

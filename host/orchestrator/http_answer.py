@@ -1,8 +1,8 @@
 """How a request over HTTP is answered: in plain JSON while the answer is all, else in a stream."""
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 from host.domain.jsonrpc import Json
 from host.orchestrator.http_message import PING, PING_INTERVAL, HttpMessage
@@ -34,18 +34,23 @@ class Answering:
         """Whether an event stream was begun."""
         return self._talk is not None
 
-    @contextmanager
-    def listening(self) -> Generator[None]:
+    def __enter__(self) -> Self:
         """Begin the stream as soon as something is said before the answer, or for too long not."""
-        timer = asyncio.get_running_loop().call_later(self._silence, self._begin)
+        self._timer = asyncio.get_running_loop().call_later(self._silence, self._begin)
         self._stream.on_news = self._begin
         if not self._http.accepts()[0]:
             self._begin()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            self._stream.on_news = None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the rest to `finish`."""
+        self._timer.cancel()
+        self._stream.on_news = None
 
     def _begin(self) -> None:
         if self._talk is None and not self._stream.ended:

@@ -223,7 +223,7 @@ class HandshakeHttp:
         answering = Answering(http, stream, silence=PING_INTERVAL if takes_events else IDLE_LIFE)
         session.in_flight[request_id] = task
         try:
-            with answering.listening():
+            with answering:
                 await self._serve(session, exchange, stream=stream, body=body)
         except asyncio.CancelledError:
             # The request was given up, not its connection: whoever listens is told what there is.

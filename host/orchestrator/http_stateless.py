@@ -93,7 +93,7 @@ async def serve_stateless(
     stream = exchange.stream
     answering = Answering(http, stream)
     try:
-        with http.telling(task.cancel), answering.listening():
+        with http.telling(task.cancel), answering:
             message = await _run(gateway, exchange, method, params)
     except asyncio.CancelledError:
         if http.lost:

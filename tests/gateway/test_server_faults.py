@@ -74,7 +74,7 @@ async def test_progress_keeps_a_slow_call_alive():
         connection: Any = None
 
         def deadlines() -> list[float | None]:
-            return [call.scope.when() for call in connection.calls.values() if call.scope]
+            return [call.scope.when for call in connection.calls.values() if call.scope]
 
         await client.call("bad__answer")
         connection = scene.host.servers["bad"].links[0].connection
