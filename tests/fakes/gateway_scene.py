@@ -26,7 +26,7 @@ from tests.fakes.raw_client import ALL, HttpClient, LineClient, StatelessClient,
 from tests.fakes.web import serve_face, serve_web
 
 SCRIPT = Path(__file__).with_name("misbehaving_stdio.py")
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which a scene that hangs is a failed test."""
 
 
