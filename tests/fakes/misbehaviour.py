@@ -43,6 +43,12 @@ class RefusalError(Exception):
         return body if self.data is None else {**body, "data": self.data}
 
 
+def mutter(words: str) -> None:
+    """Write a line to standard error."""
+    sys.stderr.write(words + "\n")
+    sys.stderr.flush()
+
+
 class Peer:
     """The way back to whoever sent a request."""
 
@@ -270,6 +276,8 @@ class Misbehaviour:
         return arguments["result"]
 
     async def do_fail(self, arguments: Json, call: Json, peer: Peer) -> Json:
+        if "words" in arguments:
+            mutter(arguments["words"])
         raise RefusalError(arguments["code"], arguments["message"], arguments.get("data"))
 
     async def do_hang(self, arguments: Json, call: Json, peer: Peer) -> Json:
@@ -283,8 +291,7 @@ class Misbehaviour:
         return {}
 
     async def do_die(self, arguments: Json, call: Json, peer: Peer) -> Json:
-        sys.stderr.write("I am about to die\n")
-        sys.stderr.flush()
+        mutter(arguments.get("words", "I am about to die"))
         os.kill(os.getpid(), signal.SIGKILL)
         return {}
 
