@@ -42,6 +42,27 @@ def test_killed_daemon_orphans_nothing_and_its_bridge_goes_on_with_a_new_one():
         assert store
 
 
+def test_call_that_a_killed_daemon_never_took_is_made_by_the_next_one_and_once():
+    with open_yard({"bad": stdio()}) as yard:
+        bridge = yard.bridge()
+        bridge.call("bad__answer")
+        daemon = yard.daemon()
+        taken = bridge.send("tools/call", {"name": "bad__hang", "arguments": {}})
+        assert bridge.call("bad__heard", {"kind": "hanging"})["result"]
+        os.kill(daemon, signal.SIGSTOP)  # its socket still takes what it will never read
+        sent = [
+            bridge.send("tools/call", {"name": "bad__echo", "arguments": {"n": n}})
+            for n in range(50)
+        ]
+        os.kill(daemon, signal.SIGKILL)
+        assert "is not known" in bridge.wait(taken)["error"]["message"]
+        answers = [bridge.wait(one)["result"]["structuredContent"]["n"] for one in sent]
+        assert answers == list(range(50))
+        made = [call["arguments"]["n"] for call in yard.exported("bad__echo")]
+        assert sorted(made) == answers
+        assert not list((yard.folder / "run").rglob("*.tally"))
+
+
 def test_killed_daemon_takes_its_database_along():
     with open_yard({"bad": stdio()}) as yard:
         bridge = yard.bridge()
