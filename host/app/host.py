@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections import ChainMap
 from collections.abc import AsyncGenerator, Collection
 from pathlib import Path
 from typing import cast
@@ -37,7 +36,7 @@ from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import Authorizer
 from host.gateway.oauth.build import build_authorizer
 from host.gateway.pinning import PinDesk, note_pins
-from host.gateway.provider import ToolProvider
+from host.gateway.provider import Servers, ToolProvider
 from host.gateway.questions import Questions
 from host.gateway.record import Recorder
 from host.gateway.search import Finder
@@ -179,7 +178,7 @@ class Host:
     def _open_gateway(self, sealer: Sealer) -> Gateway:
         offered = cast("dict[str, ToolProvider]", self.servers)
         return Gateway(
-            ChainMap[str, ToolProvider](self.own, offered),
+            Servers(self.own, offered),
             gate=self.gate,
             sealer=sealer,
             recorder=Recorder(self.journal),

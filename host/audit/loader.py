@@ -5,12 +5,14 @@ import logging
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, LiteralString
 
 import anyio
 import psycopg
 from anyio import to_thread
+from anyio.lowlevel import checkpoint
 from psycopg import sql
 
 from host.audit.checkpoint import Checkpoints
@@ -40,6 +42,11 @@ COLUMNS: dict[str, LiteralString] = {
     "error_code": "bigint",
 }
 """The columns of `host.audit_entries`; all but the first four repeat what the line says."""
+
+CHUNK = 1 << 19
+"""Bytes of a journal that are loaded in one transaction."""
+AT_ONCE = 16
+"""Lines between which other tasks get their turn."""
 
 LOADER_LOCK = "loader.lock"
 """Held by the process that loads, and by one that must see journals and store as one."""
@@ -212,9 +219,11 @@ class JournalLoader:
         self, database: Database, segment: Path, position: _Position, *, done: bool
     ) -> tuple[int, _Position]:
         offset = position.offset if position.segment == segment.name else 0
+        # What comes meanwhile is the next look's, in bulk.
+        goal = (await to_thread.run_sync(segment.stat)).st_size
         count = 0
-        while True:
-            chunk = await to_thread.run_sync(read_chunk, segment, offset)
+        while done or offset < goal:
+            chunk = await to_thread.run_sync(partial(read_chunk, segment, offset, most=CHUNK))
             if chunk.lines:
                 await _insert(database, chunk.lines)
             elif not (done and chunk.rest):
@@ -226,15 +235,21 @@ class JournalLoader:
             if not chunk.lines:
                 _log.warning("%s ends with %d bytes of a torn line.", segment, chunk.rest)
                 return count, position
+        return count, position
 
 
 async def _insert(database: Database, lines: list[Line]) -> None:
-    """Add lines to the table, in one transaction."""
-    rows = await to_thread.run_sync(lambda: [tuple(row_of(line).values()) for line in lines])
+    """Add lines to the table, in one transaction.
+
+    Calls go on meanwhile: a thread would make each of them wait for the interpreter, for longer
+    than a few lines take.
+    """
     async with database.transaction(), database.cursor() as cursor:
         async with cursor.copy(_COPY) as copy:
-            for row in rows:
-                await copy.write_row(row)
+            for number, line in enumerate(lines):
+                if number % AT_ONCE == 0:
+                    await checkpoint()
+                await copy.write_row(tuple(row_of(line).values()))
         await cursor.execute(_MOVE)
 
 

@@ -5,6 +5,7 @@ little. It starts the daemon where none runs, and survives the daemon's restart:
 said again to the new one, and what was being served when the old one ended gets an error.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Generator, Iterator
 from typing import Any, cast
 
 from host.config.runtime import begin_log, data_folder, socket_path
@@ -30,6 +32,7 @@ arrives in the same chunk as the answer is lost on it.
 """
 WELCOME = b"\n"
 """What the daemon says first."""
+TALLY_BYTES = 8
 
 _ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"(?:[^"\\]|\\.)*"),"(?:result|error)":')
 """How the daemon begins each answer."""
@@ -91,7 +94,9 @@ class Bridge:
         self._path = str(socket_path())
         self._lock = threading.RLock()
         self._socket: socket.socket | None = None
+        self._tally = Tally(self._path)
         self._in_flight: dict[str, bytes] = {}
+        self._places: dict[str, int] = {}
         self._handshake: list[bytes] = []
         self._remembered: dict[str, bytes] = {}
         self._unsent: list[bytes] = []
@@ -135,16 +140,18 @@ class Bridge:
         """
         try:
             client.connect(self._path)
-            client.sendall(self._hello())
-            welcomed = client.recv(1) == WELCOME
+            with self._tally.begin() as tally:
+                client.sendall(self._hello(tally))
+                welcomed = client.recv(1) == WELCOME
         except OSError:
             welcomed = False
         if not welcomed:
             client.close()
         return welcomed
 
-    def _hello(self) -> bytes:
+    def _hello(self, tally: str) -> bytes:
         hello: dict[str, Any] = {"hello": self._kind, "folder": os.getcwd()}  # noqa: PTH109 - starts faster
+        hello["tally"] = tally
         token = os.environ.get("HOST_TOKEN")
         if token:
             hello["token"] = token
@@ -163,34 +170,36 @@ class Bridge:
 
     def _read_client(self) -> None:
         """Relay the client's lines to the daemon."""
-        buffer = b""
-        while chunk := os.read(0, CHUNK):
-            *lines, buffer = (buffer + chunk).split(b"\n")
-            for line in lines:
-                if line.strip():
-                    self._forward(line + b"\n")
-        if buffer.strip():
-            self._forward(buffer + b"\n")
+        for line in read_lines(0):
+            if line.strip():
+                self._forward(line + b"\n")
         self._leave()
 
     def _forward(self, line: bytes) -> None:
         with self._lock:
-            self._note(line)
+            key = self._note(line)
+            if key is not None:
+                self._places[key] = self._tally.sent
             try:
                 if self._socket is not None:
                     self._socket.sendall(line)
+                    self._tally.sent += 1
             except OSError:
                 # The daemon is gone; a part of a line does nothing. The reading side reconnects.
                 self._unsent.append(line)
 
-    def _note(self, line: bytes) -> None:
-        """Remember what a new daemon would have to know, and what is being waited for."""
+    def _note(self, line: bytes) -> str | None:
+        """Remember what a new daemon would have to know, and what is being waited for.
+
+        Returns:
+            The key of a request that is waited for from now on.
+        """
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
-            return  # the daemon says what is wrong with it
+            return None  # the daemon says what is wrong with it
         if not isinstance(message, dict):
-            return
+            return None
         body = cast("dict[str, Any]", message)
         method = body.get("method")
         if method == "initialize":
@@ -198,11 +207,14 @@ class Bridge:
         elif method == "notifications/initialized":
             self._handshake.append(line)
         if isinstance(body.get("id"), str | int) and isinstance(method, str):
-            self._in_flight[json.dumps(body["id"])] = line
+            key = json.dumps(body["id"])
+            self._in_flight[key] = line
             self._remember(method, body, line)
-        elif method == "notifications/cancelled" and isinstance(body.get("params"), dict):
+            return key
+        if method == "notifications/cancelled" and isinstance(body.get("params"), dict):
             # A cancelled request is not answered: nobody waits for it any more.
             self._in_flight.pop(json.dumps(body["params"].get("requestId")), None)
+        return None
 
     def _remember(self, method: str, body: dict[str, Any], line: bytes) -> None:
         """Keep a request whose effect lasts, until a later one takes its place or undoes it."""
@@ -270,21 +282,27 @@ class Bridge:
         _write(b"".join(kept))
         for key in answered:
             self._in_flight.pop(key, None)
+            self._places.pop(key, None)
 
     def _reconnect(self) -> None:
         """Begin again with a new daemon, without doing anything twice."""
+        taken = self._tally.taken()
         fresh = self.connect()
         with self._lock:
             self._socket = fresh
             waiting, self._in_flight = self._in_flight, {}
+            places, self._places = self._places, {}
             unsent, self._unsent = self._unsent, []
+            # Whatever the old one did not take from its socket certainly did nothing.
+            untaken = [one for key, one in waiting.items() if places.get(key, -1) >= taken]
+            unsent = [*(one for one in untaken if one not in unsent), *unsent]
             repeated = [*self._handshake, *self._remembered.values()]
             for line in repeated:
                 message = json.loads(line)
                 key = json.dumps(message["id"]) if "id" in message else None
                 if key is not None and key not in waiting:
                     self._skipped.add(key)
-                fresh.sendall(line)
+                self._say(fresh, line)
             for key, line in waiting.items():
                 if line in repeated or line in unsent:
                     self._in_flight[key] = line
@@ -292,17 +310,28 @@ class Bridge:
                     self._settle_lost(fresh, key, line)
             for line in unsent:
                 if line not in repeated:
-                    fresh.sendall(line)
+                    self._say(fresh, line)
             if self._handshake:
                 for kind in ("tools", "prompts", "resources"):
                     method = f"notifications/{kind}/list_changed"
                     _write(json.dumps({"jsonrpc": "2.0", "method": method}).encode() + b"\n")
 
+    def _say(self, fresh: socket.socket, line: bytes) -> None:
+        """Send a line to a new daemon; if that one ends as well, it is left to the next."""
+        for key, known in self._in_flight.items():
+            if known is line:
+                self._places[key] = self._tally.sent
+        try:
+            fresh.sendall(line)
+            self._tally.sent += 1
+        except OSError:
+            self._unsent.append(line)
+
     def _settle_lost(self, fresh: socket.socket, key: str, line: bytes) -> None:
         """Repeat a request that changes nothing; answer any other with an error."""
         if json.loads(line)["method"] in _REPEATED:
             self._in_flight[key] = line
-            fresh.sendall(line)
+            self._say(fresh, line)
         else:
             text = (
                 "The host ended while it served this; whether it took effect is not known. "
@@ -311,6 +340,56 @@ class Bridge:
             error = {"code": _LOST, "message": text}
             answer = {"jsonrpc": "2.0", "id": json.loads(key), "error": error}
             _write(json.dumps(answer).encode() + b"\n")
+
+
+class Tally:
+    """How many of a client's lines the daemon has taken, which it writes into a file of 8 bytes.
+
+    A daemon that is killed answers nothing any more, while its socket still takes what is written
+    to it; what it had taken by then may have had an effect, and nothing else.
+
+    Args:
+        path: The daemon's socket, beside which the file is.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = f"{path}.{os.getpid()}.tally"
+        self._file = -1
+        self.sent = 0
+        """Lines that were sent on this connection."""
+
+    @contextlib.contextmanager
+    def begin(self) -> Generator[str]:
+        """Make the file for a new connection; its name is needed until the daemon opened it."""
+        if self._file >= 0:
+            os.close(self._file)
+        self._file, self.sent = -1, 0
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path)  # noqa: PTH108 - starts faster
+        with contextlib.suppress(OSError):  # without it, what was lost is not known
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            yield self._path
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._path)  # noqa: PTH108 - as above
+
+    def taken(self) -> int:
+        """Return how many lines the daemon took; all of them where it did not say."""
+        said = os.pread(self._file, 8, 0) if self._file >= 0 else b""
+        return int.from_bytes(said, "little") if len(said) == TALLY_BYTES else self.sent
+
+
+def read_lines(source: int) -> Iterator[bytes]:
+    """Yield the lines that a descriptor gives until its end; a long one comes in many pieces."""
+    pieces: list[bytes] = []
+    while chunk := os.read(source, CHUNK):
+        first, *others = chunk.split(b"\n")
+        pieces.append(first)
+        for line in others:
+            yield b"".join(pieces)
+            pieces = [line]
+    yield b"".join(pieces)
 
 
 def _write(data: bytes) -> None:

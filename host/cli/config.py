@@ -38,6 +38,7 @@ def load(config: Path | None) -> "LoadedSettings":
 
 def check(
     file: Path | None = typer.Argument(None, help="File to check; your own without it."),
+    config: Path | None = CONFIG_OPTION,
     strict: bool = typer.Option(False, "--strict", help="Fail on warnings too."),
     as_json: bool = JSON_OPTION,
 ) -> None:
@@ -45,6 +46,9 @@ def check(
     from host.config.load import load_settings
     from host.domain.errors import ConfigError, InvalidConfigError
 
+    if file is not None and config is not None:
+        raise typer.BadParameter("Name one file: as the argument, or with --config.")
+    file = file or config
     problems: list[ConfigError] = []
     warnings: tuple[str, ...] = ()
     used: list[str] = []

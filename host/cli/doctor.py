@@ -19,6 +19,8 @@ from host.cli.control import ask_daemon
 from host.domain.errors import HostError
 
 Verdict = Literal["ok", "warning", "failed"]
+START_WAIT = 30.0
+"""Seconds for which servers that are starting are waited for."""
 MARKS: dict[Verdict, str] = {"ok": "ok  ", "warning": "warn", "failed": "FAIL"}
 
 
@@ -186,7 +188,7 @@ def check_daemon() -> Iterator[Check]:
             started = time.monotonic()
             client.request("tools/list")
             took = time.monotonic() - started
-            found = ask_daemon("status", {"wait_for_store": True})
+            found = _settled_status()
     except HostError as error:
         yield Check("daemon", "failed", str(error), "`host logs` shows what it said.")
         return
@@ -197,6 +199,17 @@ def check_daemon() -> Iterator[Check]:
     yield Check("store", verdict, f"{store['kind']}: {store['detail']}", advice)
     for server in found["servers"]:
         yield check_server(server)
+
+
+def _settled_status() -> dict[str, Any]:
+    """Return the daemon's status once no server is starting any more, or after `START_WAIT`."""
+    deadline = time.monotonic() + START_WAIT
+    while True:
+        found: dict[str, Any] = ask_daemon("status", {"wait_for_store": True})
+        starting = any(server["state"] == "starting" for server in found["servers"])
+        if not starting or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
 
 
 def check_port() -> Check:

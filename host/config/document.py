@@ -32,6 +32,19 @@ _SHOWN = 60
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+class PlacedError(ValueError):
+    """What a check of several settings found, with the one that the reader is to look at.
+
+    Args:
+        message: What is wrong.
+        place: Which setting, below the checked model.
+    """
+
+    def __init__(self, message: str, place: Place) -> None:
+        super().__init__(message)
+        self.place = place
+
+
 class StrictModel(BaseModel):
     """Base of what is written in YAML: unknown fields are errors, values never change."""
 
@@ -88,7 +101,9 @@ def _order(problem: ConfigError) -> tuple[str, int]:
 
 
 def _describe(model: type[BaseModel], details: ErrorDetails, *, document: Document) -> ConfigError:
-    place, kind = _real_place(document.value, details["loc"]), details["type"]
+    kind, cause = details["type"], details.get("ctx", {}).get("error")
+    further = cause.place if isinstance(cause, PlacedError) else ()
+    place = _real_place(document.value, (*details["loc"], *further))
     if kind == "extra_forbidden":
         known = _fields_at(model, details["loc"][:-1])
         near = nearest_names(str(place[-1]), known, most=1)

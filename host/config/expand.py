@@ -14,6 +14,8 @@ from host.domain.names import nearest_names
 
 _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<body>[^}]*)(?P<end>\}?)")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+_SHORT = 2
+"""Characters of a variable's name (`_`, `PS`) up to which it is like any other."""
 _SECRET_NAME = re.compile(
     r"(?:^|[_\-])(?:key|apikey|token|secret|password|passwd|pwd|pass|auth|authorization|credentials?"
     r"|cookie|session|dsn|pat|private|signature)(?:$|[_\-])|(?:token|secret|password|apikey)$",
@@ -114,7 +116,7 @@ def _resolve(found: re.Match[str], place: Place, scope: _Scope) -> str:
 
 
 def _unset(name: str, place: Place, scope: _Scope) -> ConfigError:
-    near = nearest_names(name, scope.variables)
+    near = nearest_names(name, [known for known in scope.variables if len(known) > _SHORT])
     like = f" (or did you mean {near[0]}?)" if near else ""
     return scope.document.error(
         f"The variable {name} is not set.",

@@ -102,7 +102,7 @@ def _check_renames(config: ToolsConfig) -> ToolsConfig:
 class ServerConfig(StrictModel):
     """One tool server; exactly one of `command`, `url` and `bundled` says how it is reached."""
 
-    command: str | None = Field(default=None, min_length=1)
+    command: str | None = Field(default=None, min_length=1, coerce_numbers_to_str=False)
     """Program to start, spoken to over standard input and output; None if it is not a program."""
     args: tuple[str, ...] = ()
     """Words after the command."""

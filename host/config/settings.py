@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, PrivateAttr, SecretStr, model_valida
 
 from host.config.approvals import ApprovalsConfig
 from host.config.bind import check_bind
-from host.config.document import StrictModel
+from host.config.document import PlacedError, StrictModel
 from host.config.expand import is_secret_name
 from host.config.oauth import HttpOAuthConfig
 from host.config.reformulate import ReformulateConfig
@@ -176,7 +176,9 @@ class Settings(StrictModel):
                 continue
             if prefix in owners:
                 both = f"The servers {owners[prefix]!r} and {name!r} both have the prefix"
-                raise ValueError(f"{both} {prefix!r}; give one of them another `prefix`")
+                message = f"{both} {prefix!r}; give one of them another `prefix`"
+                block = "mcpServers" if name in self.mcp_servers else "servers"
+                raise PlacedError(message, (block, name, "prefix"))
             owners[prefix] = name
         return self
 

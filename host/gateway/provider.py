@@ -1,7 +1,10 @@
 """What the catalog and the call pipeline need of whoever offers tools, prompts and resources."""
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Sequence, ValuesView
 from typing import Protocol
+
+from typing_extensions import override
 
 from host.config.servers import ServerConfig
 from host.gateway.exchange import Exchange, Session
@@ -52,3 +55,15 @@ class ToolProvider(Protocol):
     async def close(self) -> None:
         """End everything that was started."""
         ...
+
+
+class Servers(ChainMap[str, ToolProvider]):
+    """All servers by name, as its maps are at the time; what is in the first hides the others'."""
+
+    @override
+    def values(self) -> ValuesView[ToolProvider]:
+        """Return the servers; a chain of maps would look each of them up, and each call asks."""
+        merged: dict[str, ToolProvider] = {}
+        for servers in reversed(self.maps):
+            merged.update(servers)
+        return merged.values()

@@ -7,13 +7,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import uvicorn
-from typing_extensions import override
 
 from host import __version__
 from host.app import Host
@@ -29,7 +25,7 @@ from host.domain.errors import HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
 from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
-from host.orchestrator.http_protocol import HttpProtocol
+from host.orchestrator.http_server import HttpServer
 from host.orchestrator.own_tools import OrchestratorProvider
 from host.orchestrator.pins import answer_about_pins
 from host.orchestrator.process import allow_many_files, bind, calm_collector, only_daemon
@@ -61,15 +57,6 @@ class DaemonOptions:
     folder: Path | None = None
 
 
-class _Server(uvicorn.Server):
-    """A web server that leaves the signals to the daemon."""
-
-    @override
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
-
-
 class Daemon:
     """One run of the daemon."""
 
@@ -85,7 +72,7 @@ class Daemon:
             host.board, host.inbox, Passphrase.of_user(host.paths.data)
         )
         self._http_face: HttpFace | None = None
-        self._web: _Server | None = None
+        self._web: HttpServer | None = None
         self._busy_at = time.monotonic()
 
     async def run(self) -> None:
@@ -180,8 +167,7 @@ class Daemon:
         if self._http_face is not None:
             await self._http_face.close()
         if self._web is not None:
-            self._web.should_exit = True
-            await asyncio.sleep(0)
+            await self._web.close()
 
     async def _open_web(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Open the HTTP face.
@@ -198,26 +184,9 @@ class Daemon:
         self.endpoint = f"http://{name}:{port}{config.path}"
         door = Door(config, self.host.tokens, self.host.verifier())
         self._http_face = HttpFace(self.host.gateway, door)
-        self._web = _Server(
-            uvicorn.Config(
-                self._http_face,
-                http=HttpProtocol,
-                lifespan="off",
-                proxy_headers=False,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                ws="none",
-                timeout_keep_alive=120,
-                timeout_graceful_shutdown=5,
-                h11_max_incomplete_event_size=1 << 16,
-            )
-        )
-        return [
-            group.create_task(self._web.serve(sockets=[listener])),
-            group.create_task(self._http_face.sweep()),
-        ]
+        self._web = HttpServer(self._http_face)
+        await self._web.listen(listener)
+        return [group.create_task(self._http_face.sweep())]
 
     def _http_config(self) -> HttpConfig:
         changes: dict[str, Any] = {}

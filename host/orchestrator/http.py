@@ -22,14 +22,7 @@ from host.gateway.gateway import Gateway, unsupported_version
 from host.identity.oauth import OAuthVerifier
 from host.identity.tokens import TokenStore
 from host.orchestrator.http_handshake import HandshakeHttp
-from host.orchestrator.http_message import (
-    BodyTooLargeError,
-    HttpMessage,
-    Receive,
-    Scope,
-    Send,
-    plain,
-)
+from host.orchestrator.http_message import BodyTooLargeError, HttpMessage, plain
 from host.orchestrator.http_stateless import StatelessSession, serve_stateless
 from host.orchestrator.rate import RateLimit
 from host.orchestrator.session import GRACE, check_message, params_of
@@ -61,7 +54,7 @@ class Door:
 
 
 class HttpFace:
-    """The ASGI application of the endpoint.
+    """Serves the requests that reach the endpoint.
 
     Args:
         gateway: Serves the requests.
@@ -77,13 +70,10 @@ class HttpFace:
         self._expected: dict[tuple[str, str | None], bool] = {}
         self._busy: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI event."""
-        if scope["type"] != "http":
-            return
-        http = HttpMessage.of(scope, receive, send)
+    async def __call__(self, http: HttpMessage) -> None:
+        """Serve one request to the end of its answer."""
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - ASGI servers run applications in tasks
+        assert task is not None  # noqa: S101 - a connection serves requests in tasks
         self._busy.add(task)
         try:
             await self._route(http)
@@ -95,6 +85,10 @@ class HttpFace:
             await http.answer_error(413, error)
         except ConnectionError:
             log.debug("a client left in the middle of its request")
+        except Exception:  # the boundary of the face: a fault here must not end the server
+            log.exception("a request failed")
+            if not http.streaming:
+                await http.answer(500)
         finally:
             self._busy.discard(task)
 

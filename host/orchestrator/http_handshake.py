@@ -24,7 +24,8 @@ from host.domain.jsonrpc import (
 from host.domain.principal import Principal
 from host.gateway.gateway import Gateway
 from host.orchestrator.envelope import ONLY_STATELESS
-from host.orchestrator.http_message import PING, PING_INTERVAL, HttpMessage
+from host.orchestrator.http_answer import Answering, pump
+from host.orchestrator.http_message import PING_INTERVAL, HttpMessage
 from host.orchestrator.http_streams import EventStream, parse_event_id
 from host.orchestrator.session import ClientSession, SessionExchange, params_of, stopped
 
@@ -129,7 +130,7 @@ class HandshakeHttp:
         if sequence is not None:
             stream.rewind(sequence)
         await http.start_stream()
-        await self._pump(http, stream)
+        await pump(http, stream)
 
     async def delete(self, http: HttpMessage, principal: Principal) -> None:
         """End a session at its client's wish."""
@@ -214,11 +215,24 @@ class HandshakeHttp:
         except RpcError as error:
             await http.answer_error(200, error, request_id)
             return
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a connection serves requests in tasks
         stream = session.open_stream(request_id)
         exchange = SessionExchange(session, request_id, params_of(body), http_headers=http.headers)
-        task = asyncio.create_task(self._serve(session, exchange, stream=stream, body=body))
+        takes_json, takes_events = http.accepts()
+        answering = Answering(http, stream, silence=PING_INTERVAL if takes_events else IDLE_LIFE)
         session.in_flight[request_id] = task
-        await self._respond(http, stream)
+        try:
+            with answering:
+                await self._serve(session, exchange, stream=stream, body=body)
+        except asyncio.CancelledError:
+            # The request was given up, not its connection: whoever listens is told what there is.
+            task.uncancel()
+        single = stream.single() if takes_json and not answering.streams else None
+        if single is not None:
+            await http.answer(200, single)
+        else:
+            await answering.finish()
 
     async def _serve(
         self, session: HttpSession, exchange: SessionExchange, *, stream: EventStream, body: Json
@@ -237,45 +251,10 @@ class HandshakeHttp:
             log.exception("%s failed", method)
             message = failure(request_id, RpcError(INTERNAL_ERROR, "The host failed; see its log."))
         finally:
-            if message is not None:
-                stream.put(message)
-            stream.end()
+            stream.finish(message)
             session.seen_at = time.monotonic()
             session.in_flight.pop(request_id, None)
             session.by_request.pop(request_id, None)
-
-    async def _respond(self, http: HttpMessage, stream: EventStream) -> None:
-        """Answer with plain JSON while the answer is all there is, else with an event stream."""
-        takes_json, takes_events = http.accepts()
-        if takes_json:
-            await stream.wait(PING_INTERVAL if takes_events else IDLE_LIFE)
-            single = stream.single()
-            if single is not None:
-                await http.answer(200, single)
-                return
-        await http.start_stream()
-        if stream.resumable:
-            await http.stream(stream.primer())
-        await self._pump(http, stream)
-
-    async def _pump(self, http: HttpMessage, stream: EventStream) -> None:
-        """Send a stream's events until it ends, its client leaves, or another one reads it."""
-        stream.reader += 1
-        mine = stream.reader
-        gone = asyncio.create_task(http.gone())
-        gone.add_done_callback(lambda _: stream.wake())
-        try:
-            while not gone.done() and stream.reader == mine:
-                data = stream.take()
-                if stream.ended and not stream.waiting:
-                    await http.stream(data, more=False)
-                    return
-                await http.stream(data or PING)
-                await stream.wait(PING_INTERVAL)
-        finally:
-            gone.cancel()
-            if stream.reader == mine:
-                stream.reader = 0
 
 
 def check_method(method: str) -> None:

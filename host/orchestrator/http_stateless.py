@@ -22,17 +22,13 @@ from host.domain.jsonrpc import (
 from host.domain.protocol import object_member
 from host.gateway.exchange import Exchange, Session
 from host.gateway.gateway import Gateway
-from host.gateway.upstream.event_stream import render_event
 from host.orchestrator.envelope import ERROR_STATUS, check_envelope
-from host.orchestrator.http_message import PING, PING_INTERVAL, HttpMessage
+from host.orchestrator.http_answer import Answering
+from host.orchestrator.http_message import HttpMessage
 from host.orchestrator.http_streams import EventStream
 from host.orchestrator.session import stopped
 
 log = logging.getLogger(__name__)
-
-
-PROMPT = 0.05
-"""Seconds for which a call is waited for before anybody looks whether its client has left."""
 
 
 class StatelessSession(Session):
@@ -92,22 +88,30 @@ async def serve_stateless(
     except RpcError as error:
         await http.answer_error(ERROR_STATUS.get(error.code, 200), error, request_id)
         return
-    task = asyncio.create_task(_run(gateway, exchange, method, params))
-    gone: asyncio.Task[None] | None = None
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a connection serves requests in tasks
+    stream = exchange.stream
+    answering = Answering(http, stream)
     try:
-        await exchange.stream.wait(PROMPT)
-        if not task.done():
-            gone = asyncio.create_task(http.gone())
-            gone.add_done_callback(lambda _: exchange.stream.end())
-        await _respond(http, exchange.stream, task)
+        with http.telling(task.cancel), answering:
+            message = await _run(gateway, exchange, method, params)
     except asyncio.CancelledError:
+        if http.lost:
+            stream.end()
+            task.uncancel()
+            return
         log.warning("the request %s was given up, since it took too long", request_id)
-        await _say_stopped(http, request_id)
+        await _respond(http, answering, failure(request_id, stopped()))
         raise
-    finally:
-        task.cancel()
-        if gone is not None:
-            gone.cancel()
+    await _respond(http, answering, message)
+
+
+async def _respond(http: HttpMessage, answering: Answering, message: Json) -> None:
+    if answering.streams:
+        await answering.finish(message)
+    else:
+        code = object_member(message, "error").get("code", 0)
+        await http.answer(ERROR_STATUS.get(code, 200), encode(message))
 
 
 async def _run(gateway: Gateway, exchange: StatelessExchange, method: str, params: Json) -> Json:
@@ -120,38 +124,6 @@ async def _run(gateway: Gateway, exchange: StatelessExchange, method: str, param
     except Exception:  # the boundary of the face: whatever went wrong, the client gets an answer
         log.exception("%s failed", method)
         return failure(exchange.id, RpcError(INTERNAL_ERROR, "The host failed; see its log."))
-    finally:
-        exchange.stream.end()
-
-
-async def _respond(http: HttpMessage, stream: EventStream, task: asyncio.Task[Json]) -> None:
-    """Send what the request says, until it is answered or its client has left."""
-    if not task.done():
-        await stream.wait(PING_INTERVAL)
-    if task.done() and not stream.waiting:
-        message = task.result()
-        code = object_member(message, "error").get("code", 0)
-        await http.answer(ERROR_STATUS.get(code, 200), encode(message))
-        return
-    if stream.ended and not task.done():
-        return
-    await http.start_stream()
-    while not (stream.ended and not task.done()):
-        data = stream.take()
-        if task.done():
-            stream.put(task.result())
-            await http.stream(data + stream.take(), more=False)
-            return
-        await http.stream(data or PING)
-        await stream.wait(PING_INTERVAL)
-
-
-async def _say_stopped(http: HttpMessage, request_id: RequestId) -> None:
-    message = failure(request_id, stopped())
-    if http.streaming:
-        await http.stream(render_event(encode(message)), more=False)
-    else:
-        await http.answer(200, encode(message))
 
 
 async def _check_mirrored(

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from host.domain.jsonrpc import Json, RequestId, encode
@@ -32,6 +33,8 @@ class EventStream:
     name: str = field(default_factory=lambda: f"s{next(_numbers)}")
     ended: bool = False
     reader: int = 0
+    on_news: Callable[[], None] | None = None
+    """Told when there is something new."""
 
     def __post_init__(self) -> None:
         self._events: deque[tuple[int, bytes]] = deque()
@@ -69,6 +72,8 @@ class EventStream:
 
     def wake(self) -> None:
         """Let whoever waits look around: its client may have left."""
+        if self.on_news is not None:
+            self.on_news()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -77,6 +82,14 @@ class EventStream:
         """Say that nothing more will come."""
         self.ended = True
         self.wake()
+
+    def finish(self, message: Json | None) -> None:
+        """Add the answer, if there is one, and say that nothing more will come."""
+        self.ended = True
+        if message is None:
+            self.wake()
+        else:
+            self.put(message)
 
     def rewind(self, sequence: int) -> None:
         """Begin again after an event that the client has."""

@@ -27,6 +27,7 @@ from host.gateway.gateway import Gateway
 from host.gateway.upstream.lines import Oversize, read_lines
 from host.orchestrator.envelope import ONLY_STATELESS, check_envelope
 from host.orchestrator.session import ClientSession, SessionExchange, check_message, params_of
+from host.orchestrator.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -71,9 +72,15 @@ class LineFace:
     """Serves one client over a pair of streams until it closes its end."""
 
     def __init__(
-        self, gateway: Gateway, session: LineSession, admitted: Callable[[], bool] = lambda: True
+        self,
+        gateway: Gateway,
+        session: LineSession,
+        admitted: Callable[[], bool] = lambda: True,
+        *,
+        tally: Tally,
     ) -> None:
         self._admitted = admitted
+        self._tally = tally
         self._gateway = gateway
         self._session = session
         self._era: str | None = None
@@ -84,6 +91,7 @@ class LineFace:
         """Serve the client."""
         try:
             async for line in read_lines(reader, limit=MESSAGE_LIMIT):
+                self._tally.count()  # before anything comes of it
                 await self._receive(line)
             if self._leaving:
                 await self.drain()

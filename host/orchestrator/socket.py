@@ -20,6 +20,7 @@ from host.gateway.gateway import Gateway
 from host.identity.tokens import TokenStore
 from host.orchestrator.lines import LineFace, LineSession
 from host.orchestrator.session import GRACE
+from host.orchestrator.tally import open_tally
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class SocketFace:
         self._tokens = tokens
         self._control = control
         self._faces: dict[asyncio.Task[None], LineFace] = {}
+        self._folder = Path()
 
     @property
     def clients(self) -> int:
@@ -57,6 +59,7 @@ class SocketFace:
             DaemonError: It cannot be made.
         """
         ensure_runtime_folder(path.parent)
+        self._folder = path.parent
         path.unlink(missing_ok=True)  # noqa: ASYNC240 - once, at start
         try:
             server = await asyncio.start_unix_server(self._accept, path, limit=HELLO_LIMIT)
@@ -107,7 +110,8 @@ class SocketFace:
             principal, face, folder=Path(folder) if isinstance(folder, str) else None, writer=writer
         )
         admitted = (lambda: self._is_valid(token)) if token is not None else (lambda: True)
-        line_face = LineFace(self._gateway, session, admitted)
+        tally = open_tally(hello.get("tally"), self._folder)
+        line_face = LineFace(self._gateway, session, admitted, tally=tally)
         writer.write(b"\n")  # the welcome: see the bridge
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - asyncio runs connection callbacks in tasks
@@ -116,6 +120,7 @@ class SocketFace:
             await line_face.run(reader)
         finally:
             del self._faces[task]
+            tally.close()
 
     async def _command(self, hello: Json) -> Json:
         try:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import lru_cache
 from typing import cast
 
 from host.domain.jsonrpc import Json, as_object
@@ -28,6 +29,7 @@ def digest_body(definition: Json) -> str:
     return digest_definition(body)
 
 
+@lru_cache(maxsize=4096)
 def digest_pin(origin: str, definition: str) -> str:
     """Return the digest of a definition together with where it comes from.
 

@@ -227,3 +227,23 @@ def test_each_value_knows_its_file_and_line(home: Home):
     assert places["servers.a.command"] == f"{file}:3"
     assert places["http.port"] == f"{file}:5"
     assert "http.host" not in places
+
+
+def test_two_servers_of_one_prefix_are_told_at_the_second_one(faults: Faults):
+    found = faults(
+        "servers:\n  a: {command: y}\nmcpServers:\n  b:\n    prefix: a\n    url: http://x\n"
+    )
+    assert [(line, field) for line, field, _ in found] == [(5, "mcpServers.b.prefix")]
+    assert "The servers 'a' and 'b' both have the prefix 'a'" in found[0][2]
+
+
+def test_a_number_in_place_of_a_command_is_told_with_the_other_faults(faults: Faults):
+    found = faults("servers:\n  a: {command: 5, args: nope}\n")
+    assert [field for _, field, _ in found] == ["servers.a.command", "servers.a.args"]
+
+
+def test_an_unset_variable_is_not_likened_to_the_shells_own(home: Home):
+    home.environ["_"] = "/usr/bin/env"
+    home.config("servers: {a: {command: x, env: {K: '${NOPE_X}'}}}\n")
+    with pytest.raises(InvalidConfigError, match=r"NOPE_X is not set\. Set it, put it"):
+        home.load()

@@ -23,10 +23,10 @@ from host.orchestrator.socket import SocketFace
 from tests.fakes.misbehaving_http import MisbehavingHttp
 from tests.fakes.misbehaviour import Json, Misbehaviour
 from tests.fakes.raw_client import ALL, HttpClient, LineClient, StatelessClient, accept
-from tests.fakes.web import serve_web
+from tests.fakes.web import serve_face, serve_web
 
 SCRIPT = Path(__file__).with_name("misbehaving_stdio.py")
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which a scene that hangs is a failed test."""
 
 
@@ -150,7 +150,7 @@ async def open_scene(
             del host.own["agent"]
         door = Door(HttpConfig.model_validate({"auth": "none", **http}), host.tokens, None)
         face = HttpFace(host.gateway, door)
-        url = await stack.enter_async_context(serve_web(face)) + "/mcp"
+        url = await stack.enter_async_context(serve_face(face)) + "/mcp"
 
         async def control(method: str, params: Json) -> Json:
             return {}

@@ -43,6 +43,12 @@ class RefusalError(Exception):
         return body if self.data is None else {**body, "data": self.data}
 
 
+def mutter(words: str) -> None:
+    """Write a line to standard error."""
+    sys.stderr.write(words + "\n")
+    sys.stderr.flush()
+
+
 class Peer:
     """The way back to whoever sent a request."""
 
@@ -270,6 +276,8 @@ class Misbehaviour:
         return arguments["result"]
 
     async def do_fail(self, arguments: Json, call: Json, peer: Peer) -> Json:
+        if "words" in arguments:
+            mutter(arguments["words"])
         raise RefusalError(arguments["code"], arguments["message"], arguments.get("data"))
 
     async def do_hang(self, arguments: Json, call: Json, peer: Peer) -> Json:
@@ -283,8 +291,7 @@ class Misbehaviour:
         return {}
 
     async def do_die(self, arguments: Json, call: Json, peer: Peer) -> Json:
-        sys.stderr.write("I am about to die\n")
-        sys.stderr.flush()
+        mutter(arguments.get("words", "I am about to die"))
         os.kill(os.getpid(), signal.SIGKILL)
         return {}
 
@@ -345,15 +352,20 @@ class Misbehaviour:
         return text("flooded")
 
     async def do_spawn(self, arguments: Json, call: Json, peer: Peer) -> Json:
-        """Leave a process behind, in a session of its own if `away`."""
+        """Leave a process behind: in a session of its own if `away`, an orphan if `twice`."""
+        code = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+        if arguments.get("twice"):
+            code = f"import os; os.fork() and os._exit(0); os.setsid()\n{code}"
         process = subprocess.Popen(  # noqa: ASYNC220 - left alone, never waited for
-            [sys.executable, "-c", "import signal; signal.pause()"],
+            [sys.executable, "-c", code],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=bool(arguments.get("away")),
         )
-        return {**text("spawned"), "structuredContent": {"pids": [os.getpid(), process.pid]}}
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        return {**text("spawned"), "structuredContent": {"pids": [os.getpid(), pid]}}
 
     async def do_garbage(self, arguments: Json, call: Json, peer: Peer) -> Json:
         for line in arguments["lines"]:

@@ -1,4 +1,4 @@
-"""Serves an ASGI application on a free port of 127.0.0.1 for the length of a test."""
+"""Serves an ASGI application, or the host's endpoint, on a free port of 127.0.0.1 in a test."""
 
 import contextlib
 import socket
@@ -8,6 +8,9 @@ from typing import Any
 import anyio
 import uvicorn
 from typing_extensions import override
+
+from host.orchestrator.http_protocol import Serve
+from host.orchestrator.http_server import HttpServer
 
 
 class _Server(uvicorn.Server):
@@ -41,3 +44,15 @@ async def serve_web(app: Any) -> AsyncGenerator[str]:
                 yield f"http://127.0.0.1:{bound.getsockname()[1]}"
             finally:
                 server.should_exit = True
+
+
+@contextlib.asynccontextmanager
+async def serve_face(serve: Serve) -> AsyncGenerator[str]:
+    """Yield the address of the host's own web server in front of something that serves requests."""
+    server = HttpServer(serve)
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        await server.listen(bound)
+        try:
+            yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+        finally:
+            await server.close(grace=1)

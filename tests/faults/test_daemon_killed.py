@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.gateway_scene import read_journal, stdio
-from tests.faults.daemon import Yard, is_alive, open_yard, processes_of, wait_until
+from tests.faults.daemon import Bridge, Yard, is_alive, open_yard, processes_of, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
 
@@ -40,6 +40,87 @@ def test_killed_daemon_orphans_nothing_and_its_bridge_goes_on_with_a_new_one():
         assert finished not in bridge.answers  # it had its answer, and gets no other
         assert yard.daemon() != daemon
         assert store
+
+
+def spawned(yard: Yard, bridge: Bridge) -> set[int]:
+    """Return a server and what it started: a child, one in a session of its own, an orphan."""
+    found: set[int] = set()
+    for options in ({}, {"away": True}, {"away": True, "twice": True}):
+        answer = bridge.call("bad__spawn", options)["result"]["structuredContent"]
+        found |= set(answer["pids"])
+    wait_until(lambda: all(map(is_alive, found)))
+    return found
+
+
+def keepers_of(daemon: int) -> list[int]:
+    """Return the two processes that keep a daemon's servers, the outer one first."""
+    (outer,) = children_of(daemon, naming="keeper_process")
+    (inner,) = children_of(outer, naming="keeper_process")
+    return [outer, inner]
+
+
+def children_of(pid: int, *, naming: str) -> list[int]:
+    found: list[int] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with contextlib.suppress(OSError):
+                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+                if int(parent) == pid and naming in (entry / "cmdline").read_text():
+                    found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.parametrize(
+    "whom", ["outer", "inner", "outer inner", "daemon outer", "daemon inner", "daemon"]
+)
+def test_no_process_of_a_server_outlives_those_that_keep_it_kill_9_included(whom: str):
+    with open_yard({"bad": stdio()}) as yard:
+        bridge = yard.bridge()
+        pids = spawned(yard, bridge)
+        daemon = yard.daemon()
+        outer, inner = keepers_of(daemon)
+        known = {"daemon": daemon, "outer": outer, "inner": inner}
+        kill_at_once({known[name] for name in whom.split()})
+        wait_until(lambda: not any(map(is_alive, pids | {outer, inner})))
+        # A server that was killed is started again, after a moment.
+        wait_until(lambda: "result" in bridge.call("bad__answer"))
+
+
+def test_what_outlived_all_of_its_keepers_ends_when_the_next_one_begins():
+    with open_yard({"bad": stdio()}) as yard:
+        bridge = yard.bridge()
+        pids = spawned(yard, bridge)
+        daemon = yard.daemon()
+        kill_at_once({daemon, *keepers_of(daemon)})
+        assert bridge.call("bad__answer")["result"]
+        wait_until(lambda: not any(map(is_alive, pids)))
+
+
+def kill_at_once(pids: set[int]) -> None:
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # nobody gets to do anything in between
+        for pid in pids:
+            os.kill(pid, number)
+
+
+def test_call_that_a_killed_daemon_never_took_is_made_by_the_next_one_and_once():
+    with open_yard({"bad": stdio()}) as yard:
+        bridge = yard.bridge()
+        bridge.call("bad__answer")
+        daemon = yard.daemon()
+        taken = bridge.send("tools/call", {"name": "bad__hang", "arguments": {}})
+        assert bridge.call("bad__heard", {"kind": "hanging"})["result"]
+        os.kill(daemon, signal.SIGSTOP)  # its socket still takes what it will never read
+        sent = [
+            bridge.send("tools/call", {"name": "bad__echo", "arguments": {"n": n}})
+            for n in range(50)
+        ]
+        os.kill(daemon, signal.SIGKILL)
+        assert "is not known" in bridge.wait(taken)["error"]["message"]
+        answers = [bridge.wait(one)["result"]["structuredContent"]["n"] for one in sent]
+        assert answers == list(range(50))
+        made = [call["arguments"]["n"] for call in yard.exported("bad__echo")]
+        assert sorted(made) == answers
+        assert not list((yard.folder / "run").rglob("*.tally"))
 
 
 def test_killed_daemon_takes_its_database_along():
@@ -80,9 +161,7 @@ def test_kill_9_of_everything_but_the_database_at_once_ends_the_database():
         database = databases_of(yard.folder)
         assert len(database) == 1
         everybody = processes_of(yard.folder) - database
-        for number in (signal.SIGSTOP, signal.SIGKILL):  # nobody gets to do anything in between
-            for pid in everybody:
-                os.kill(pid, number)
+        kill_at_once(everybody)
         wait_until(lambda: not any(map(is_alive, everybody | database)))
         assert processes_of(yard.folder) == set()
 

@@ -31,6 +31,20 @@ async def test_server_killed_in_the_middle_of_a_call_is_named_and_comes_back():
         assert scene.calls()[0] == ("bad__die", "error")
 
 
+async def test_last_words_of_a_server_are_not_those_of_an_earlier_call():
+    async with open_scene({"bad": stdio()}) as scene, scene.client("line") as client:
+        said = {"words": "an earlier traceback", "code": -1, "message": "no"}
+        with pytest.raises(RpcError):
+            await client.call("bad__fail", said)
+        log = scene.host.paths.logs / "bad.log"
+        while "earlier" not in log.read_text():  # noqa: ASYNC110 - a file tells of no event
+            await asyncio.sleep(0)
+        with pytest.raises(RpcError) as caught:
+            await client.call("bad__die", {"words": ""})
+        assert "ended with signal 9." in caught.value.message
+        assert "traceback" not in caught.value.message
+
+
 async def test_server_that_keeps_dying_is_restarted_with_a_growing_delay():
     entry = {"command": sys.executable, "args": ["-c", "raise SystemExit('no licence')"]}
     async with open_scene({"bad": entry}) as scene, scene.client("line") as client:
@@ -74,7 +88,7 @@ async def test_progress_keeps_a_slow_call_alive():
         connection: Any = None
 
         def deadlines() -> list[float | None]:
-            return [call.scope.when() for call in connection.calls.values() if call.scope]
+            return [call.scope.when for call in connection.calls.values() if call.scope]
 
         await client.call("bad__answer")
         connection = scene.host.servers["bad"].links[0].connection

@@ -1,100 +1,308 @@
-"""An answer leaves the web server in one write, whatever shape it has."""
+"""The web server: whatever a client writes is answered, in order and within bounds."""
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
-import uvicorn
 from typing_extensions import override
 
-from host.orchestrator.http_message import Receive, Scope, Send
-from host.orchestrator.http_protocol import HeldHead, HttpProtocol
+from host.orchestrator.http_message import BodyTooLargeError, HttpMessage
+from host.orchestrator.http_protocol import HEAD_LIMIT, HttpProtocol, Serve
+from host.orchestrator.http_server import HttpServer
 
 pytestmark = pytest.mark.anyio
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+LIMIT = 1 << 20
+
+
+async def echo(http: HttpMessage) -> None:
+    """Answers with what was posted."""
+    try:
+        body = await http.body(LIMIT) if http.method == "POST" else http.path.encode()
+        await http.answer(200, body)
+    except BodyTooLargeError:
+        await http.answer(413)
+
+
+@dataclass
+class Peer:
+    """A raw client of a server."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    server: HttpServer
+
+    async def head(self) -> bytes:
+        return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def answer(self) -> tuple[bytes, bytes]:
+        """Return the status line and the body of an answer whose length is told."""
+        status, *lines = (await self.head()).split(b"\r\n")
+        length = next(line for line in lines if line.startswith(b"content-length: "))
+        return status, await self.reader.readexactly(int(length.partition(b": ")[2]))
+
+
+@asynccontextmanager
+async def connected(serve: Serve = echo, *, keep_alive: float = 120.0) -> AsyncGenerator[Peer]:
+    server = HttpServer(serve, keep_alive=keep_alive)
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        await server.listen(bound)
+        reader, writer = await asyncio.open_connection(*bound.getsockname())
+        try:
+            async with asyncio.timeout(60):
+                yield Peer(reader, writer, server)
+        finally:
+            writer.close()
+            await server.close(grace=0.1)
 
 
 class Recording(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
-        self.closed = False
 
     @override
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.writes.append(bytes(data))
 
     @override
-    def close(self) -> None:
-        self.closed = True
+    def is_closing(self) -> bool:
+        return False
 
 
-def test_head_and_body_are_one_write():
-    inner = Recording()
-    held = HeldHead(inner)
-    held.write(b"HTTP/1.1 200 OK\r\n\r\n")
-    assert inner.writes == []
-    held.write(b"{}")
-    held.write(b"more")
-    assert inner.writes == [b"HTTP/1.1 200 OK\r\n\r\n{}", b"more"]
+async def test_head_and_body_are_one_write():
+    done = asyncio.Event()
 
+    async def serve(http: HttpMessage) -> None:
+        await echo(http)
+        done.set()
 
-def test_an_interim_answer_is_not_held_back():
-    inner = Recording()
-    HeldHead(inner).write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    assert inner.writes == [b"HTTP/1.1 100 Continue\r\n\r\n"]
-
-
-def test_a_head_whose_body_never_comes_is_written_before_the_end():
-    inner = Recording()
-    held = HeldHead(inner)
-    held.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-    held.close()
-    assert inner.writes == [b"HTTP/1.1 204 No Content\r\n\r\n"]
-    assert inner.closed
-
-
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with what was posted."""
-    body = (await receive())["body"] if scope["method"] == "POST" else b"gotten"
-    headers = [(b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-@asynccontextmanager
-async def connected() -> AsyncGenerator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    config = uvicorn.Config(application, http=HttpProtocol, lifespan="off", log_config=None)
-    config.load()
-    state = uvicorn.Server(config).server_state
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: HttpProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-    )
-    async with server:
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        try:
-            async with asyncio.timeout(30):
-                yield reader, writer
-        finally:
-            writer.close()
-            await writer.wait_closed()
+    transport = Recording()
+    protocol = HttpProtocol(serve, lambda _: None)
+    protocol.connection_made(transport)
+    protocol.data_received(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}")
+    await done.wait()
+    assert transport.writes == [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}"
+    ]
 
 
 async def test_a_client_that_waits_for_leave_to_send_its_body_gets_it_and_its_answer():
-    async with connected() as (reader, writer):
-        writer.write(
-            b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
-        )
-        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-        writer.write(b"{}")
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
-        assert await reader.readexactly(2) == b"{}"
+    async with connected() as peer:
+        head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        peer.writer.write(head)
+        assert await peer.head() == b"HTTP/1.1 100 Continue\r\n\r\n"
+        peer.writer.write(b"{}")
+        assert await peer.answer() == (b"HTTP/1.1 200 OK", b"{}")
 
 
 async def test_answers_without_a_body_arrive_and_the_connection_goes_on():
-    async with connected() as (reader, writer):
-        for method, body in ((b"HEAD", b""), (b"GET", b"gotten"), (b"HEAD", b"")):
-            writer.write(method + b" / HTTP/1.1\r\nHost: h\r\n\r\n")
-            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
-            assert await reader.readexactly(len(body)) == body
+    async with connected() as peer:
+        for method, body in ((b"HEAD", b""), (b"GET", b"/"), (b"HEAD", b"")):
+            peer.writer.write(method + b" / HTTP/1.1\r\nHost: h\r\n\r\n")
+            assert b"content-length: 1\r\n" in await peer.head()
+            assert await peer.reader.readexactly(len(body)) == body
+
+
+async def test_requests_sent_before_the_first_answer_are_answered_in_their_order():
+    async with connected() as peer:
+        paths = [b"/%d" % number for number in range(20)]
+        peer.writer.write(b"".join(b"GET " + path + b" HTTP/1.1\r\n\r\n" for path in paths))
+        assert [(await peer.answer())[1] for _ in paths] == paths
+
+
+async def test_a_flood_of_unanswered_requests_ends_its_connection():
+    served: list[str] = []
+
+    async def hang(http: HttpMessage) -> None:
+        served.append(http.path)
+        await asyncio.Event().wait()
+
+    async with connected(hang) as peer:
+        peer.writer.write(GET * 1000)
+        await peer.reader.read()
+        assert served == ["/"]
+
+
+@pytest.mark.parametrize("target", [b"/a%20b?q=1", b"http://h:1/a%20b?q=1"])
+async def test_path_of_a_target_is_unquoted_and_without_its_query(target: bytes):
+    async with connected() as peer:
+        peer.writer.write(b"GET " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert (await peer.answer())[1] == b"/a b"
+
+
+@pytest.mark.parametrize("size", [2, 3 * 65_536])
+async def test_bodies_arrive_whole_whatever_their_size_and_pieces(size: int):
+    body = b"x" * size
+    async with connected() as peer:
+        peer.writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for start in range(0, size, 50_000):
+            piece = body[start : start + 50_000]
+            peer.writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await peer.writer.drain()
+        peer.writer.write(b"0\r\n\r\n")
+        assert await peer.answer() == (b"HTTP/1.1 200 OK", body)
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 1048577", b"Transfer-Encoding: chunked"])
+async def test_a_body_over_the_limit_is_refused_and_the_connection_goes_on(framing: bytes):
+    body = b"x" * (LIMIT + 1)
+    sent = body if framing.startswith(b"Content") else b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    async with connected() as peer:
+        peer.writer.write(b"POST / HTTP/1.1\r\n" + framing + b"\r\n\r\n" + sent + GET)
+        assert (await peer.answer())[0] == b"HTTP/1.1 413 Request Entity Too Large"
+        assert (await peer.answer())[1] == b"/"
+
+
+async def test_a_body_that_nobody_reads_is_not_taken_without_bound():
+    taken = asyncio.Event()
+    free = asyncio.Event()
+    sizes: list[int] = []
+
+    async def look(http: HttpMessage) -> None:
+        taken.set()
+        await free.wait()
+        sizes.append(http._size)
+        await http.answer(200, b"%d" % len(await http.body(LIMIT * 64)))
+
+    async with connected(look) as peer:
+        size = 32 * LIMIT
+        peer.writer.write(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % size)
+        await taken.wait()
+        peer.writer.write(b"x" * size)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        free.set()
+        assert (await peer.answer())[1] == b"%d" % size
+        assert sizes[0] < LIMIT
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"CONNECT h:1 HTTP/1.1\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * (HEAD_LIMIT + 1) + b"\r\n\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nA: " + b"a" * (HEAD_LIMIT * 8), b"431"),
+        (b"GET /" + b"a" * (HEAD_LIMIT + 1) + b" HTTP/1.1\r\n\r\n", b"431"),
+    ],
+)
+async def test_what_is_no_bounded_http_is_refused_and_its_connection_ended(
+    head: bytes, status: bytes
+):
+    async with connected() as peer:
+        peer.writer.write(head)
+        assert (await peer.head()).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_a_wish_for_another_protocol_is_not_heard_and_the_request_is_answered():
+    async with connected() as peer:
+        wish = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+        peer.writer.write(b"POST / HTTP/1.1\r\n" + wish + b"Content-Length: 2\r\n\r\n{}")
+        assert await peer.answer() == (b"HTTP/1.1 200 OK", b"{}")
+        peer.writer.write(b"GET / HTTP/1.1\r\n" + wish + b"\r\n" + GET)
+        assert [(await peer.answer())[1] for _ in range(2)] == [b"/", b"/"]
+
+
+async def test_a_stream_to_an_old_client_ends_with_its_connection():
+    async def serve(http: HttpMessage) -> None:
+        await http.start_stream()
+        await http.stream(b"data: 1\n\n")
+        await http.stream(b"data: 2\n\n", more=False)
+
+    async with connected(serve) as peer:
+        peer.writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        head, _, body = (await peer.reader.read()).partition(b"\r\n\r\n")
+        assert b"connection: close" in head
+        assert b"transfer-encoding" not in head
+        assert body == b"data: 1\n\ndata: 2\n\n"
+
+
+async def test_a_header_cannot_carry_another_one():
+    seen: list[str] = []
+
+    async def serve(http: HttpMessage) -> None:
+        http.session_id = "a\r\nset-cookie: b"
+        try:
+            await http.answer(200)
+        except ValueError as error:
+            seen.append(str(error))
+        http.session_id = None
+        await http.answer(500)
+
+    async with connected(serve) as peer:
+        peer.writer.write(GET)
+        assert (await peer.answer())[0] == b"HTTP/1.1 500 Internal Server Error"
+        assert seen == ["a header of an answer holds a line break"]
+
+
+async def test_half_an_answer_is_not_taken_for_a_whole_one():
+    async def serve(http: HttpMessage) -> None:
+        await http.start_stream()
+        await http.stream(b"data: 1\n\n")
+
+    async with connected(serve) as peer:
+        peer.writer.write(GET)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await peer.reader.readuntil(b"0\r\n\r\n")
+
+
+async def test_a_request_is_told_that_its_client_has_left():
+    begun, gone = asyncio.Event(), asyncio.Event()
+
+    async def serve(http: HttpMessage) -> None:
+        with http.telling(gone.set):
+            begun.set()
+            await gone.wait()
+
+    async with connected(serve) as peer:
+        peer.writer.write(GET)
+        await begun.wait()
+        peer.writer.close()
+        await gone.wait()
+
+
+async def test_a_body_that_breaks_off_is_an_error_and_not_a_body():
+    failed = asyncio.Event()
+
+    async def serve(http: HttpMessage) -> None:
+        try:
+            await http.body(LIMIT)
+        except ConnectionError:
+            failed.set()
+
+    async with connected(serve) as peer:
+        peer.writer.write(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n{}")
+        await peer.writer.drain()
+        peer.writer.close()
+        await failed.wait()
+
+
+async def test_an_idle_connection_is_closed():
+    async with connected(keep_alive=0.02) as peer:
+        assert await peer.reader.read() == b""
+
+
+async def test_closing_server_finishes_the_answer_in_service_and_ends_idle_connections():
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def serve(http: HttpMessage) -> None:
+        begun.set()
+        await go.wait()
+        await http.answer(200, b"late")
+
+    async with connected(serve) as peer:
+        peer.writer.write(GET)
+        await begun.wait()
+        closing = asyncio.ensure_future(peer.server.close(grace=60))
+        await asyncio.sleep(0)
+        go.set()
+        assert (await peer.answer())[1] == b"late"
+        assert await peer.reader.read() == b""
+        await closing
+        assert not peer.server.connections

@@ -63,7 +63,7 @@ class HttpClient:
         body: bytes = b"",
         repeatable: bool = False,
     ) -> HttpReply:
-        """Send a request and return its answer once the head is there; redirects are answers.
+        """Send a request and return its answer once it begins; redirects are answers.
 
         Args:
             method: In capitals.

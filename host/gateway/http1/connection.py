@@ -48,7 +48,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     async def exchange(self, data: bytes) -> HttpReply:
-        """Write a request and return its answer once the head is there.
+        """Write a request and return its answer once its head and the first of its body are there.
 
         Raises:
             HttpError: There is no answer; `NotSentError` where nothing was written.
@@ -129,7 +129,7 @@ class HttpConnection(asyncio.Protocol):
             self._fail(HttpError("the head of the answer is too long"))
         elif self._drain is not None and self._body > reply.size + DRAIN_BYTES:
             self.abort()
-        else:
+        elif self._body or reply.status != 200:  # the head alone is of no use to anybody
             reply.wake()
 
     @override
@@ -229,7 +229,8 @@ class HttpConnection(asyncio.Protocol):
 
 def idle_seconds(headers: dict[str, str]) -> float:
     """Return how long a connection may be kept: less than the server says that it keeps it."""
-    for part in headers.get("keep-alive", "").lower().split(","):
+    said = headers.get("keep-alive")
+    for part in said.lower().split(",") if said else ():
         name, _, value = part.strip().partition("=")
         if name == "timeout" and value.isdecimal():
             return max(min(float(value[:4]), 60.0) - 1.0, 0.0)

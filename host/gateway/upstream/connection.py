@@ -36,7 +36,7 @@ from host.domain.protocol import (
 from host.gateway.exchange import Exchange, Session
 from host.gateway.serving import LASTING_METHODS
 from host.gateway.upstream.channel import Channel, Outgoing
-from host.gateway.upstream.flight import Call
+from host.gateway.upstream.flight import Call, Deadline
 from host.gateway.upstream.http import HttpChannel, SessionExpiredError
 from host.gateway.upstream.trace import peer_at, send_traced, with_context
 
@@ -263,7 +263,7 @@ class Connection:
         outgoing = Outgoing(request_id, method, params, headers or {}, self.stateless, call.carrier)
         self.calls[request_id] = call
         try:
-            async with asyncio.timeout(call.timeout or None) as call.scope:
+            with Deadline(call.timeout) as call.scope:
                 return await self.channel.send(outgoing)
         except TimeoutError as error:
             raise UpstreamTimeoutError(

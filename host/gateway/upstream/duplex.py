@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
@@ -23,6 +25,8 @@ from host.gateway.upstream.lines import Oversize, read_lines
 
 log = logging.getLogger(__name__)
 
+WORDS = 50
+"""Last lines of a server's standard error that are kept for messages."""
 GARBAGE_LIMIT = 64
 """Lines that are not JSON-RPC which a server may write before it is given up."""
 
@@ -54,6 +58,9 @@ class DuplexChannel:
         self._limit = limit
         self._pending: dict[RequestId, asyncio.Future[Json]] = {}
         self._garbage = 0
+        self._sent_at: dict[RequestId, float] = {}
+        self._quiet_since = 0.0
+        self._words: deque[tuple[float, str]] = deque(maxlen=WORDS)
         self.closed: Exception | None = None
         """Why nothing more can be sent, once that is so."""
 
@@ -62,6 +69,7 @@ class DuplexChannel:
         self._check_open()
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._pending[outgoing.id] = future
+        self._sent_at[outgoing.id] = time.monotonic()
         try:
             await self._write(request(outgoing.id, outgoing.method, outgoing.params))
             return await future
@@ -72,6 +80,8 @@ class DuplexChannel:
             raise
         finally:
             self._pending.pop(outgoing.id, None)
+            del self._sent_at[outgoing.id]
+            self._quiet_since = time.monotonic()
 
     async def notify(self, method: str, params: Json | None) -> None:
         """Send a notification."""
@@ -111,6 +121,17 @@ class DuplexChannel:
         except (OSError, asyncio.IncompleteReadError) as error:
             log.debug("%s: reading stopped: %s", self._name, error)
         self.fail(await explain())
+
+    def hear(self, words: list[str]) -> None:
+        """Take lines that the server wrote to its standard error."""
+        now = time.monotonic()
+        self._words.extend((now, line) for line in words if line.strip())
+
+    @property
+    def last_words(self) -> str | None:
+        """What it said last about what is in flight; what came before was about something else."""
+        since = min(self._sent_at.values(), default=self._quiet_since)
+        return self._words[-1][1] if self._words and self._words[-1][0] >= since else None
 
     def _check_open(self) -> None:
         if self.closed is not None:

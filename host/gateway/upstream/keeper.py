@@ -16,6 +16,7 @@ from typing import Any
 
 from host.domain.errors import UpstreamUnavailableError
 from host.domain.names import nearest_names
+from host.gateway.upstream.keeper_process import sweep
 
 log = logging.getLogger(__name__)
 
@@ -239,6 +240,8 @@ class Keeper:
             if not exited.done():
                 exited.set_result(-signal.SIGKILL)
         self._children.clear()
+        if sys.platform == "linux":  # whatever left its session is found by its mark
+            asyncio.get_running_loop().run_in_executor(None, sweep)
 
 
 async def _open_streams(pid: int, own: list[int], exited: asyncio.Future[int]) -> Child:

@@ -3,7 +3,9 @@
 Run as a script by an isolated interpreter, so that it stays small and single-threaded: a fork here
 copies no event loop and no lock. Its one argument is the descriptor of a socket to the daemon. On
 Linux it is the reaper of all its descendants, so that even a grandchild that left its session
-(`npx`, `uvx`) ends with the daemon, kill -9 included.
+(`npx`, `uvx`) ends with the daemon, kill -9 included. It is two processes there, each of which ends
+everything when the other one is killed; and what outlived both is known by a mark in its
+environment, and ended by the daemon or the next keeper.
 
 Requests come as lines of JSON: `{"id", "argv", "env", "cwd", "hide"}` with the three
 standard descriptors of the child attached, or `{"id", "kill": pid, "signal"}`. Answers are
@@ -24,6 +26,8 @@ from typing import Any
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 CLONE_NEWNS, CLONE_NEWUSER = 0x00020000, 0x10000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REC, MS_SLAVE = 1, 2, 4, 1 << 14, 1 << 19
+MARK = "HOST_SERVER_KEEPER"
+"""The variable in which each server, and what it starts, carries whose it is."""
 DEADLINE = 5.0
 """Seconds that ending the descendants may take."""
 
@@ -83,15 +87,78 @@ def can_hide(folders: list[str]) -> bool:
     return os.waitpid(pid, 0)[1] == 0
 
 
+def processes() -> list[int]:
+    """Return the ids of all processes; none where there is no /proc."""
+    with contextlib.suppress(OSError):
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - pathlib would double the start-up time
+    return []
+
+
+def stat_of(pid: int) -> list[bytes]:
+    """Return what the kernel tells of a process after its name: state, parent and so on.
+
+    Raises:
+        OSError: There is none.
+    """
+    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - as above
+        return file.read().rpartition(b")")[2].split()
+
+
 def parents() -> dict[int, int]:
     """Return every process's parent, by process id; empty where there is no /proc."""
     found: dict[int, int] = {}
-    with contextlib.suppress(OSError):
-        for entry in os.listdir("/proc"):  # noqa: PTH208 - pathlib would double the start-up time
-            if entry.isdecimal():
-                with contextlib.suppress(OSError), open(f"/proc/{entry}/stat", "rb") as file:  # noqa: PTH123 - as above
-                    found[int(entry)] = int(file.read().rpartition(b")")[2].split()[1])
+    for pid in processes():
+        with contextlib.suppress(OSError):
+            found[pid] = int(stat_of(pid)[1])
     return found
+
+
+def mark_of(pid: int) -> str:
+    """Return what tells a process from all others: its namespace, its id, and when it began.
+
+    Raises:
+        OSError: There is no such process, or no /proc.
+    """
+    namespace = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - as above
+    return f"{namespace}/{pid}/{stat_of(pid)[19].decode()}"
+
+
+def marked() -> dict[int, str]:
+    """Return the marks of all processes of this user that have one."""
+    found: dict[int, str] = {}
+    wanted = f"{MARK}=".encode()
+    for pid in processes():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123 - as above
+            if os.fstat(file.fileno()).st_uid == os.geteuid():
+                for variable in file.read().split(b"\0"):
+                    if variable.startswith(wanted):
+                        found[pid] = variable[len(wanted) :].decode("utf-8", "replace")
+    return found
+
+
+def is_lost(mark: str) -> bool:
+    """Whether the keeper that made a mark is dead; one of another namespace cannot be judged."""
+    namespace, _, rest = mark.partition("/")
+    pid = rest.partition("/")[0]
+    try:
+        if namespace != os.readlink("/proc/self/ns/pid") or not pid.isdecimal():  # noqa: PTH115 - as above
+            return False
+        return mark_of(int(pid)) != mark or stat_of(int(pid))[0] in (b"Z", b"X")
+    except OSError:
+        return True
+
+
+def sweep() -> None:
+    """End what keepers left behind that were killed; Linux only."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        lost = [pid for pid, mark in marked().items() if is_lost(mark)]
+        if not lost:
+            return
+        for pid in lost:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def descendants(root: int) -> set[int]:
@@ -119,7 +186,7 @@ def kill_tree(pid: int, number: int) -> None:
             os.kill(target, number)
 
 
-def start(request: dict[str, Any], descriptors: list[int]) -> int:
+def start(request: dict[str, Any], descriptors: list[int], mark: str | None) -> int:
     """Fork and execute one server; return its process id.
 
     Raises:
@@ -142,7 +209,8 @@ def start(request: dict[str, Any], descriptors: list[int]) -> int:
                 os.chdir(request["cwd"])
             for number in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
-            os.execvpe(request["argv"][0], request["argv"], request["env"])  # noqa: S606 - its job
+            env = request["env"] if mark is None else {**request["env"], MARK: mark}
+            os.execvpe(request["argv"][0], request["argv"], env)  # noqa: S606 - its job
         except OSError as error:
             os.write(write_end, f"{error.errno} {error.strerror}".encode())
         finally:
@@ -160,8 +228,9 @@ def start(request: dict[str, Any], descriptors: list[int]) -> int:
 class Keeper:
     """The loop: requests in, answers and exits out."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, mark: str | None) -> None:
         self.control = control
+        self.mark = mark
         self.children: set[int] = set()
         self.descriptors: list[int] = []
         self.buffer = b""
@@ -198,7 +267,7 @@ class Keeper:
                 self.hides = sys.platform == "linux" and can_hide(request["hide"])
             if not self.hides:
                 request["hide"] = []
-            pid = start(request, given)
+            pid = start(request, given, self.mark)
             self.children.add(pid)
             self.answer({"id": request["id"], "pid": pid, "hidden": self.hides is True})
         except OSError as error:
@@ -227,38 +296,71 @@ class Keeper:
             self.handle(json.loads(line))
         return bool(data)
 
-    def end_all(self) -> None:
-        """Kill every descendant, and those that appear meanwhile, until none is left."""
-        own = os.getpid()
-        deadline = time.monotonic() + DEADLINE
-        while time.monotonic() < deadline:
-            for pid in self.children:
-                kill_tree(pid, signal.SIGKILL)
-            for pid in descendants(own):
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
-            try:
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
-            except ChildProcessError:
-                return
-            time.sleep(0.01)
+
+def end_all(children: set[int]) -> None:
+    """Kill every descendant, and those that appear meanwhile, until none is left.
+
+    Args:
+        children: Those whose process groups are ended as well.
+    """
+    own = os.getpid()
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        for pid in children:
+            kill_tree(pid, signal.SIGKILL)
+        for pid in descendants(own):
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.01)
+
+
+def stay_on_guard() -> None:
+    """Fork, and return in the child only: this process ends what the child leaves behind.
+
+    A killed reaper's orphans go to the next one above it, which is this one.
+    """
+    guard = os.getpid()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    keeper = os.fork()
+    if keeper == 0:
+        prctl(PR_SET_PDEATHSIG, signal.SIGUSR1)
+        if os.getppid() != guard:
+            os._exit(1)
+        return
+    os.closerange(3, 4096)  # the daemon is to see the keeper's end, and not this one's
+    while os.wait()[0] != keeper:
+        pass
+    end_all(set())
+    os._exit(0)
 
 
 def main() -> None:
     """Serve the daemon until its end of the socket closes."""
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
     os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    mark: str | None = None
+    killed: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: killed.append(number))
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            mark = mark_of(os.getpid())
+        stay_on_guard()
+        sweep()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
     os.set_blocking(wake_read, False)
     signal.set_wakeup_fd(wake_write)
-    keeper = Keeper(socket.socket(fileno=int(sys.argv[1])))
+    keeper = Keeper(socket.socket(fileno=int(sys.argv[1])), mark)
     alive = True
-    while alive:
+    while alive and not killed:
         ready, _, _ = select.select([keeper.control, wake_read], [], [])
         if wake_read in ready:
             with contextlib.suppress(BlockingIOError):
@@ -266,7 +368,7 @@ def main() -> None:
             keeper.reap()
         if keeper.control in ready:
             alive = keeper.receive()
-    keeper.end_all()
+    end_all(keeper.children)
 
 
 if __name__ == "__main__":

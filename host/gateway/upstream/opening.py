@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 
 EXIT_WAIT = 1.0
 """Seconds for which a child that closed its output is expected to end."""
-STDERR_LINES = 50
-"""Last lines of a child's standard error that are kept for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,8 @@ class Opening:
         self.name = name
         self.config = config
         self._around = surroundings
-        self.stderr: deque[str] = deque(maxlen=STDERR_LINES)
+        self.starting: DuplexChannel | None = None
+        """The newest child's channel, for what it says while it starts."""
 
     async def open(
         self, on_message: Callable[[Json, RequestId | None], None], *, user: str
@@ -110,11 +108,13 @@ class Opening:
             duplex = DuplexChannel(
                 self.name, child.stdout, child.stdin, on_message=on_message, limit=limit
             )
+            self.starting = duplex
             tasks = [
                 asyncio.create_task(
-                    duplex.run(lambda: self._explain_end(child)), name=f"{self.name} output"
+                    duplex.run(lambda: self._explain_end(child, duplex)),
+                    name=f"{self.name} output",
                 ),
-                asyncio.create_task(self._read_stderr(child), name=f"{self.name} errors"),
+                asyncio.create_task(self._read_stderr(child, duplex), name=f"{self.name} errors"),
             ]
             return duplex, child, tasks
         kind = LegacySseChannel if self.config.kind == "sse" else HttpChannel
@@ -148,7 +148,7 @@ class Opening:
         env |= self.config.plain_env()
         return [str(self.config.command), *self.config.args], env
 
-    async def _read_stderr(self, child: Child) -> None:
+    async def _read_stderr(self, child: Child, duplex: DuplexChannel) -> None:
         """Keep the last lines that a child writes to standard error, and write them to its log."""
         folder = self._around.log_folder
         with contextlib.ExitStack() as stack:
@@ -157,24 +157,25 @@ class Opening:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 file = stack.enter_context((folder / f"{self.name}.log").open("ab", buffering=0))
             while chunk := await child.stderr.read(1 << 16):
-                self.stderr.extend(chunk.decode("utf-8", "replace").splitlines())
+                duplex.hear(chunk.decode("utf-8", "replace").splitlines())
                 if file is not None:
                     file.write(chunk)
 
-    async def _explain_end(self, child: Child) -> UpstreamError:
+    async def _explain_end(self, child: Child, duplex: DuplexChannel) -> UpstreamError:
         """Return what became of a child that closed its output."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(EXIT_WAIT):
-                return self.ended_with(await asyncio.shield(child.exited))
+                return self.ended_with(await asyncio.shield(child.exited), duplex)
         return UpstreamUnavailableError(
             f"Server {self.name!r} ended before it answered: it closed its output.",
             upstream=self.name,
         )
 
-    def ended_with(self, status: int) -> UpstreamUnavailableError:
+    def ended_with(self, status: int, channel: Channel) -> UpstreamUnavailableError:
         """Return the error that a child's end amounts to."""
+        words = channel.last_words if isinstance(channel, DuplexChannel) else None
         how = f"signal {-status}" if status < 0 else f"status {status}"
-        said = f" Its last words: {self.stderr[-1]}" if self.stderr else ""
+        said = f" Its last words: {words}" if words else ""
         return UpstreamUnavailableError(
             f"Server {self.name!r} ended with {how}.{said}", upstream=self.name
         )

@@ -266,7 +266,8 @@ class UpstreamServer:
         return error
 
     def _too_slow(self) -> UpstreamTimeoutError:
-        said = f" Its last words: {self._way.stderr[-1]}" if self._way.stderr else ""
+        words = self._way.starting.last_words if self._way.starting else None
+        said = f" Its last words: {words}" if words else ""
         return UpstreamTimeoutError(
             f"Server {self.name!r} was not ready within {self.config.connect_timeout:g} s.{said}",
             upstream=self.name,
@@ -327,7 +328,7 @@ class UpstreamServer:
         if connection.ended:
             return
         connection.ended = True
-        self._failed(self._way.ended_with(status))
+        self._failed(self._way.ended_with(status, connection.channel))
 
     def _renewed(self, link: Link) -> None:
         """Tell a server's new session what the old one knew."""
