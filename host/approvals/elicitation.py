@@ -54,7 +54,7 @@ def build_question(
         return None
     options = [ONCE, DENY]
     if not approval.every_time and not approval.destructive and approval.session:
-        options[1:1] = [SAME, ANY]
+        options[1:1] = [SAME] if approval.constrained else [SAME, ANY]
     edit = {"arguments": _EDIT} if approval.method == "tools/call" else {}
     return {
         "mode": "form",

@@ -271,7 +271,7 @@ class ApprovalStep:
         if passed.edited:
             params["arguments"] = passed.arguments
             # The edit was judged when it was made; now is when it counts.
-            reason = refusal(asked.judge(params))
+            reason = refusal(await asked.consider(params))
             if reason is not None:
                 await self._desk.finish(passed, "denied")
                 raise DeniedError(f"The edited arguments may not be sent. {reason}")

@@ -31,6 +31,7 @@ from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.http_protocol import HttpProtocol
 from host.orchestrator.own_tools import OrchestratorProvider
+from host.orchestrator.peer import Peer, check_person
 from host.orchestrator.pins import answer_about_pins
 from host.orchestrator.process import allow_many_files, bind, calm_collector, only_daemon
 from host.orchestrator.session import GRACE
@@ -38,6 +39,11 @@ from host.orchestrator.socket import SocketFace
 from host.telemetry.log import configure_log
 
 log = logging.getLogger(__name__)
+
+FOR_PEOPLE = frozenset(
+    {"approvals.answer", "approvals.passphrase", "taint.clear", "pins.accept", "pins.reject"}
+)
+"""Commands that only a person at a terminal may give, whichever program sends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,7 @@ class Daemon:
         self.stopping = asyncio.Event()
         self.endpoint: str | None = None
         self._socket_face = SocketFace(host.gateway, host.tokens, self._control)
-        self._approvals = ApprovalCommands(
-            host.board, host.inbox, Passphrase.of_user(host.paths.data)
-        )
+        self._approvals = ApprovalCommands(host.board, host.inbox, Passphrase(host.store))
         self._http_face: HttpFace | None = None
         self._web: _Server | None = None
         self._busy_at = time.monotonic()
@@ -275,8 +279,10 @@ class Daemon:
                 self.stopping.set()
                 return
 
-    async def _control(self, method: str, params: Json) -> Any:  # noqa: ANN401 - any JSON
+    async def _control(self, method: str, params: Json, peer: Peer) -> Any:  # noqa: ANN401 - any JSON
         """Carry out a command of the command line."""
+        if method in FOR_PEOPLE:
+            await asyncio.to_thread(check_person, peer, method)
         if method == "status":
             if params.get("wait_for_store"):
                 with contextlib.suppress(StoreError):

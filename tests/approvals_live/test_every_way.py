@@ -59,6 +59,17 @@ def watching(yard: Yard, **env: str) -> Generator[tuple[Bridge, Terminal]]:
         yield bridge, screen
 
 
+def say_yes(screen: Terminal) -> None:
+    screen.expect(r"Approve\? \[y/N\] ")
+    screen.type("y\n")
+
+
+def approve(yard: Yard, approval: Json) -> None:
+    with terminal(yard, "approvals", "approve", approval["id"]) as screen:
+        say_yes(screen)
+        screen.expect("is approved")
+
+
 def text(answer: Json) -> str:
     return answer["result"]["content"][0]["text"]
 
@@ -189,6 +200,9 @@ def test_another_processs_command_line_answers_and_the_call_made_again_runs_once
         [approval] = waiting(yard)
         assert f"host approvals approve {approval['id']}" in pending
         with terminal(yard, "approvals", "approve", approval["id"]) as screen:
+            screen.expect("local/stdio wants to call bad__echo")
+            screen.expect('"text": "hello"')
+            say_yes(screen)
             screen.expect(f"{approval['id']} is approved")
             assert screen.wait() == 0
         answer = bridge.call("bad__echo", {"text": "hello"})
@@ -205,6 +219,7 @@ def test_a_call_at_the_command_line_says_at_once_what_it_waits_for_and_how_to_an
             approval = said.split()[5]
             caller.expect(f"host approvals approve {approval}")
             with terminal(yard, "approvals", "approve", approval) as screen:
+                say_yes(screen)
                 screen.expect(f"{approval} is approved")
             caller.expect(r"\.\s+echo\s")
             assert caller.wait() == 0
@@ -230,6 +245,65 @@ def test_approving_without_a_terminal_is_refused():
         assert state(yard, approval["id"])["state"] == "pending"
 
 
+def ask_at_the_socket(yard: Yard, method: str, params: Json) -> Json:
+    """Send a command as any program of the user could, past the command line, with no terminal."""
+    program = (
+        "import json, sys; from host.cli.control import ask_daemon; "
+        "from host.domain.errors import HostError\n"
+        "try: print(json.dumps({'result': ask_daemon(sys.argv[1], json.loads(sys.argv[2]))}))\n"
+        "except HostError as error: print(json.dumps({'error': str(error)}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, method, json.dumps(params)],
+        env=yard.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        start_new_session=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    return json.loads(done.stdout)
+
+
+def test_the_daemon_takes_no_answer_of_a_program_without_a_terminal_whatever_it_says():
+    with yard_of() as yard:
+        yard.bridge().call("bad__echo")
+        [approval] = waiting(yard)
+        answer = {"id": approval["id"], "digest": approval["digest"], "approve": True}
+        for method, params in (
+            ("approvals.answer", answer),
+            ("approvals.answer", {**answer, "channel": "terminal"}),
+            ("approvals.passphrase", {"new": "mine"}),
+            ("taint.clear", {"who": None}),
+            ("pins.accept", {"choices": []}),
+        ):
+            said = ask_at_the_socket(yard, method, params)
+            assert f"{method} needs a person at a terminal" in said["error"]
+        assert state(yard, approval["id"])["state"] == "pending"
+        assert "result" in ask_at_the_socket(yard, "approvals.show", {"id": approval["id"]})
+
+
+def test_approving_shows_the_call_asks_and_sends_nothing_without_a_yes_or_the_digest():
+    with yard_of() as yard:
+        yard.bridge().call("bad__echo", {"text": "gnp\u202etxt.exe"})
+        [approval] = waiting(yard)
+        words = ("approvals", "approve", approval["id"])
+        with terminal(yard, *words) as screen:
+            screen.expect(r'"text": "gnp\\u202etxt.exe"')
+            screen.expect(r"Approve\? \[y/N\] ")
+            screen.type("\n")
+            screen.expect("Nothing was answered")
+            assert screen.wait() == 1
+        with terminal(yard, *words, "--yes") as screen:
+            screen.expect("--digest has to say what you have seen")
+        with terminal(yard, *words, "--yes", "--digest", "0123456789") as screen:
+            screen.expect("has the digest")
+        assert state(yard, approval["id"])["state"] == "pending"
+        with terminal(yard, *words, "--yes", "--digest", approval["digest"][:12]) as screen:
+            screen.expect("is approved")
+        assert state(yard, approval["id"])["state"] == "approved"
+
+
 def test_answers_need_the_passphrase_where_one_is_set():
     with yard_of() as yard:
         yard.bridge().call("bad__echo")
@@ -242,9 +316,17 @@ def test_answers_need_the_passphrase_where_one_is_set():
             assert screen.wait() == 0
         for typed, said in (("wrong", "missing or wrong"), ("open sesame", "is approved")):
             with terminal(yard, "approvals", "approve", approval["id"]) as screen:
+                say_yes(screen)
                 screen.expect("Passphrase: ")
                 screen.type(f"{typed}\n")
                 screen.expect(said)
+        # It is kept beside the approvals: no file that a program could remove lifts it.
+        assert not [one for one in (yard.folder / "data").rglob("*passphrase*") if one.is_file()]
+        with terminal(yard, "approvals", "passphrase") as screen:
+            for prompt in ("so far", "New passphrase", "Once more"):
+                screen.expect(prompt)
+                screen.type("a guess\n")
+            screen.expect("missing or wrong")
 
 
 def call_until_served(bridge: Bridge, name: str, arguments: Json) -> Json:
@@ -270,19 +352,13 @@ def test_an_approval_and_its_parked_call_survive_kill_9_before_and_after_the_ans
         bridge.call("bad__echo", {"text": "hello"})
         [approval] = waiting(yard)
         kill_daemon(yard)
-        with terminal(yard, "approvals", "approve", approval["id"]) as screen:
-            screen.expect("is approved")
+        approve(yard, approval)
         assert state(yard, approval["id"])["arguments"] == {"text": "hello"}
         kill_daemon(yard)
         answer = call_until_served(bridge, "bad__echo", {"text": "hello"})
         assert answer["result"]["structuredContent"] == {"text": "hello"}
         assert len(made(yard, "bad__echo")) == 1
         assert state(yard, approval["id"])["outcome"] == "ok"
-
-
-def approve(yard: Yard, approval: Json) -> None:
-    with terminal(yard, "approvals", "approve", approval["id"]) as screen:
-        screen.expect("is approved")
 
 
 def test_an_approved_call_that_kill_9_cut_off_is_reported_unknown_and_never_made_again():
