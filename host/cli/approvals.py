@@ -273,6 +273,10 @@ def page(one: Json) -> list[str]:
         lines.append("Its arguments are no longer kept; `host audit` has those that were sent.")
     else:
         lines += approval_lines(one, one["arguments"])
+    if one["edited_digest"]:
+        lines.append(
+            f"It was edited: `host audit search {one['id']} --outcome note` has both versions."
+        )
     if one["approver"]:
         lines.append(f"{one['state']} by {escape(one['approver'])} ({one['channel']})")
     if one["reason"]:
