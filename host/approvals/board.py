@@ -122,6 +122,8 @@ class Board:
         """Holds a grant's matchers against a call."""
         self.check_matchers: Callable[[Json], None] = _unchecked
         """Raises AccessError where matchers cannot be used."""
+        self.page: Callable[[Approval, Principal], Awaitable[str]] | None = None
+        """Returns the link to an approval's page, for the person at a client."""
         self.heralds: Sequence[Herald] = ()
         """Announce approvals elsewhere."""
         self.version = 0

@@ -213,7 +213,7 @@ def _check_answer(approval: Approval, answer: Answer) -> None:
     if not may_answer(approval.approvers, standing(answer.by)):
         wanted = name_groups(approval.approvers)
         raise AccessError(f"{approval.id} has to be answered by {wanted}.")
-    if answer.channel in ("elicitation", "tool") and not answer.by.attended:
+    if answer.channel in ("elicitation", "tool", "web") and not answer.by.attended:
         # A program that answers its own questions is no person.
         raise AccessError(f"The client {answer.by.client} is not marked as attended.")
 

@@ -188,9 +188,10 @@ def confirm(seen: Json, answer: Json) -> bool:
         ]
     if "grant" in answer:
         lines.append(f"granted: {escape(json.dumps(answer['grant']))}")
-    with Path("/dev/tty").open("r+", encoding="utf-8", errors="replace", buffering=1) as terminal:
-        print("\n".join([*lines, "Approve? [y/N] "]), end="", file=terminal, flush=True)
-        return terminal.readline().strip().lower() in ("y", "yes")
+    with open("/dev/tty", "w", encoding="utf-8", errors="replace") as screen:  # noqa: PTH123 - a device
+        print("\n".join([*lines, "Approve? [y/N] "]), end="", file=screen, flush=True)
+    with open("/dev/tty", encoding="utf-8", errors="replace") as keyboard:  # noqa: PTH123 - a device
+        return keyboard.readline().strip().lower() in ("y", "yes")
 
 
 def check_digest(seen: Json, digest: str | None) -> None:

@@ -41,6 +41,7 @@ class Asked:
         ahead: What would be decided once the caller has met what this call's output is; None where
             that is nothing new.
         state: What the client brought back, opened; empty where it brought nothing.
+        pages: Approvals about whose pages the client was told; it hears when they are over.
     """
 
     exchange: Exchange
@@ -51,6 +52,7 @@ class Asked:
     consider: Callable[[Json], Awaitable[Judged]]
     ahead: Decision | None = None
     state: Json = field(default_factory=dict[str, Any])
+    pages: list[str] = field(default_factory=list[str])
 
     @property
     def held(self) -> Json:

@@ -19,7 +19,7 @@ from host import __version__
 from host.app import Host
 from host.approvals.passphrase import Passphrase
 from host.audit.retention import keep_record
-from host.config.bind import check_bind
+from host.config.bind import check_bind, is_loopback
 from host.config.load import LoadedSettings, load_settings
 from host.config.paths import user_paths
 from host.config.runtime import begin_log
@@ -27,6 +27,7 @@ from host.config.settings import HttpConfig
 from host.config.watch import watch_settings
 from host.domain.errors import HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
+from host.orchestrator.approval_page import ApprovalPages
 from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.http_protocol import HttpProtocol
@@ -87,7 +88,11 @@ class Daemon:
         self.stopping = asyncio.Event()
         self.endpoint: str | None = None
         self._socket_face = SocketFace(host.gateway, host.tokens, self._control)
-        self._approvals = ApprovalCommands(host.board, host.inbox, Passphrase(host.store))
+        passphrase = Passphrase(host.store)
+        self._approvals = ApprovalCommands(host.board, host.inbox, passphrase)
+        self._pages = ApprovalPages(
+            host.inbox, passphrase, host.sealer, life=lambda: host.settings.approvals.expires
+        )
         self._http_face: HttpFace | None = None
         self._web: _Server | None = None
         self._busy_at = time.monotonic()
@@ -98,6 +103,9 @@ class Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(ValueError, RuntimeError):  # only a main thread gets signals
                 asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
+        # A browser elsewhere cannot open a page of this machine.
+        if self.options.background or is_loopback(self._http_config().host):
+            self.host.board.page = self._pages.link
         listener = await self._socket_face.listen(self.host.paths.socket)
         try:
             async with asyncio.TaskGroup() as group:
@@ -121,6 +129,7 @@ class Daemon:
                 log.info("stopping: calls in flight have %g s to finish", GRACE)
                 listener.close()
                 await self._close_faces()
+                await self._pages.close()
                 self._save_tokens()
                 for task in tasks:
                     task.cancel()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import mcp_types as types
 import pytest
 from mcp import Client, StdioServerParameters
@@ -142,6 +144,53 @@ async def test_person_at_an_sdk_client_is_asked_by_elicitation(
             assert result.is_error is True
             assert "as it should be" in str(result.content)
         assert len(made(yard, "bad__echo")) == (choice == ONCE)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("mode", "stateless"), [("legacy", False), ("auto", True)])
+@pytest.mark.parametrize("choice", ["once", "deny"])
+async def test_person_at_an_sdk_client_answers_on_a_page(
+    mode: Any, choice: str, *, stateless: bool
+):
+    pages: list[str] = []
+
+    async def elicit(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        assert isinstance(params, types.ElicitRequestURLParams)
+        async with httpx.AsyncClient() as browser:
+            page = await browser.get(params.url)
+            pages.append(page.text)
+            token = re.search('name="token" value="([^"]+)"', page.text)
+            assert token is not None
+            form = {"token": token[1], "answer": choice, "reason": "as it should be"}
+            done = await browser.post(params.url, data=form)
+            assert done.status_code == 200
+        return types.ElicitResult(action="accept")
+
+    with yard_of(wait=50, page="always") as yard:
+        created = await anyio.to_thread.run_sync(
+            lambda: yard.host("tokens", "create", "ide", "--attended")
+        )
+        command = ["-m", "host", "serve", "--stdio", "--config", str(yard.config)]
+        env = {**yard.env, "HOST_TOKEN": created["token"]}
+        server = StdioServerParameters(command=sys.executable, args=command, env=env)
+        async with Client(
+            server,
+            mode=mode,
+            cache=None,
+            elicitation_callback=elicit,
+            read_timeout_seconds=PATIENCE,
+        ) as client:
+            assert (client.session.initialize_result is None) is stateless
+            result = await client.call_tool("bad__echo", {"text": "<b>gnp\u202etxt.exe"})
+        [page] = pages
+        assert "&lt;b&gt;gnp\\u202etxt.exe" in page
+        if choice == "once":
+            assert result.structured_content == {"text": "<b>gnp\u202etxt.exe"}
+        else:
+            assert "as it should be" in str(result.content)
+        assert len(made(yard, "bad__echo")) == (choice == "once")
+        [approval] = yard.host("approvals", "list", "--all")
+        assert (approval["channel"], approval["approver"]) == ("web", "local/ide")
 
 
 def test_watching_terminal_rings_and_approves_with_a_key():
