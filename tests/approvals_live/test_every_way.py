@@ -319,13 +319,14 @@ def test_the_daemon_takes_no_answer_of_a_program_without_a_terminal_whatever_it_
         yard.bridge().call("bad__echo")
         [approval] = waiting(yard)
         answer = {"id": approval["id"], "digest": approval["digest"], "approve": True}
-        for method, params in (
+        commands: tuple[tuple[str, Json], ...] = (
             ("approvals.answer", answer),
             ("approvals.answer", {**answer, "channel": "terminal"}),
             ("approvals.passphrase", {"new": "mine"}),
             ("taint.clear", {"who": None}),
             ("pins.accept", {"choices": []}),
-        ):
+        )
+        for method, params in commands:
             said = ask_at_the_socket(yard, method, params)
             assert f"{method} needs a person at a terminal" in said["error"]
         assert state(yard, approval["id"])["state"] == "pending"

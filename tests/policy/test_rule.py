@@ -208,10 +208,12 @@ def test_who_approves_has_to_suit_every_rule_that_asks():
     ]
     made = policy_of({"rules": rules}).decide(attempt())
     assert (made.action, made.every_time) == ("ask", True)
-    may = [
-        may_answer(made.approvers, standing(Principal(user, "x", role=role)))
-        for user, role in (("bob", "admin"), ("bob", "user"), ("eve", "admin"))
+    people = [
+        Principal("bob", "x", role="admin"),
+        Principal("bob", "x", role="user"),
+        Principal("eve", "x", role="admin"),
     ]
+    may = [may_answer(made.approvers, standing(one)) for one in people]
     assert may == [True, False, False]
 
 
