@@ -102,7 +102,7 @@ class Host:
         self.checkpoints, self.loader = records.checkpoints, records.loader
         self.policies = FolderPolicies(paths, lambda: self.loaded)
         self.taint = TaintStore(paths.data / TAINT_FILE)
-        sealer = Sealer.load(paths.data / "seal.json")
+        sealer = self.sealer = Sealer.load(paths.data / "seal.json")
         self.gate = self._open_gate(sealer)
         self._questions = Questions(self.gate, Recorder(self.journal))
         self._around = self._surroundings(client)

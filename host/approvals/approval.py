@@ -31,6 +31,7 @@ class Approval:
         arguments: Digest of the arguments.
         approver: Who answered.
         standing: What a rule may call them.
+        constrained: Whether a grant has to say something of the arguments.
         edited: Digest of the arguments that the approver put in their place.
         outcome: How the approved call ended; None while that is open.
     """
@@ -60,6 +61,7 @@ class Approval:
     edited: str | None
     outcome: str | None
     standing: frozenset[str] = frozenset()
+    constrained: bool = False
 
     @property
     def caller(self) -> str:
@@ -79,6 +81,7 @@ class Approval:
             "reasons": list(self.reasons),
             "approvers": [sorted(group) for group in self.approvers],
             "every_time": self.every_time,
+            "constrained": self.constrained,
             "destructive": self.destructive,
             "digest": self.digest,
             "arguments_digest": self.arguments,

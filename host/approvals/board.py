@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -11,6 +11,7 @@ import anyio
 from host.approvals import grants, table
 from host.approvals.approval import DESK, Approval, Pass
 from host.approvals.call import AskedCall
+from host.approvals.grant import GrantNeeds
 from host.approvals.grants import Matches
 from host.approvals.table import Runner, approval_of
 from host.config.approvals import ApprovalsConfig
@@ -27,9 +28,23 @@ _SPARE = 3600.0
 
 Note: TypeAlias = Callable[[Principal, str, Json], None]
 """Records something that was done: by whom, what, with what."""
-Judge: TypeAlias = Callable[[Principal, Principal, Json, Json], str | None]
-"""Asks the policy about edited arguments: caller, the call's context, arguments → why they may
-not be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the policy says of edited arguments.
+
+    Attributes:
+        refusal: Why they may not be sent; None if they may.
+        needs: What a grant has to be that answers such a call.
+    """
+
+    refusal: str | None = None
+    needs: GrantNeeds = field(default_factory=GrantNeeds)
+
+
+Judge: TypeAlias = Callable[[Principal, Principal, Json, Json], Awaitable[Ruling]]
+"""Asks the policy about edited arguments: caller, approver, the call's context, arguments."""
 
 
 class Herald(Protocol):
@@ -77,10 +92,10 @@ def _unchecked(_matchers: Json) -> None:
     raise AccessError("This host has no policy whose matchers a grant could use.")
 
 
-def _unjudged(
+async def _unjudged(
     _caller: Principal, _approver: Principal, _context: Json, _arguments: Json
-) -> str | None:
-    return "this host has no policy to judge them by."
+) -> Ruling:
+    return Ruling("this host has no policy to judge them by.")
 
 
 class Board:
@@ -107,6 +122,8 @@ class Board:
         """Holds a grant's matchers against a call."""
         self.check_matchers: Callable[[Json], None] = _unchecked
         """Raises AccessError where matchers cannot be used."""
+        self.page: Callable[[Approval, Principal], Awaitable[str]] | None = None
+        """Returns the link to an approval's page, for the person at a client."""
         self.heralds: Sequence[Herald] = ()
         """Announce approvals elsewhere."""
         self.version = 0

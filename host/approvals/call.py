@@ -27,6 +27,7 @@ class AskedCall:
         reasons: Why it asks, in sentences.
         approvers: Groups of `role:…`, `user:…`, `client:…`; who answers has to be in each group.
         every_time: Whether no grant may answer.
+        constrained: Whether only a grant may answer that says something of the arguments.
         destructive: Whether a grant needs a constraint, an expiry and a count.
         context: What the policy needs to judge edited arguments; kept sealed, never shown.
     """
@@ -43,6 +44,7 @@ class AskedCall:
     reasons: tuple[str, ...] = ()
     approvers: tuple[frozenset[str], ...] = ()
     every_time: bool = False
+    constrained: bool = False
     destructive: bool = False
     context: Json = field(default_factory=dict[str, Any])
 

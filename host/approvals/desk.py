@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 import anyio
@@ -99,7 +100,7 @@ class Desk:
                 row = await table.find_for_call(
                     database, call.digest, memory=self._board.config.resume
                 )
-                if row is not None and row["state"] in ("denied", "unknown"):
+                if row is not None and row["state"] in ("denied", "expired", "unknown"):
                     await table.note_told(database, row["id"])
                     refused = approval_of(row)
                     break
@@ -111,9 +112,11 @@ class Desk:
                     return passed
                 if row is not None:
                     return approval_of(row)
+                cut_off = await table.find_unknown(database, call.digest)
+                also = () if cut_off is None else (table.twice(cut_off),)
                 row = await table.insert(
                     database,
-                    call,
+                    replace(call, reasons=(*call.reasons, *also)),
                     sealed=self._board.seal(_park(call)),
                     life=self._board.config.expires,
                 )
@@ -265,7 +268,10 @@ def _refused(approval: Approval) -> HostError:
     if approval.state == "unknown":
         return OutcomeUnknownError(approval.id, approval.name)
     if approval.state == "expired":
-        return DeniedError(f"Nobody approved the call of {approval.name} in time ({approval.id}).")
+        return DeniedError(
+            f"Nobody approved the call of {approval.name} in time ({approval.id}), which is a no.",
+            next_step="Made again, the call is asked about anew.",
+        )
     if approval.state == "withdrawn":
         return DeniedError(f"{approval.reason or 'It was withdrawn.'} ({approval.id})")
     said = f": {approval.reason}" if approval.reason else "."

@@ -1,9 +1,10 @@
 """The question by which the person at a client is asked, and what their answer says."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
-from host.approvals.approval import Answer, Approval
+from host.approvals.approval import Answer, Approval, Channel
 from host.approvals.grant import GrantTerms
 from host.approvals.text import approval_lines, escape
 from host.domain.errors import EditError
@@ -25,13 +26,21 @@ _EDIT: Json = {
 }
 
 
-def can_ask(capabilities: Json, principal: Principal) -> bool:
-    """Return whether a client shows forms and a person sits at it."""
+@dataclass(frozen=True, slots=True)
+class Shows:
+    """What a client shows to the person at it; nothing where nobody sits there."""
+
+    forms: bool = False
+    pages: bool = False
+
+
+def shown_by(capabilities: Json, principal: Principal) -> Shows:
+    """Return what a client shows."""
     if not principal.attended or "elicitation" not in capabilities:
-        return False
+        return Shows()
     declared = object_member(capabilities, "elicitation")
     # An empty declaration means forms; a client that says it shows pages only shows no form.
-    return not declared or "form" in declared
+    return Shows(forms=not declared or "form" in declared, pages="url" in declared)
 
 
 def build_question(
@@ -52,9 +61,7 @@ def build_question(
     message = "\n".join([*lines, f"({approval.id}, {approval.digest[:12]})"])
     if len(message) > LONGEST:
         return None
-    options = [ONCE, DENY]
-    if not approval.every_time and not approval.destructive and approval.session:
-        options[1:1] = [SAME, ANY]
+    options = offered(approval)
     edit = {"arguments": _EDIT} if approval.method == "tools/call" else {}
     return {
         "mode": "form",
@@ -76,7 +83,16 @@ def build_question(
     }
 
 
-def read_answer(approval: Approval, reply: Json, principal: Principal) -> Answer | None:
+def offered(approval: Approval) -> list[str]:
+    """Return the answers that a person at a client may choose from."""
+    if approval.every_time or approval.destructive or not approval.session:
+        return [ONCE, DENY]
+    return [ONCE, SAME, DENY] if approval.constrained else [ONCE, SAME, ANY, DENY]
+
+
+def read_answer(
+    approval: Approval, reply: Json, principal: Principal, *, channel: Channel = "elicitation"
+) -> Answer | None:
     """Return what the person at a client decided; None where they did not.
 
     Only an accepted form with one of the answers counts as a yes: some clients accept every form
@@ -98,7 +114,7 @@ def read_answer(approval: Approval, reply: Json, principal: Principal) -> Answer
     return Answer(
         approve=approve,
         by=principal,
-        channel="elicitation",
+        channel=channel,
         digest=approval.digest,
         reason=escape(reason)[:1000] if isinstance(reason, str) and reason else None,
         arguments=_edited(content.get("arguments")) if approve else None,

@@ -33,8 +33,17 @@ class GrantTerms:
     expires: float | None = None
     most: int | None = None
 
-    def check(self, *, destructive: bool, agent: str, session: str) -> None:
+    @property
+    def says_arguments(self) -> bool:
+        """Whether it says anything of the arguments."""
+        return self.exact or bool(self.matchers)
+
+    def check(self, needs: "GrantNeeds", *, agent: str, session: str) -> None:
         """Raise AccessError where a call like this cannot be granted like that."""
+        if needs.every_time:
+            raise _refusal(
+                "The rule asks every time, so this cannot be granted.", "Approve it once."
+            )
         if self.scope == "agent" and not agent:
             raise _refusal("No agent made this call.", "Grant it for this session or always.")
         if self.scope == "session" and not session:
@@ -46,13 +55,33 @@ class GrantTerms:
         if self.expires is not None and self.expires <= 0:
             raise _refusal("An expiry lies ahead.", "Write it like 30m or 8h.")
         bounded = self.expires is not None and self.most is not None
-        constrained = self.exact or bool(self.matchers)
-        if destructive and not (bounded and constrained):
+        if needs.destructive and not (bounded and self.says_arguments):
             raise _refusal(
                 "What may destroy something is granted only for constrained arguments, for a time "
                 "and a number of calls.",
                 "Give --expires and --count, and --exact or --where.",
             )
+        if needs.constrained and not self.says_arguments:
+            raise _refusal(
+                "A grant for any arguments would not answer the next call: once strangers' words "
+                "were read, the policy wants to know with which arguments the tool may be called.",
+                "Give --exact or --where.",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantNeeds:
+    """What a grant for a call has to be.
+
+    Attributes:
+        every_time: Whether none may answer.
+        constrained: Whether it has to say something of the arguments.
+        destructive: Whether it needs that, an expiry and a count.
+    """
+
+    every_time: bool = False
+    constrained: bool = False
+    destructive: bool = False
 
 
 def _refusal(message: str, next_step: str) -> AccessError:

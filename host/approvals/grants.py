@@ -23,8 +23,18 @@ def grant_of(row: dict[str, Any]) -> Grant:
     return Grant(**fields, user=row["user_id"])
 
 
-async def add(database: Database, approval: Approval, terms: GrantTerms, *, by: Principal) -> Grant:
-    """Add the grant that was given with an approval."""
+async def add(
+    database: Database, approval: Approval, terms: GrantTerms, *, by: Principal, destructive: bool
+) -> Grant:
+    """Add the grant that was given with an approval.
+
+    Args:
+        database: In a transaction.
+        approval: What was approved.
+        terms: What is to be remembered.
+        by: Who gives it.
+        destructive: Whether the call, as it was approved, may destroy something.
+    """
     cursor = await database.execute(
         """
         insert into host.approval_grants (id, user_id, client, scope, session, agent, method, name,
@@ -48,7 +58,7 @@ async def add(database: Database, approval: Approval, terms: GrantTerms, *, by: 
             "definition": approval.definition,
             "arguments": (approval.edited or approval.arguments) if terms.exact else None,
             "matchers": None if terms.matchers is None else Jsonb(terms.matchers),
-            "destructive": approval.destructive,
+            "destructive": destructive,
             "expires": terms.expires,
             "most": terms.most,
             "approval": approval.id,
@@ -75,6 +85,7 @@ async def use(database: Database, call: AskedCall, matches: Matches) -> Grant | 
             and (expires is null or expires > clock_timestamp()) and (most is null or used < most)
             and agent = %(agent)s and (arguments is null or arguments = %(arguments)s)
             and (destructive or not %(destructive)s)
+            and (arguments is not null or matchers is not null or not %(constrained)s)
             and (client = %(client)s or scope = 'agent')
             and (scope <> 'session' or session = %(session)s)
         order by created
@@ -89,6 +100,7 @@ async def use(database: Database, call: AskedCall, matches: Matches) -> Grant | 
             "definition": call.definition,
             "arguments": call.arguments_digest,
             "destructive": call.destructive,
+            "constrained": call.constrained,
         },
     )
     for row in await cursor.fetchall():

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from host.approvals import grants, table
 from host.approvals.approval import DESK, Answer, Approval, may_answer, name_groups, standing
-from host.approvals.board import Board, Parked
+from host.approvals.board import Board, Parked, Ruling
 from host.approvals.call import digest_json
 from host.approvals.edit import check_edit
-from host.approvals.grant import Grant
+from host.approvals.grant import Grant, GrantNeeds
 from host.approvals.table import approval_of
 from host.domain.errors import AccessError, EditError, NotFoundError
 from host.domain.jsonrpc import Json
@@ -39,21 +39,28 @@ class Inbox:
         granted: Grant | None = None
         async with self._store.transaction(DESK) as database:
             row = await self._board.row(database, approval_id)
-            approval = approval_of(row)
-            _check_answer(approval, answer)
-            if answer.grant is not None and answer.grant.matchers is not None:
+        approval = approval_of(row)
+        _check_answer(approval, answer)
+        parked = self._board.open(row["sealed"])
+        given: Json = {
+            "digest": answer.digest,
+            "approver": answer.by.id,
+            "standing": sorted(standing(answer.by)),
+            "channel": answer.channel,
+            "reason": answer.reason,
+            **({"edited": None, "sealed": None} if answer.approve else {}),
+        }
+        needs = needs_of(approval)
+        if answer.approve and answer.arguments is not None:
+            ruling = await self._judge(approval, parked, answer.arguments, answer.by)
+            given |= self._edit(parked, answer.arguments)
+            needs = _stricter(needs, ruling.needs)
+        if answer.approve and answer.grant is not None:
+            answer.grant.check(needs, agent=approval.agent, session=approval.session)
+            if answer.grant.matchers is not None:
                 self._board.check_matchers(answer.grant.matchers)
-            given: Json = {
-                "digest": answer.digest,
-                "approver": answer.by.id,
-                "standing": sorted(standing(answer.by)),
-                "channel": answer.channel,
-                "reason": answer.reason,
-                **({"edited": None, "sealed": None} if answer.approve else {}),
-            }
-            parked = self._board.open(row["sealed"])
-            if answer.approve and answer.arguments is not None:
-                given |= self._edit(approval, parked, answer.arguments, answer.by)
+        # While the edit was judged somebody may have been faster: only one update finds it pending.
+        async with self._store.transaction(DESK) as database:
             if answer.approve:
                 new = await table.approve(
                     database, approval_id, given, life=self._board.config.resume
@@ -64,7 +71,13 @@ class Inbox:
                 raise _too_late(approval_id)
             approval = approval_of(new)
             if answer.approve and answer.grant is not None:
-                granted = await grants.add(database, approval, answer.grant, by=answer.by)
+                granted = await grants.add(
+                    database,
+                    approval,
+                    answer.grant,
+                    by=answer.by,
+                    destructive=needs.destructive,
+                )
         self._record_answer(approval, answer, parked, granted)
         return approval
 
@@ -137,10 +150,10 @@ class Inbox:
         self._board.note(by, "grant.revoked", ended[0].show())
         return ended[0]
 
-    def _edit(
+    async def _judge(
         self, approval: Approval, parked: Parked | None, arguments: Json, by: Principal
-    ) -> Json:
-        """Return what is kept of edited arguments.
+    ) -> Ruling:
+        """Return what the policy says of edited arguments that may be sent.
 
         Raises:
             EditError: They cannot be sent.
@@ -154,11 +167,16 @@ class Inbox:
             raise EditError("Only the arguments of a tool can be edited.")
         check_edit(arguments, parked.schema)
         caller = Principal(approval.user, approval.client)
-        refusal = self._board.judge(caller, by, parked.context, arguments)
-        if refusal is not None:
+        ruling = await self._board.judge(caller, by, parked.context, arguments)
+        if ruling.refusal is not None:
             raise EditError(
-                f"The edited arguments may not be sent: {refusal}", next_step="Correct them."
+                f"The edited arguments may not be sent: {ruling.refusal}", next_step="Correct them."
             )
+        return ruling
+
+    def _edit(self, parked: Parked | None, arguments: Json) -> Json:
+        """Return what is kept of edited arguments."""
+        assert parked is not None  # noqa: S101 - nothing is judged otherwise
         return {
             "edited": digest_json(arguments),
             "sealed": self._board.seal(replace(parked, edited=arguments)),
@@ -195,17 +213,26 @@ def _check_answer(approval: Approval, answer: Answer) -> None:
     if not may_answer(approval.approvers, standing(answer.by)):
         wanted = name_groups(approval.approvers)
         raise AccessError(f"{approval.id} has to be answered by {wanted}.")
-    if answer.channel in ("elicitation", "tool") and not answer.by.attended:
+    if answer.channel in ("elicitation", "tool", "web") and not answer.by.attended:
         # A program that answers its own questions is no person.
         raise AccessError(f"The client {answer.by.client} is not marked as attended.")
-    if not answer.approve or answer.grant is None:
-        return
-    if approval.every_time:
-        raise AccessError(
-            "The rule asks every time, so this cannot be granted.", next_step="Approve it once."
-        )
-    answer.grant.check(
-        destructive=approval.destructive, agent=approval.agent, session=approval.session
+
+
+def needs_of(approval: Approval) -> GrantNeeds:
+    """Return what a grant for the approved call has to be."""
+    return GrantNeeds(
+        every_time=approval.every_time,
+        constrained=approval.constrained,
+        destructive=approval.destructive,
+    )
+
+
+def _stricter(one: GrantNeeds, other: GrantNeeds) -> GrantNeeds:
+    """Return what is needed where the call and the edited call each need something."""
+    return GrantNeeds(
+        every_time=one.every_time or other.every_time,
+        constrained=one.constrained or other.constrained,
+        destructive=one.destructive or other.destructive,
     )
 
 

@@ -2,68 +2,77 @@
 
 import hashlib
 import hmac
-import json
 import os
-from pathlib import Path
 
-from host.config.files import write_private
-from host.domain.errors import AccessError, ConfigError
+import anyio
+from anyio import to_thread
+
+from host.approvals.approval import DESK
+from host.domain.errors import AccessError
+from host.storage.store import Store
 
 _COST, _BLOCK, _LANES = 1 << 14, 8, 1
 """Parameters of scrypt: 16 MB and some 50 ms for each guess."""
 
 
 class Passphrase:
-    """Kept as a salted, slow digest in the data folder.
+    """Kept as a salted, slow digest beside the approvals, where no file can be removed to lift it.
 
     Args:
-        file: Where.
+        store: Keeps it; whoever shares the database shares the passphrase.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._one_guess = anyio.Lock()
 
-    @classmethod
-    def of_user(cls, data_folder: Path) -> "Passphrase":
-        """Return the passphrase of a data folder."""
-        return cls(data_folder / "approvals-passphrase.json")
+    async def is_set(self) -> bool:
+        """Return whether answers need it."""
+        return await self._kept() is not None
 
-    @property
-    def is_set(self) -> bool:
-        """Whether answers need it."""
-        return self._file.exists()
-
-    def set(self, text: str) -> None:
-        """Set it; an empty text removes it."""
-        if not text:
-            self._file.unlink(missing_ok=True)
-            return
-        salt = os.urandom(16)
-        fields = {"salt": salt.hex(), "digest": _digest(text, salt).hex()}
-        write_private(self._file, json.dumps(fields).encode())
-
-    def check(self, text: str | None) -> None:
-        """Raise AccessError where a passphrase is set and this is another one.
+    async def set(self, text: str, *, current: str | None) -> None:
+        """Set it; an empty text removes it.
 
         Raises:
-            ConfigError: The file is damaged; nobody can answer before it is repaired.
+            AccessError: There is one, and `current` is another.
         """
-        try:
-            fields = json.loads(self._file.read_bytes())
-            salt, digest = bytes.fromhex(fields["salt"]), bytes.fromhex(fields["digest"])
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"The passphrase of approvals cannot be read: {error}.",
-                file=self._file,
-                next_step="Delete the file and set the passphrase again.",
-            ) from error
-        if text is None or not hmac.compare_digest(_digest(text, salt), digest):
-            raise AccessError(
-                "The passphrase of approvals is missing or wrong.",
-                next_step="Type the one that was set with `host approvals passphrase`.",
+        await self.check(current)
+        async with self._store.transaction(DESK) as database:
+            await database.execute("delete from host.approval_passphrase")
+            if not text:
+                return
+            salt = os.urandom(16)
+            digest = await to_thread.run_sync(_digest, text, salt)
+            await database.execute(
+                "insert into host.approval_passphrase (user_id, salt, digest) values (%s, %s, %s)",
+                [DESK.user, salt.hex(), digest.hex()],
             )
+
+    async def check(self, text: str | None) -> None:
+        """Check a guess, one at a time, so that guessing stays slow.
+
+        Raises:
+            AccessError: A passphrase is set, and this is another one.
+        """
+        async with self._one_guess:
+            kept = await self._kept()
+            if kept is None:
+                return
+            salt, digest = kept
+            if text is not None:
+                guess = await to_thread.run_sync(_digest, text, salt)
+                if hmac.compare_digest(guess, digest):
+                    return
+        raise AccessError(
+            "The passphrase of approvals is missing or wrong.",
+            next_step="Type the one that was set with `host approvals passphrase`.",
+        )
+
+    async def _kept(self) -> tuple[bytes, bytes] | None:
+        async with self._store.transaction(DESK) as database:
+            cursor = await database.execute("select salt, digest from host.approval_passphrase")
+            row = await cursor.fetchone()
+        return None if row is None else (bytes.fromhex(row["salt"]), bytes.fromhex(row["digest"]))
 
 
 def _digest(text: str, salt: bytes) -> bytes:

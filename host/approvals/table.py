@@ -38,7 +38,16 @@ def approval_of(row: dict[str, Any]) -> Approval:
         name: row[name]
         for name in (
             *("id", "client", "agent", "session", "method", "name", "definition", "arguments"),
-            *("digest", "rule", "every_time", "destructive", "state", "created", "expires"),
+            *(
+                "digest",
+                "rule",
+                "every_time",
+                "destructive",
+                "state",
+                "created",
+                "expires",
+                "constrained",
+            ),
             *("answered", "approver", "channel", "reason", "edited", "outcome"),
         )
     }
@@ -62,10 +71,11 @@ async def insert(
         database,
         """
         insert into host.approvals (id, user_id, client, agent, session, method, name, definition,
-            arguments, digest, sealed, rule, reasons, approvers, every_time, destructive, expires)
+            arguments, digest, sealed, rule, reasons, approvers, every_time, constrained,
+            destructive, expires)
         values (%(id)s, %(user)s, %(client)s, %(agent)s, %(session)s, %(method)s, %(name)s,
             %(definition)s, %(arguments)s, %(digest)s, %(sealed)s, %(rule)s, %(reasons)s,
-            %(approvers)s, %(every_time)s, %(destructive)s,
+            %(approvers)s, %(every_time)s, %(constrained)s, %(destructive)s,
             clock_timestamp() + make_interval(secs => %(life)s))
         on conflict (digest) where state in ('pending', 'approved') do nothing
         returning *
@@ -86,6 +96,7 @@ async def insert(
             "reasons": list(call.reasons),
             "approvers": Jsonb([sorted(group) for group in call.approvers]),
             "every_time": call.every_time,
+            "constrained": call.constrained,
             "destructive": call.destructive,
             "life": life,
         },
@@ -103,8 +114,9 @@ async def find(
 async def find_for_call(database: Database, digest: str, *, memory: float) -> dict[str, Any] | None:
     """Return what a call that is made again goes on with.
 
-    That is an open approval; else an outcome that its caller has not been told of: `unknown`, or a
-    refusal of the last `memory` seconds. The row is locked.
+    First that is an outcome that its caller has not been told of: that nobody knows whether an
+    earlier one was made. Then an open approval; then a no that the caller was not told of: an
+    answer of the last `memory` seconds, or that nobody answered. The row is locked.
     """
     return await _one(
         database,
@@ -112,9 +124,11 @@ async def find_for_call(database: Database, digest: str, *, memory: float) -> di
         select * from host.approvals where digest = %(digest)s and (
             state in ('pending', 'approved')
             or (not told and state = 'unknown')
+            or (not told and state = 'expired' and answered is null)
             or (not told and state = 'denied'
                 and answered > clock_timestamp() - make_interval(secs => %(memory)s)))
-        order by state in ('pending', 'approved') desc, created desc limit 1 for update
+        order by state = 'unknown' desc, state in ('pending', 'approved') desc, created desc
+        limit 1 for update
         """,
         {"digest": digest, "memory": memory},
     )
@@ -272,7 +286,7 @@ async def note_told(database: Database, approval_id: str) -> None:
 
 async def recover(database: Database, runner: Runner) -> list[dict[str, Any]]:
     """Turn consumed → unknown, where the process that made the call is gone without an outcome."""
-    return await _all(
+    rows = await _all(
         database,
         """
         update host.approvals set state = 'unknown', told = false, ended = clock_timestamp()
@@ -281,6 +295,34 @@ async def recover(database: Database, runner: Runner) -> list[dict[str, Any]]:
         """,
         {"home": runner.home, "boot": runner.boot},
     )
+    for row in rows:
+        await _all(
+            database,
+            """
+            update host.approvals set reasons = reasons || %(reason)s::text
+            where state = 'pending' and digest = %(digest)s returning id
+            """,
+            {"digest": row["digest"], "reason": twice(row["id"])},
+        )
+    return rows
+
+
+def twice(approval_id: str) -> str:
+    """Return what an approver has to know of an earlier call like the one they are asked about."""
+    return f"The same call was cut off as {approval_id}; if it took effect, a yes makes it twice."
+
+
+async def find_unknown(database: Database, digest: str) -> str | None:
+    """Return the approval of the last such call of which nobody knows how it ended."""
+    row = await _one(
+        database,
+        """
+        select id from host.approvals where digest = %(digest)s and state = 'unknown'
+        order by created desc limit 1
+        """,
+        {"digest": digest},
+    )
+    return None if row is None else row["id"]
 
 
 async def list_rows(database: Database, *, every: bool, most: int) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+from host.audit.note import RecordedNote
 from host.audit.record import OutcomeKind, load_line
 from host.domain.errors import ConfigError
 
@@ -106,15 +107,34 @@ class CallFilter:
             and (self.text is None or self.text.casefold() in str(call.as_json()).casefold())
         )
 
-    def conditions(self) -> tuple[list[str], list[Any]]:
-        """Return the same as SQL conditions on `host.audit_calls`, and their parameters."""
+    @property
+    def wants_notes(self) -> bool:
+        """Whether it says nothing that only a call has."""
+        return self.outcome in (None, "note") and not any((self.label, self.server, self.tool))
+
+    def matches_note(self, note: RecordedNote) -> bool:
+        """Return whether a note is wanted."""
+        return (
+            self.wants_notes
+            and (self.since is None or note.at >= self.since)
+            and (self.until is None or note.at < self.until)
+            and self.user in (None, note.fields.get("user"))
+            and self.client in (None, note.fields.get("client"))
+            and (self.text is None or self.text.casefold() in str(note.as_json()).casefold())
+        )
+
+    def conditions(self, *, notes: bool = False) -> tuple[list[str], list[Any]]:
+        """Return the same as SQL conditions on `host.audit_calls`, and their parameters.
+
+        Without what only a call has, they are conditions on the notes in `host.audit_entries`, too.
+        """
         wanted: list[tuple[str, Any]] = [
             ("at >= %s", self.since),
             ("at < %s", self.until),
             ("user_id = %s", self.user),
             ("upstream = %s", self.server),
             ("client = %s", self.client),
-            ("outcome = %s", self.outcome),
+            ("outcome = %s", None if notes else self.outcome),
         ]
         if self.tool is not None:
             wanted.append(("%s in (name, regexp_replace(name, '^.*__', ''))", self.tool))
@@ -124,7 +144,8 @@ class CallFilter:
             wanted.append(("(intent ~ %s or outcome_line ~ %s)", (found, found)))
         if self.text is not None:
             pattern = re.sub(r"([%_\\])", r"\\\1", self.text)
-            wanted.append(("intent || coalesce(outcome_line, '') ilike %s", f"%{pattern}%"))
+            said = "line" if notes else "intent || coalesce(outcome_line, '')"
+            wanted.append((f"{said} ilike %s", f"%{pattern}%"))
         kept = [(text, value) for text, value in wanted if value is not None]
         values: list[Any] = []
         for _text, value in kept:

@@ -9,6 +9,7 @@ from anyio import to_thread
 from psycopg import sql
 
 from host.audit.call import Call, CallFilter, call_of_row, join_calls
+from host.audit.note import NOTE_ID, RecordedNote, note_of_row, notes_of
 from host.audit.segment import (
     Line,
     list_segments,
@@ -24,6 +25,7 @@ from host.storage.store import Store
 LOCAL_ADMIN = Principal("local", "cli", role="admin")
 """Who reads the record at the terminal: somebody who can read the data folder anyway."""
 
+_NOTES = "select writer, line from host.audit_entries"
 _COLUMNS = "select intent, outcome_line, outcome, writer, call_id from host.audit_calls"
 
 
@@ -60,6 +62,42 @@ class Trail:
                 del calls[name]
         return sorted(calls.values(), key=lambda call: call.intent["at"])[-most:]
 
+    async def find_notes(self, wanted: CallFilter, *, most: int) -> list[RecordedNote]:
+        """Return the latest notes that are wanted, oldest first.
+
+        Raises:
+            StoreError: The store cannot be reached.
+        """
+        if not wanted.wants_notes:
+            return []
+        waiting = await to_thread.run_sync(lambda: list(notes_of(self._entries())))
+        found = {note.id: note for note in waiting if wanted.matches_note(note)}
+        conditions, values = wanted.conditions(notes=True)
+        where = " and ".join(["kind = 'note'", *conditions])
+        rows = await self._rows(
+            f"{_NOTES} where {where} order by at desc limit %s", [*values, most]
+        )
+        found |= {note.id: note for note in map(note_of_row, rows)}
+        return sorted(found.values(), key=lambda note: note.fields["at"])[-most:]
+
+    async def get_note(self, note_id: str) -> RecordedNote:
+        """Return one note by its id.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        said = NOTE_ID.fullmatch(note_id)
+        if said is not None:
+            rows = await self._rows(
+                f"{_NOTES} where kind = 'note' and writer::text like %s and sequence = %s",
+                [f"%{said[1]}", int(said[2])],
+            )
+            waiting = await to_thread.run_sync(lambda: list(notes_of(self._entries())))
+            for note in (*map(note_of_row, rows), *waiting):
+                if note.id == note_id:
+                    return note
+        raise NotFoundError("recorded note", note_id, [])
+
     async def get(self, call_id: str) -> Call:
         """Return one call by its id, or by the beginning of its id.
 
@@ -77,8 +115,10 @@ class Trail:
     def _waiting(self) -> list[Call]:
         """Return the calls in the journals."""
         living = frozenset(home.name for home in list_writers(self.folder) if writer_lives(home))
-        entries = ((line.writer, line.fields) for line in read_lines(self.folder))
-        return list(join_calls(entries, living=living))
+        return list(join_calls(self._entries(), living=living))
+
+    def _entries(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        return ((line.writer, line.fields) for line in read_lines(self.folder))
 
     async def _stored(self, wanted: CallFilter, *, most: int) -> list[Call]:
         conditions, values = wanted.conditions()
@@ -91,12 +131,15 @@ class Trail:
         )
 
     async def _query(self, query: str, values: list[Any]) -> list[Call]:
+        return [call_of_row(row) for row in await self._rows(query, values)]
+
+    async def _rows(self, query: str, values: list[Any]) -> list[dict[str, Any]]:
         if self.store is None:
             return []
         async with self.store.transaction(self._principal) as database:
             # The query is put together from constants; what people type is among the values.
             cursor = await database.execute(sql.SQL(query), values)  # pyright: ignore[reportArgumentType]
-            return [call_of_row(row) for row in await cursor.fetchall()]
+            return await cursor.fetchall()
 
 
 class Follower:
@@ -116,8 +159,8 @@ class Follower:
 
     async def calls(
         self, wanted: CallFilter, *, shown: Mapping[str, str], interval: float = 0.2
-    ) -> AsyncGenerator[Call]:
-        """Yield calls as they end.
+    ) -> AsyncGenerator[Call | RecordedNote]:
+        """Yield calls as they end, and notes.
 
         Args:
             wanted: Which of them.
@@ -125,12 +168,15 @@ class Follower:
             interval: Seconds between two looks.
         """
         while True:
-            for call in await to_thread.run_sync(self._news):
-                if wanted.matches(call) and shown.get(call.id) != call.state:
-                    yield call
+            for entry in await to_thread.run_sync(self._news):
+                if isinstance(entry, RecordedNote):
+                    if entry.id not in shown and wanted.matches_note(entry):
+                        yield entry
+                elif wanted.matches(entry) and shown.get(entry.id) != entry.state:
+                    yield entry
             await anyio.sleep(interval)
 
-    def _news(self) -> list[Call]:
+    def _news(self) -> list[Call | RecordedNote]:
         # Asked first: a writer that is dead by now adds nothing after what is read.
         homes = list_writers(self._folder)
         living = frozenset(home.name for home in homes if writer_lives(home))
@@ -140,8 +186,8 @@ class Follower:
             found.append(Call(intent, None, "unknown", writer))
         return found
 
-    def _read(self) -> Iterator[Call]:
-        """Yield the calls that ended since the last time, and remember those that began."""
+    def _read(self) -> Iterator[Call | RecordedNote]:
+        """Yield what ended or was noted since the last time, and remember the calls that began."""
         for line in self._lines():
             fields = line.fields
             if fields["kind"] == "intent":
@@ -149,6 +195,8 @@ class Follower:
             elif fields["kind"] == "outcome" and fields["call_id"] in self._pending:
                 writer, intent = self._pending.pop(fields["call_id"])
                 yield Call(intent, fields, fields["outcome"], writer)
+            elif fields["kind"] == "note":
+                yield RecordedNote(fields, line.writer)
 
     def _lines(self) -> Iterator[Line]:
         for home in list_writers(self._folder):

@@ -70,10 +70,16 @@ def approve(  # noqa: PLR0913, PLR0917 - each is an option of the command
     ),
     expires: str | None = typer.Option(None, metavar="30m", help="The grant's lifetime."),
     count: int | None = typer.Option(None, help="Most calls that the grant lets through."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Ask nothing; only beside --digest."),
     as_json: bool = JSON_OPTION,
 ) -> None:
-    """Approve a call; its caller goes on, or makes the same call again."""
+    """Show a call and approve it; its caller goes on, or makes the same call again."""
     need_terminal()
+    if yes and digest is None:
+        raise AccessError(
+            "--yes approves without a question, so --digest has to say what you have seen.",
+            next_step=f"`host approvals show {approval_id}` prints it.",
+        )
     seen = as_object(ask("approvals.show", {"id": approval_id})) or {}
     check_digest(seen, digest)
     terms = read_terms(grant, exact=exact, where=where, expires=expires, count=count)
@@ -82,6 +88,9 @@ def approve(  # noqa: PLR0913, PLR0917 - each is an option of the command
         answer["arguments"] = read_arguments(edit)
     if terms is not None:
         answer["grant"] = terms
+    if not yes and not confirm(seen, answer):
+        print("Nothing was answered.", file=sys.stderr)
+        raise typer.Exit(1)
     _answered(send_answer(answer), as_json=as_json)
 
 
@@ -112,17 +121,13 @@ def passphrase() -> None:
     """Set the passphrase that every answer from a terminal needs; an empty one removes it."""
     from getpass import getpass
 
-    from host.approvals.passphrase import Passphrase
-    from host.config.paths import user_paths
-
     need_terminal()
-    kept = Passphrase.of_user(user_paths().data)
-    if kept.is_set:
-        kept.check(getpass("Passphrase so far: "))
+    guarded = ask("approvals.guarded", {})["passphrase"]
+    current = getpass("Passphrase so far: ") if guarded else None
     first = getpass("New passphrase (empty removes it): ")
     if first != getpass("Once more: "):
         raise ConfigError("The two are not the same.", next_step="Try again.")
-    kept.set(first)
+    ask("approvals.passphrase", {"current": current, "new": first})
     print("The passphrase is set." if first else "No passphrase is asked for any more.")
 
 
@@ -157,8 +162,7 @@ def send_answer(answer: Json) -> Json:
 def need_terminal() -> None:
     """Raise AccessError where this process has no controlling terminal.
 
-    It keeps a program that a model runs from approving by accident; a program that opens a
-    terminal of its own is not kept from it, which is what the passphrase is for.
+    The daemon looks for itself; here it is said before anything is typed.
     """
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
@@ -167,6 +171,27 @@ def need_terminal() -> None:
             "Approving needs a person at a terminal, and this process has none.",
             next_step="Run it in a terminal.",
         ) from None
+
+
+def confirm(seen: Json, answer: Json) -> bool:
+    """Show what is to be approved, and return whether the person at the terminal says yes.
+
+    It is read from the terminal itself: what is piped into the command is nobody's word.
+    """
+    from host.approvals.text import escape, show_difference
+
+    lines = page(seen)
+    if "arguments" in answer:
+        lines += [
+            "sent instead:",
+            *show_difference(seen.get("arguments") or {}, answer["arguments"]),
+        ]
+    if "grant" in answer:
+        lines.append(f"granted: {escape(json.dumps(answer['grant']))}")
+    with open("/dev/tty", "w", encoding="utf-8", errors="replace") as screen:  # noqa: PTH123 - a device
+        print("\n".join([*lines, "Approve? [y/N] "]), end="", file=screen, flush=True)
+    with open("/dev/tty", encoding="utf-8", errors="replace") as keyboard:  # noqa: PTH123 - a device
+        return keyboard.readline().strip().lower() in ("y", "yes")
 
 
 def check_digest(seen: Json, digest: str | None) -> None:
@@ -249,6 +274,10 @@ def page(one: Json) -> list[str]:
         lines.append("Its arguments are no longer kept; `host audit` has those that were sent.")
     else:
         lines += approval_lines(one, one["arguments"])
+    if one["edited_digest"]:
+        lines.append(
+            f"It was edited: `host audit search {one['id']} --outcome note` has both versions."
+        )
     if one["approver"]:
         lines.append(f"{one['state']} by {escape(one['approver'])} ({one['channel']})")
     if one["reason"]:

@@ -74,7 +74,10 @@ async def _ask(name: str, read: Read, show: Callable[[str], None], *, read_secre
             return
         for line in approval_text(waiting):
             show(line)
-        typed = (await read("Allow? [y]es, yes for this [s]ession, [N]o: ")).strip().lower()
+        exact = waiting.get("constrained") is True
+        what = "these arguments" if exact else "any arguments"
+        choices = f"[y]es, yes to {what} for this [s]ession, [N]o"
+        typed = (await read(f"Allow? {choices}: ")).strip().lower()
         answer: Json = {
             "id": name,
             "approve": typed in ("y", "yes", "s", "session"),
@@ -82,7 +85,7 @@ async def _ask(name: str, read: Read, show: Callable[[str], None], *, read_secre
             "channel": "terminal",
         }
         if typed in ("s", "session"):
-            answer["grant"] = {"scope": "session"}
+            answer["grant"] = {"scope": "session", "exact": exact}
         if (await command("approvals.guarded"))["passphrase"]:
             answer["passphrase"] = await read_secret("Passphrase: ")
         await command("approvals.answer", answer)

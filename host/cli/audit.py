@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from host.audit.call import Call, CallFilter
+    from host.audit.note import RecordedNote
     from host.audit.retention import Dropped
     from host.audit.trail import Trail
     from host.audit.verify import Verification
@@ -27,7 +28,8 @@ FILTERS = {
     "server": "Only calls to this server.",
     "tool": "Only calls of this tool, with or without its server.",
     "label": "Only calls with this label, such as sends.",
-    "outcome": "ok, tool_error, error, denied, cancelled, timeout, unknown, running.",
+    "outcome": "ok, tool_error, error, denied, pending, cancelled, timeout, unknown, running; note "
+    "is what was done to the host itself.",
 }
 """Options that narrow a listing, and what they say of themselves."""
 AS_JSON = typer.Option(False, "--json", help="Print JSON, one call a line.")
@@ -75,7 +77,7 @@ def tail(
     *,
     wanted: "CallFilter",
 ) -> None:
-    """Show the latest calls, and new ones as they end."""
+    """Show the latest calls and acts, and new ones as they end."""
     from host.audit.trail import Follower
     from host.cli.store import configured_folder
 
@@ -83,12 +85,12 @@ def tail(
         follower = Follower(configured_folder() / "journal")
         shown: dict[str, str] = {}
         async with open_trail() as trail:
-            for call in await trail.find(wanted, most=lines) if lines else []:
-                shown[call.id] = call.state
-                _print_call(call, as_json=as_json)
+            for entry in await _latest(trail, wanted, most=lines) if lines else []:
+                shown[entry.id] = getattr(entry, "state", "note")
+                _print_entry(entry, as_json=as_json)
         if follow:
-            async for call in follower.calls(wanted, shown=shown):
-                _print_call(call, as_json=as_json)
+            async for entry in follower.calls(wanted, shown=shown):
+                _print_entry(entry, as_json=as_json)
 
     try:
         anyio.run(run)
@@ -97,14 +99,17 @@ def tail(
 
 
 def show(
-    call_id: str = typer.Argument(help="The call's id, or its beginning."),
+    call_id: str = typer.Argument(metavar="ID", help="The id of a call, or its beginning."),
     as_json: bool = AS_JSON,
 ) -> None:
-    """Show all that is recorded of one call."""
+    """Show all that is recorded of one call, or of one act."""
+    from host.audit.note import NOTE_ID
 
     async def run() -> None:
         async with open_trail() as trail:
-            call = (await trail.get(call_id)).as_json()
+            is_note = NOTE_ID.fullmatch(call_id) is not None
+            found = await (trail.get_note(call_id) if is_note else trail.get(call_id))
+        call = found.as_json()
         if as_json:
             print(json.dumps(call))
             return
@@ -123,13 +128,13 @@ def search(
     *,
     wanted: "CallFilter",
 ) -> None:
-    """List the calls that match, oldest first."""
+    """List the calls and acts that match, oldest first."""
     wanted = replace(wanted, text=text)
 
     async def run() -> None:
         async with open_trail() as trail:
-            for call in await trail.find(wanted, most=most):
-                _print_call(call, as_json=as_json)
+            for entry in await _latest(trail, wanted, most=most):
+                _print_entry(entry, as_json=as_json)
 
     anyio.run(run)
 
@@ -316,13 +321,28 @@ async def open_trail(*, journal_alone: bool = True) -> "AsyncGenerator[Trail]":
         await store.close()
 
 
-def _print_call(call: "Call", *, as_json: bool) -> None:
+async def _latest(
+    trail: "Trail", wanted: "CallFilter", *, most: int
+) -> "list[Call | RecordedNote]":
+    """Return the latest calls and notes that are wanted, oldest first."""
+    calls, notes = await trail.find(wanted, most=most), await trail.find_notes(wanted, most=most)
+    return sorted([*calls, *notes], key=lambda entry: entry.at)[-most:]
+
+
+def _print_entry(entry: "Call | RecordedNote", *, as_json: bool) -> None:
+    from host.audit.note import RecordedNote
+
     if as_json:
-        print(json.dumps(call.as_json()), flush=True)
+        print(json.dumps(entry.as_json()), flush=True)
         return
-    duration = (call.outcome or {}).get("duration")
-    took = "" if duration is None else f"{duration / 1000:.1f} ms"
-    moment = call.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    client = str(call.intent.get("client", ""))
-    row = _WIDTHS.format(call.id[:13], moment, call.state, client[:16], call.name[:40], took)
+    moment = entry.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(entry, RecordedNote):
+        client = str(entry.fields.get("client", ""))
+        what = f"{entry.name} {entry.about}".rstrip()
+        row = _WIDTHS.format(entry.id, moment, "note", client[:16], what[:80], "")
+    else:
+        duration = (entry.outcome or {}).get("duration")
+        took = "" if duration is None else f"{duration / 1000:.1f} ms"
+        client = str(entry.intent.get("client", ""))
+        row = _WIDTHS.format(entry.id[:13], moment, entry.state, client[:16], entry.name[:40], took)
     print("".join(c if c.isprintable() else "�" for c in row).rstrip(), flush=True)

@@ -325,6 +325,8 @@ def _print_explanation(
         print(f"  {reason}")
     if decision.every_time:
         print("  It is asked every time; a remembered approval does not count.")
+    elif decision.constrained:
+        print("  A remembered approval counts only if it says something of the arguments.")
     if decision.approvers:
         groups = " and of ".join(" or ".join(sorted(one)) for one in decision.approvers)
         print(f"  Who may approve is one of {groups}.")

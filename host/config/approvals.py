@@ -1,5 +1,7 @@
 """What host.yaml says about approvals."""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 
 from host.config.document import StrictModel
@@ -31,6 +33,9 @@ class ApprovalsConfig(StrictModel):
     """Seconds between progress notifications to a caller that waits."""
     elicitation: bool = True
     """Whether attended clients are asked in their own window."""
+    page: Literal["needed", "always", "never"] = "needed"
+    """When an attended client that shows pages gets a link to one: where a form would not do, as it
+    shows none or the call is too long for one; always; or never."""
     desktop: bool = False
     """Whether a desktop notification says that an approval waits."""
     webhook: WebhookConfig | None = None

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from host.approvals.approval import Answer, Approval, Pass, may_answer, standing
 from host.approvals.board import Board
 from host.approvals.desk import Desk, Offer
-from host.approvals.elicitation import build_question, can_ask, read_answer
+from host.approvals.elicitation import build_question, read_answer, shown_by
 from host.approvals.inbox import Inbox
+from host.approvals.page import page_question
 from host.domain.errors import AccessError, ApprovalPendingError, DeniedError, EditError
 from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError, as_object
 from host.domain.protocol import INTERACTIVE_METHODS, object_member
@@ -78,9 +79,14 @@ class ApprovalStep:
                 return found
         else:
             offer = self._offer(asked) if self._may_offer(asked) else None
-            found = await self._desk.admit(
-                asked.call, offer=offer, tell=_tell(asked.exchange), recheck=asked.recheck
-            )
+            try:
+                found = await self._desk.admit(
+                    asked.call, offer=offer, tell=_tell(asked.exchange), recheck=asked.recheck
+                )
+            finally:
+                for name in asked.pages:
+                    done = {"elicitationId": name}
+                    asked.exchange.notify("notifications/elicitation/complete", done)
         return await self._admitted(asked, found)
 
     async def close_round(
@@ -124,10 +130,11 @@ class ApprovalStep:
         exchange, decision = asked.exchange, asked.said.decision
         principal = exchange.session.principal
         groups = () if decision is None else decision.approvers
+        shows = shown_by(exchange.capabilities, principal)
         return (
             self._board.config.elicitation
             and (asked.method in INTERACTIVE_METHODS or not exchange.stateless)
-            and can_ask(exchange.capabilities, principal)
+            and (shows.forms or (shows.pages and self._pages))
             and may_answer(groups, standing(principal))
         )
 
@@ -137,16 +144,38 @@ class ApprovalStep:
         arguments = asked.call.arguments
 
         async def offer(approval: Approval, problem: str | None) -> Answer | None:
-            question = build_question(approval, arguments, problem=problem)
+            question = await self._params(exchange, approval, arguments, problem=problem)
             if question is None:
                 return None
             try:
                 reply = await exchange.ask("elicitation/create", question)
             except RpcError:
                 return None  # the other ways stay open
+            if question["mode"] == "url":
+                asked.pages.append(approval.id)
             return read_answer(approval, reply, exchange.session.principal)
 
         return offer
+
+    @property
+    def _pages(self) -> bool:
+        """Whether there are pages that a client could show."""
+        return self._board.page is not None and self._board.config.page != "never"
+
+    async def _params(
+        self, exchange: Exchange, approval: Approval, arguments: Json, *, problem: str | None
+    ) -> Json | None:
+        """Return what asks the person at a client, as a form or a page; None where neither can."""
+        principal = exchange.session.principal
+        shows = shown_by(exchange.capabilities, principal)
+        link = self._board.page if shows.pages and self._pages else None
+        question: Json | None = None
+        if shows.forms and not (link is not None and self._board.config.page == "always"):
+            question = build_question(approval, arguments, problem=problem)
+        if question is None and link is not None:
+            url = await link(approval, principal)
+            question = page_question(approval, url, identified=not exchange.stateless)
+        return question
 
     async def _by_rounds(self, asked: Asked) -> Pass | Admission:
         """Serve a stateless client that can be asked: return a pass, or the question for it."""
@@ -158,7 +187,7 @@ class ApprovalStep:
             else:
                 found = await self._desk.ask(call)
                 if isinstance(found, Approval) and found.state == "pending":
-                    question = self._question(asked, found)
+                    question = await self._question(asked, found)
                     if question is not None:
                         return Admission(asked.goal.params, question=question, waits=found)
             if isinstance(found, Approval):
@@ -184,7 +213,7 @@ class ApprovalStep:
         except EditError as error:
             problem = str(error)
         approval = await self._inbox.find(asked.held["id"])
-        question = self._question(asked, approval, problem=problem)
+        question = await self._question(asked, approval, problem=problem)
         if approval.state != "pending" or question is None:
             raise ApprovalPendingError(approval.id, approval.name)
         return Admission(asked.goal.params, question=question, waits=approval)
@@ -211,14 +240,14 @@ class ApprovalStep:
                 await self._inbox.withdraw(approval_id, reason="Its caller took it back.")
             return await self._inbox.find(approval_id)
 
-    def _question(
+    async def _question(
         self, asked: Asked, approval: Approval, *, problem: str | None = None
     ) -> Json | None:
         """Return the `input_required` that asks a stateless client's person."""
-        question = build_question(approval, asked.call.arguments, problem=problem)
+        exchange, params = asked.exchange, asked.goal.params
+        question = await self._params(exchange, approval, asked.call.arguments, problem=problem)
         if question is None:
             return None
-        exchange, params = asked.exchange, asked.goal.params
         state: Json = {
             "bound": binding(exchange, asked.method, params),
             "approval": {"id": approval.id},
@@ -271,7 +300,7 @@ class ApprovalStep:
         if passed.edited:
             params["arguments"] = passed.arguments
             # The edit was judged when it was made; now is when it counts.
-            reason = refusal(asked.judge(params))
+            reason = refusal(await asked.consider(params))
             if reason is not None:
                 await self._desk.finish(passed, "denied")
                 raise DeniedError(f"The edited arguments may not be sent. {reason}")

@@ -1,6 +1,6 @@
 """A call that was decided about, on its way through the approval step."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -37,7 +37,11 @@ class Asked:
     Attributes:
         said: The decision.
         judge: Decides again, with these parameters.
+        consider: As `judge`, and asks the rules in code that it hangs on.
+        ahead: What would be decided once the caller has met what this call's output is; None where
+            that is nothing new.
         state: What the client brought back, opened; empty where it brought nothing.
+        pages: Approvals about whose pages the client was told; it hears when they are over.
     """
 
     exchange: Exchange
@@ -45,7 +49,10 @@ class Asked:
     goal: Recordable
     said: Judged
     judge: Callable[[Json], Judged]
+    consider: Callable[[Json], Awaitable[Judged]]
+    ahead: Decision | None = None
     state: Json = field(default_factory=dict[str, Any])
+    pages: list[str] = field(default_factory=list[str])
 
     @property
     def held(self) -> Json:
@@ -73,6 +80,8 @@ class Asked:
             reasons=decision.reasons,
             approvers=decision.approvers,
             every_time=decision.every_time,
+            # The call's own output is why the next one is asked about: a grant has to be for both.
+            constrained=decision.constrained or (self.ahead is not None and self.ahead.constrained),
             destructive="destructive" in facts.labels,
             context=describe_attempt(
                 attempt,

@@ -1,13 +1,16 @@
 """The gate before every call: what the policy says of it, and what happens when it says `ask`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from host.approvals.approval import may_answer, name_groups, standing
+from host.approvals.board import Ruling
 from host.approvals.call import AskedCall
+from host.approvals.grant import GrantNeeds
 from host.audit.record import Face
 from host.domain.errors import (
     ApprovalPendingError,
@@ -33,8 +36,8 @@ from host.gateway.spending import spent
 from host.policy.attempt import Attempt
 from host.policy.code import Findings, RuleCode
 from host.policy.decision import Decision, decide
-from host.policy.facts import call_variables, measure
-from host.policy.labels import ground_of, is_trusted, package_of
+from host.policy.facts import Facts, call_variables, measure
+from host.policy.labels import ABOUT_THE_CALL, ground_of, is_trusted, package_of
 from host.policy.limit import Counters
 from host.policy.live import LivePolicy, PolicyChange
 from host.policy.policy_set import PolicySet
@@ -87,13 +90,11 @@ class Gate:
         """Return what the policy says of a call, after asking the plugins on which that hangs."""
         said = self.judge(exchange, method, goal)
         facts, policy = said.facts, said.policy
-        if self.code is None or facts is None or policy is None:
+        if facts is None or policy is None:
             return said
-        names = policy.open_code(facts)
-        if not names:
+        found = await self._ask_code(facts, policy)
+        if not found:
             return said
-        call, principal = call_variables(facts), facts.attempt.principal.id
-        found = await self.code.answer(names, call, principal=principal)
         # All anew: links, limits and the policy itself may have changed while plugins were asked.
         return self.judge(exchange, method, goal, code=found)
 
@@ -174,17 +175,33 @@ class Gate:
             return Admitted(said.judged, Admission(goal.params), spend=spend)
         state = self._approvals.read_state(exchange, method, goal.params)
         judge = self._judge_again(exchange, method, goal, said)
-        asked = Asked(exchange, method, goal, said, judge, state)
+
+        async def consider(params: Json) -> Judgement:
+            return await self.consider(exchange, method, Edited(goal, params))
+
+        ahead = self._ahead(said) if decision.action == "ask" else None
+        asked = Asked(exchange, method, goal, said, judge, consider, ahead, state)
         admission = await self._approvals.admit(asked)
         if admission.question is None:
             self.count(decision)
         spend = self._budget(method, goal, decision) if decision.counters else None
         return Admitted(said.judged_with(admission), admission, asked, spend)
 
-    def judge_edit(
+    def _ahead(self, said: Judgement) -> Decision | None:
+        """Return what would be said of a call once its caller has met what its own output is."""
+        facts, policy = said.facts, said.policy
+        if facts is None or policy is None:
+            return None
+        attempt = facts.attempt
+        met = attempt.taint | (facts.labels - ABOUT_THE_CALL)
+        if met == attempt.taint:
+            return None
+        return policy.decide(replace(attempt, taint=met), self._counters)
+
+    async def judge_edit(
         self, caller: Principal, approver: Principal, context: Json, arguments: Json
-    ) -> str | None:
-        """Return why the policy forbids a call with edited arguments; None if it does not.
+    ) -> Ruling:
+        """Return what the policy says of a call with edited arguments.
 
         Args:
             caller: Who made the call; its context says more.
@@ -199,15 +216,32 @@ class Gate:
                 tuple(Path(str(file)) for file in list_member(context, "policies")),
             )
         except PolicyError as error:
-            return str(error)
+            return Ruling(str(error))
         attempt = rebuild_attempt(context, arguments)
         if attempt.principal.id != caller.id:
-            return "They belong to another caller."
-        decision = decide(policy.gather(attempt, self._counters), policy)
+            return Ruling("They belong to another caller.")
+        facts = policy.gather(attempt, self._counters)
+        facts.code.update(await self._ask_code(facts, policy))
+        decision = decide(facts, policy)
         if decision.action == "ask" and not may_answer(decision.approvers, standing(approver)):
-            wanted = name_groups(decision.approvers)
-            return f"a call with these has to be approved by {wanted}. {' '.join(decision.reasons)}"
-        return " ".join(decision.reasons) if decision.action == "deny" else None
+            wanted = f"a call with these has to be approved by {name_groups(decision.approvers)}."
+            return Ruling(f"{wanted} {' '.join(decision.reasons)}")
+        if decision.action == "deny":
+            return Ruling(" ".join(decision.reasons))
+        needs = GrantNeeds(
+            every_time=decision.every_time,
+            constrained=decision.constrained,
+            destructive="destructive" in facts.labels,
+        )
+        return Ruling(needs=needs)
+
+    async def _ask_code(self, facts: Facts, policy: PolicySet) -> Findings:
+        """Return what the rules in code say on which a decision hangs."""
+        names = policy.open_code(facts) if self.code is not None else ()
+        if self.code is None or not names:
+            return {}
+        call, principal = call_variables(facts), facts.attempt.principal.id
+        return await self.code.answer(names, call, principal=principal)
 
     def holds(self, matchers: Json, call: AskedCall) -> bool:
         """Whether a grant's matchers are about a call; where that is not sure, they are not."""

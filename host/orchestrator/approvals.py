@@ -3,8 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, cast, get_args
 
-import anyio
-
 from host.app import TERMINAL
 from host.approvals.approval import Answer, Approval
 from host.approvals.board import Board
@@ -31,13 +29,13 @@ class ApprovalCommands:
         self._board = board
         self._inbox = inbox
         self._passphrase = passphrase
-        self._one_guess = anyio.Lock()
         self._commands: dict[str, Callable[[Json], Awaitable[Any]]] = {
             "approvals.list": self._list,
             "approvals.watch": self._watch,
             "approvals.show": self._show,
             "approvals.answer": self._answer,
             "approvals.guarded": self._guarded,
+            "approvals.passphrase": self._set_passphrase,
             "grants.list": self._list_grants,
             "grants.revoke": self._revoke,
         }
@@ -78,11 +76,17 @@ class ApprovalCommands:
         return {**approval.show(), "arguments": arguments}
 
     async def _guarded(self, params: Json) -> Json:
-        return {"passphrase": self._passphrase.is_set}
+        return {"passphrase": await self._passphrase.is_set()}
+
+    async def _set_passphrase(self, params: Json) -> Json:
+        new = str(params.get("new") or "")
+        await self._passphrase.set(new, current=_text(params.get("current")))
+        self._board.note(TERMINAL, "passphrase.set" if new else "passphrase.removed", {})
+        return {"passphrase": bool(new)}
 
     async def _answer(self, params: Json) -> Json:
         approve = params.get("approve") is True
-        await self._check(params)
+        await self._passphrase.check(_text(params.get("passphrase")))
         edited = params.get("arguments")
         if edited is not None and as_object(edited) is None:
             raise AccessError("Arguments are a JSON object.")
@@ -107,13 +111,9 @@ class ApprovalCommands:
         grant = await self._inbox.revoke_grant(str(params.get("id")), by=TERMINAL)
         return grant.show()
 
-    async def _check(self, params: Json) -> None:
-        """Check the passphrase; one guess at a time, so that guessing stays slow."""
-        given = params.get("passphrase")
-        async with self._one_guess:
-            await anyio.to_thread.run_sync(
-                self._passphrase.check, given if isinstance(given, str) else None
-            )
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def read_terms(given: Json | None) -> GrantTerms | None:

@@ -15,7 +15,7 @@ from host import __version__
 from host.app import Host
 from host.approvals.passphrase import Passphrase
 from host.audit.retention import keep_record
-from host.config.bind import check_bind
+from host.config.bind import check_bind, is_loopback
 from host.config.load import LoadedSettings, load_settings
 from host.config.paths import user_paths
 from host.config.runtime import begin_log
@@ -23,10 +23,12 @@ from host.config.settings import HttpConfig
 from host.config.watch import watch_settings
 from host.domain.errors import HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import Json
+from host.orchestrator.approval_page import ApprovalPages
 from host.orchestrator.approvals import ApprovalCommands
 from host.orchestrator.http import Door, HttpFace
 from host.orchestrator.http_server import HttpServer
 from host.orchestrator.own_tools import OrchestratorProvider
+from host.orchestrator.peer import Peer, check_person
 from host.orchestrator.pins import answer_about_pins
 from host.orchestrator.process import allow_many_files, bind, calm_collector, only_daemon
 from host.orchestrator.session import GRACE
@@ -34,6 +36,11 @@ from host.orchestrator.socket import SocketFace
 from host.telemetry.log import configure_log
 
 log = logging.getLogger(__name__)
+
+FOR_PEOPLE = frozenset(
+    {"approvals.answer", "approvals.passphrase", "taint.clear", "pins.accept", "pins.reject"}
+)
+"""Commands that only a person at a terminal may give, whichever program sends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,10 @@ class Daemon:
         self.stopping = asyncio.Event()
         self.endpoint: str | None = None
         self._socket_face = SocketFace(host.gateway, host.tokens, self._control)
-        self._approvals = ApprovalCommands(
-            host.board, host.inbox, Passphrase.of_user(host.paths.data)
+        passphrase = Passphrase(host.store)
+        self._approvals = ApprovalCommands(host.board, host.inbox, passphrase)
+        self._pages = ApprovalPages(
+            host.inbox, passphrase, host.sealer, life=lambda: host.settings.approvals.expires
         )
         self._http_face: HttpFace | None = None
         self._web: HttpServer | None = None
@@ -81,6 +90,9 @@ class Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(ValueError, RuntimeError):  # only a main thread gets signals
                 asyncio.get_running_loop().add_signal_handler(number, self.stopping.set)
+        # A browser elsewhere cannot open a page of this machine.
+        if self.options.background or is_loopback(self._http_config().host):
+            self.host.board.page = self._pages.link
         listener = await self._socket_face.listen(self.host.paths.socket)
         try:
             async with asyncio.TaskGroup() as group:
@@ -104,6 +116,7 @@ class Daemon:
                 log.info("stopping: calls in flight have %g s to finish", GRACE)
                 listener.close()
                 await self._close_faces()
+                await self._pages.close()
                 self._save_tokens()
                 for task in tasks:
                     task.cancel()
@@ -244,8 +257,10 @@ class Daemon:
                 self.stopping.set()
                 return
 
-    async def _control(self, method: str, params: Json) -> Any:  # noqa: ANN401 - any JSON
+    async def _control(self, method: str, params: Json, peer: Peer) -> Any:  # noqa: ANN401 - any JSON
         """Carry out a command of the command line."""
+        if method in FOR_PEOPLE:
+            await asyncio.to_thread(check_person, peer, method)
         if method == "status":
             if params.get("wait_for_store"):
                 with contextlib.suppress(StoreError):

@@ -3,9 +3,6 @@
 import asyncio
 import logging
 import os
-import socket as sockets
-import struct
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from host.domain.protocol import object_member
 from host.gateway.gateway import Gateway
 from host.identity.tokens import TokenStore
 from host.orchestrator.lines import LineFace, LineSession
+from host.orchestrator.peer import Peer, peer_of
 from host.orchestrator.session import GRACE
 from host.orchestrator.tally import open_tally
 
@@ -27,7 +25,7 @@ log = logging.getLogger(__name__)
 HELLO_LIMIT = 1 << 16
 """Bytes of the first line, in which a caller says what it is."""
 
-Control = Callable[[str, Json], Awaitable[Any]]
+Control = Callable[[str, Json, Peer], Awaitable[Any]]
 """Carries out a command of the host's own command line and returns its JSON."""
 
 
@@ -83,11 +81,16 @@ class SocketFace:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if not is_same_user(writer.get_extra_info("socket")):
+            peer = peer_of(writer.get_extra_info("socket"))
+            if not is_same_user(peer):
                 log.warning("a connection of another user was refused")
                 return
             hello = as_object(decode(await reader.readline()))
             if hello is None:
+                return
+            if hello.get("hello") == "control":
+                writer.write(encode(await self._command(hello, peer)) + b"\n")
+                await writer.drain()
                 return
             await self._welcome(hello, reader, writer)
         except (OSError, ValueError, RpcError) as error:
@@ -98,10 +101,6 @@ class SocketFace:
     async def _welcome(
         self, hello: Json, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        if hello.get("hello") == "control":
-            writer.write(encode(await self._command(hello)) + b"\n")
-            await writer.drain()
-            return
         face: Face = "cli" if hello.get("hello") == "cli" else "stdio"
         token = hello.get("token")
         principal = self._principal(token, face)
@@ -122,10 +121,10 @@ class SocketFace:
             del self._faces[task]
             tally.close()
 
-    async def _command(self, hello: Json) -> Json:
+    async def _command(self, hello: Json, peer: Peer) -> Json:
         try:
             params = object_member(hello, "params")
-            return {"result": await self._control(str(hello.get("method")), params)}
+            return {"result": await self._control(str(hello.get("method")), params, peer)}
         except HostError as error:
             return {"error": str(error)}
 
@@ -158,11 +157,9 @@ async def _drain(face: LineFace, grace: float) -> None:
         log.warning("calls in flight were given up after %g s", grace)
 
 
-def is_same_user(connection: Any) -> bool:  # noqa: ANN401 - asyncio gives no type
-    """Whether the other end of a Unix socket is a process of this user (or root)."""
-    if sys.platform != "linux":
-        return True  # the folder's mode alone keeps others out
-    size = struct.calcsize("3i")
-    credentials = connection.getsockopt(sockets.SOL_SOCKET, sockets.SO_PEERCRED, size)
-    _, uid, _ = struct.unpack("3i", credentials)
-    return uid in (os.geteuid(), 0)
+def is_same_user(peer: Peer) -> bool:
+    """Whether the other end is a process of this user (or root).
+
+    Where the system does not say, the folder's mode alone keeps others out.
+    """
+    return peer.uid is None or peer.uid in (os.geteuid(), 0)

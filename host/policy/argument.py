@@ -21,9 +21,12 @@ from host.policy.json_schema import parse_schema
 from host.policy.origin import match_origins, shown_origins
 from host.policy.path import is_absolute
 from host.policy.pattern import parse_names
-from host.policy.pointer import DEEP, EACH, Json, Located, Pointer, parse_pointer
+from host.policy.pointer import DEEP, EACH, Json, Located, Pointer, elements, parse_pointer
 from host.policy.regex import parse_regex
 from host.policy.url import Url
+
+_OF_THE_WHOLE = frozenset({"type", "length", "json_schema", "provenance", "present"})
+"""Fields that are about a list or an object as it is, and not about what is in it."""
 
 Matcher = Callable[[Facts, Located], Answer]
 """Says whether one value of a call matches."""
@@ -70,6 +73,8 @@ def compile_argument(
     matchers = _matchers(config, folders, lean)
     need = Need(pointer, path=config.path is not None, url=config.url is not None)
     absent = config.present is False
+    # At any depth an object's members are asked about one by one, and not the object again.
+    parts = pointer.parts[-1:] == (DEEP,) and not config.model_fields_set & _OF_THE_WHOLE
     match = matchers[0] if len(matchers) == 1 else partial(_all, matchers)
 
     def check(facts: Facts) -> Answer:
@@ -79,7 +84,8 @@ def compile_argument(
         elif len(found.values) == 1:
             answer = match(facts, found.values[0])
         else:
-            answer = combine((match(facts, one) for one in found.values), lean)
+            asked = (one for one in found.values if not (parts and _has_members(one)))
+            answer = combine((match(facts, one) for one in asked), lean)
         if found.lookalike is None:
             return answer
         # A tool might take the look-alike for the argument itself.
@@ -134,14 +140,14 @@ def _matchers(config: ArgumentConfig, folders: tuple[str, ...], lean: Lean) -> l
     if config.type is not None:
         found.append(_type(config.type))
     if config.one_of is not None:
-        found.append(_one_of(config.one_of))
+        found.append(_one_of(config.one_of, lean))
     if config.range is not None:
-        found.append(_range(config.range))
+        found.append(_each(_range(config.range), lean))
     if config.length is not None:
         found.append(_length(config.length))
     for text, whole in ((config.regex, True), (config.search, False)):
         if text is not None:
-            found.append(_regex(text, whole=whole))
+            found.append(_each_and_joined(_regex(text, whole=whole), lean))
     if config.json_schema is not None:
         schema = parse_schema(config.json_schema)
         found.append(lambda _facts, one: schema.match(one.value))
@@ -153,9 +159,9 @@ def _of_facts(config: ArgumentConfig, folders: tuple[str, ...], lean: Lean) -> l
     if config.provenance is not None:
         found.append(match_origins(config.provenance))
     if config.url is not None:
-        found.append(_url(config.url))
+        found.append(_each(_url(config.url), lean))
     if config.path is not None:
-        found.append(_path(config.path, folders, lean))
+        found.append(_each(_path(config.path, folders, lean), lean))
     return found
 
 
@@ -170,7 +176,7 @@ def _all(matchers: list[Matcher], facts: Facts, one: Located) -> Answer:
     return answer
 
 
-_YES, _NO = Answer.YES, Answer.NO
+_YES, _UNKNOWN, _NO = Answer.YES, Answer.UNKNOWN, Answer.NO
 
 
 def _yes(holds: bool) -> Answer:
@@ -202,17 +208,60 @@ _TYPES = {
 }
 
 
-def _one_of(options: tuple[Json, ...]) -> Matcher:
+def _has_members(one: Located) -> bool:
+    """Whether a value is an object, or a list with objects in it."""
+    return any(isinstance(part.value, dict) for part in elements(one))
+
+
+def _each(match: Matcher, lean: Lean) -> Matcher:
+    """Return a matcher that holds a list by its elements: all of them to loosen, any to tighten."""
+
+    def check(facts: Facts, one: Located) -> Answer:
+        if not isinstance(one.value, list):
+            return match(facts, one)
+        return combine((match(facts, part) for part in elements(one)), lean)
+
+    return check
+
+
+def _each_and_joined(match: Matcher, lean: Lean) -> Matcher:
+    """As `_each`; a tool may put a list together to one text, as a command's words.
+
+    Where that says something else than the elements do, nobody can tell.
+    """
+    each = _each(match, lean)
+
+    def check(facts: Facts, one: Located) -> Answer:
+        answer = each(facts, one)
+        parts = list(elements(one)) if isinstance(one.value, list) else []
+        if len(parts) < 2:
+            return answer
+        texts = [_text(part.value) for part in parts]
+        joined = [match(facts, Located(one.place, by.join(texts))) for by in (" ", "")]
+        if all(found is answer for found in joined):
+            return answer
+        return max(answer, _UNKNOWN) if lean is Lean.TIGHTEN else min(answer, _UNKNOWN)
+
+    return check
+
+
+def _one_of(options: tuple[Json, ...], lean: Lean) -> Matcher:
     exact = {_exact(option) for option in options}
     near = {fold(_text(option)) for option in options}
 
-    def check(_facts: Facts, one: Located) -> Answer:
+    def match(_facts: Facts, one: Located) -> Answer:
         if _exact(one.value) in exact:
             return Answer.YES
-        if isinstance(one.value, dict | list):
-            return Answer.NO
+        if isinstance(one.value, dict):
+            return Answer.UNKNOWN
         # "5" is not 5 and "Admin" not "admin", yet a tool may take them for it.
         return Answer.UNKNOWN if fold(_text(one.value)) in near else Answer.NO
+
+    each = _each(match, lean)
+
+    def check(facts: Facts, one: Located) -> Answer:
+        # A list may be one of the options itself.
+        return _YES if _exact(one.value) in exact else each(facts, one)
 
     return check
 

@@ -169,6 +169,7 @@ def _difference(case: CaseConfig, decision: Decision) -> str | None:
         return f"expected {case.expect}, but {by} says {decision.action}"
     if case.rule is not None and case.rule not in decision.rules:
         return f"expected rule {case.rule}, but it was {', '.join(decision.rules) or 'the default'}"
-    if case.every_time is not None and case.every_time is not decision.every_time:
-        return f"expected every_time {case.every_time}, but it is {decision.every_time}".lower()
+    every_time = decision.every_time or ("unless_constrained" if decision.constrained else False)
+    if case.every_time is not None and case.every_time != every_time:
+        return f"expected every_time {case.every_time}, but it is {every_time}".lower()
     return None

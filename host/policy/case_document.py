@@ -93,8 +93,8 @@ class CaseConfig(StrictModel):
     """What is to be decided."""
     rule: str | None = None
     """Which rule is to decide it; None means any, or none."""
-    every_time: bool | None = None
-    """Whether it is to be asked every time; None means either."""
+    every_time: bool | Literal["unless_constrained"] | None = None
+    """Whether it is to be asked every time; None means any."""
 
 
 class CasesConfig(StrictModel):

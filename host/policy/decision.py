@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from host.domain.errors import PolicyError
-from host.domain.principal import Principal
 from host.policy.answer import STRICTNESS, Action, Answer, strictest
 from host.policy.attempt import Kind
 from host.policy.facts import Facts
@@ -28,6 +27,7 @@ class Decision:
         rules: Ids of all rules with the deciding action.
         approvers: Groups of `role:…`, `user:…`, `client:…`; who answers has to be in each group.
         every_time: Whether a remembered approval must not answer.
+        constrained: Whether only one may answer that says something of the arguments.
         counters: What to count once the call is made, whichever rule decided.
         policy: Digest of the policy.
     """
@@ -38,16 +38,9 @@ class Decision:
     rules: tuple[str, ...] = ()
     approvers: tuple[frozenset[str], ...] = ()
     every_time: bool = False
+    constrained: bool = False
     counters: tuple[CounterKey, ...] = ()
     policy: str
-
-    def may_approve(self, principal: Principal) -> bool:
-        """Return whether somebody's role, name and credential are those that the rules ask for.
-
-        Whether this is the caller themselves, or is attended, is not policy's to know.
-        """
-        own = {f"role:{principal.role}", f"user:{principal.user}", f"client:{principal.client}"}
-        return all(not group.isdisjoint(own) for group in self.approvers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +163,8 @@ def _conclude(
             for rule in deciding
             if action == "ask" and rule.config.approvers
         ),
-        every_time=action == "ask" and any(rule.config.every_time for rule in deciding),
+        every_time=action == "ask" and any(rule.config.every_time is True for rule in deciding),
+        constrained=action == "ask" and any(rule.config.every_time for rule in deciding),
         counters=counters,
         policy=policy.digest,
     )

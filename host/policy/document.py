@@ -169,8 +169,9 @@ class RuleConfig(StrictModel):
         tuple[Annotated[str, AfterValidator(_checked_approver)], ...], BeforeValidator(as_list)
     ] = ()
     """Who may answer: `role:…`, `user:…`, `client:…`; none given means anyone who may approve."""
-    every_time: bool = False
-    """Whether it asks although a remembered approval would cover the call."""
+    every_time: bool | Literal["unless_constrained"] = False
+    """Whether it asks although a grant would cover the call; with `unless_constrained` only a grant
+    counts that says something of the arguments."""
     limits: tuple[LimitConfig, ...] = ()
     """What is over a limit gets `over` instead of the action."""
     over: Literal["ask", "deny"] = "deny"

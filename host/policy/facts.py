@@ -12,7 +12,7 @@ from host.policy.expression import cel_context
 from host.policy.labels import LabelTable, effective_labels, only_read, read_by_people
 from host.policy.limit import CounterKey, Counters, Scope
 from host.policy.path import Ground, RealPath, real_folder, real_path
-from host.policy.pointer import Json, Located, Pointer, Resolved, children
+from host.policy.pointer import Json, Located, Pointer, Resolved, children, elements
 from host.policy.provenance import TracedValue
 from host.policy.url import Url, UrlError, canonical_url
 
@@ -147,7 +147,8 @@ class Facts:
         moved = [
             place
             for pointer in self.values.values()
-            for place, value in ((one.place, one.value) for one in pointer.values)
+            for one in pointer.values
+            for place, value in ((part.place, part.value) for part in elements(one))
             if place in self.paths and real_path(value, ground) != self.paths[place]
         ]
         return list(dict.fromkeys(moved))
@@ -185,9 +186,10 @@ def gather_facts(
             facts.counts.update((key, counters.read(key)) for key in rule.counters(attempt))
     if facts.writes and facts.paths:
         facts.only_read = frozenset(
-            one.place
+            part.place
             for pointer in only_read(attempt, table)
             for one in pointer.resolve(attempt.arguments).values
+            for part in elements(one)
         )
     return facts
 
@@ -220,7 +222,7 @@ def _look(facts: Facts, need: Need) -> None:
     found = facts.values.get(text)
     if found is None:
         found = facts.values[text] = need.pointer.resolve(facts.attempt.arguments)
-    for one in found.values:
+    for one in (part for value in found.values for part in elements(value)):
         if need.path and one.place not in facts.paths:
             facts.paths[one.place] = real_path(one.value, facts.attempt.ground)
         if need.url and one.place not in facts.urls:

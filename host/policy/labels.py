@@ -35,8 +35,16 @@ ABOUT_THE_CALL = EFFECTS | {"reads", "egress", "unknown"}
 _UNKNOWN_TOOL = frozenset({"changes", "sends", "untrusted", "private", "unknown"})
 _DESTROYS = re.compile(
     r"(^|_)(delete|remove|drop|destroy|purge|erase|wipe|truncate|unlink|rm|rmdir|kill|terminate"
-    r"|revoke|reset|overwrite|uninstall|force)(_|$)"
+    r"|revoke|reset|overwrite|uninstall|force|write|rewrite|replace|clear|flush|prune|restore"
+    r"|rollback|format|discard|shutdown|reboot|stop)(_|$)"
 )
+_EXECUTES = re.compile(
+    r"^query$|(^|_)(run|exec|execute|executor|eval|evaluate|invoke|spawn|sudo)(_|$)"
+    r"|^(?!(list|get|find|search|show|describe|count)_)"
+    r"(.*_)?(ssh|shell|sh|bash|zsh|cmd|command|powershell|pwsh|terminal|console|repl|interpreter"
+    r"|python|javascript|js|script|sql|mutation)(_|$)"
+)
+"""Words in names of tools that do what a text says, and so may do anything."""
 _NPX = {"npx": (), "bunx": (), "pnpx": (), "pnpm": ("dlx",), "yarn": ("dlx",), "npm": ("exec",)}
 _UVX = {"uvx": (), "pipx": ("run",)}
 _HARMLESS_FLAGS = {"-y", "--yes", "-q", "--quiet", "--"}
@@ -159,8 +167,10 @@ def _annotated(annotations: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _destroys(name: str) -> bool:
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    return _DESTROYS.search(re.sub(r"[^a-z0-9]+", "_", words)) is not None
+    # "executeSQL" and "SQLQuery" are two words each.
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    words = re.sub(r"[^a-z0-9]+", "_", split)
+    return bool(_DESTROYS.search(words) or _EXECUTES.search(words))
 
 
 def only_read(attempt: Attempt, table: LabelTable) -> list[Pointer]:

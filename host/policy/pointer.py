@@ -109,6 +109,17 @@ def descend(one: Located) -> Iterator[Located]:
         waiting.extend(reversed(list(children(current))))
 
 
+def elements(one: Located) -> Iterator[Located]:
+    """Yield a value, or, where it is a list, what is in it, at any depth of lists."""
+    waiting = [one]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current.value, list):
+            waiting.extend(reversed(list(children(current))))
+        else:
+            yield current
+
+
 def _lookalike(value: Json, part: str) -> str | None:
     if part in (EACH, DEEP) or not isinstance(value, dict):
         return None

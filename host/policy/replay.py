@@ -73,6 +73,9 @@ class Replay:
                 self._counters.add(key)
             met |= facts.labels - ABOUT_THE_CALL
             met |= set((outcome or {}).get("labels", ()))
+        code = self.policy.open_code(facts)
+        if code:
+            notes += (f"rules in code are not asked here, so they count: {', '.join(code)}",)
         return Replayed(intent, intent.get("decision"), decision, notes)
 
     def decide_all(

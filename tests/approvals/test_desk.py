@@ -82,8 +82,44 @@ async def test_an_answer_after_the_expiry_does_not_count(empty_store_folder: Pat
         await run_sql(office.store, "update host.approvals set expires = clock_timestamp()")
         with pytest.raises(AccessError, match="expired already"):
             await office.answer(approval)
+        with pytest.raises(
+            DeniedError, match=rf"Nobody approved .*{approval.id}.* asked about anew"
+        ):
+            await office.desk.ask(call())
         again = await asked(office)
         assert again.id != approval.id
+
+
+async def test_that_nobody_answered_is_told_once_to_a_caller_that_had_waited_before(
+    empty_store_folder: Path,
+):
+    async with open_office(empty_store_folder) as office:
+        waited = await asked(office)
+        await run_sql(office.store, "update host.approvals set expires = clock_timestamp()")
+        with pytest.raises(DeniedError, match=f"Nobody approved .*{waited.id}"):
+            await office.desk.admit(call())
+        office.board.config = ApprovalsConfig(wait=0)
+        with pytest.raises(ApprovalPendingError):
+            await office.desk.admit(call())
+
+
+async def test_an_unknown_outcome_is_told_although_the_same_call_waits_for_an_answer(
+    empty_store_folder: Path,
+):
+    async with open_office(empty_store_folder) as office:
+        await office.answer(await asked(office))
+        cut_off = await office.desk.admit(call())
+        twin = await asked(office)
+        after = Office(office.store, office.sealer, runner=Runner("home", "next boot"))
+        with pytest.raises(OutcomeUnknownError, match=str(cut_off.approval)):
+            await after.desk.ask(call())
+        assert (await asked(after)).id == twin.id
+        shown = (await after.inbox.find(twin.id)).reasons
+        assert f"cut off as {cut_off.approval}" in shown[-1]
+        await after.answer(await after.inbox.find(twin.id), approve=False)
+        with pytest.raises(DeniedError):
+            await after.desk.ask(call())
+        assert f"cut off as {cut_off.approval}" in (await asked(after)).reasons[-1]
 
 
 async def test_a_yes_that_is_not_used_in_time_expires(empty_store_folder: Path):

@@ -10,9 +10,10 @@ from host.approvals.elicitation import (
     LONGEST,
     ONCE,
     SAME,
+    Shows,
     build_question,
-    can_ask,
     read_answer,
+    shown_by,
 )
 from host.domain.errors import EditError
 from host.domain.principal import Principal
@@ -112,10 +113,10 @@ async def test_other_arguments_are_offered_for_tools_only(empty_store_folder: Pa
         assert ("arguments" in question["requestedSchema"]["properties"]) is offered
 
 
-def test_only_an_attended_client_that_shows_forms_is_asked():
+def test_an_attended_client_is_asked_as_it_can_show_it():
     program = Principal("ann", "script")
-    assert can_ask({"elicitation": {}}, ANN)
-    assert can_ask({"elicitation": {"form": {}, "url": {}}}, ANN)
-    assert not can_ask({"elicitation": {"url": {}}}, ANN)
-    assert not can_ask({}, ANN)
-    assert not can_ask({"elicitation": {}}, program)
+    assert shown_by({"elicitation": {}}, ANN) == Shows(forms=True)
+    assert shown_by({"elicitation": {"form": {}, "url": {}}}, ANN) == Shows(forms=True, pages=True)
+    assert shown_by({"elicitation": {"url": {}}}, ANN) == Shows(pages=True)
+    assert shown_by({}, ANN) == Shows()
+    assert shown_by({"elicitation": {"form": {}, "url": {}}}, program) == Shows()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import mcp_types as types
 import pytest
 from mcp import Client, StdioServerParameters
@@ -57,6 +59,17 @@ def watching(yard: Yard, **env: str) -> Generator[tuple[Bridge, Terminal]]:
     with terminal(yard, "approvals", "watch", **env) as screen:
         screen.expect("Waiting for calls")
         yield bridge, screen
+
+
+def say_yes(screen: Terminal) -> None:
+    screen.expect(r"Approve\? \[y/N\] ")
+    screen.type("y\n")
+
+
+def approve(yard: Yard, approval: Json) -> None:
+    with terminal(yard, "approvals", "approve", approval["id"]) as screen:
+        say_yes(screen)
+        screen.expect("is approved")
 
 
 def text(answer: Json) -> str:
@@ -133,6 +146,53 @@ async def test_person_at_an_sdk_client_is_asked_by_elicitation(
         assert len(made(yard, "bad__echo")) == (choice == ONCE)
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize(("mode", "stateless"), [("legacy", False), ("auto", True)])
+@pytest.mark.parametrize("choice", ["once", "deny"])
+async def test_person_at_an_sdk_client_answers_on_a_page(
+    mode: Any, choice: str, *, stateless: bool
+):
+    pages: list[str] = []
+
+    async def elicit(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        assert isinstance(params, types.ElicitRequestURLParams)
+        async with httpx.AsyncClient() as browser:
+            page = await browser.get(params.url)
+            pages.append(page.text)
+            token = re.search('name="token" value="([^"]+)"', page.text)
+            assert token is not None
+            form = {"token": token[1], "answer": choice, "reason": "as it should be"}
+            done = await browser.post(params.url, data=form)
+            assert done.status_code == 200
+        return types.ElicitResult(action="accept")
+
+    with yard_of(wait=50, page="always") as yard:
+        created = await anyio.to_thread.run_sync(
+            lambda: yard.host("tokens", "create", "ide", "--attended")
+        )
+        command = ["-m", "host", "serve", "--stdio", "--config", str(yard.config)]
+        env = {**yard.env, "HOST_TOKEN": created["token"]}
+        server = StdioServerParameters(command=sys.executable, args=command, env=env)
+        async with Client(
+            server,
+            mode=mode,
+            cache=None,
+            elicitation_callback=elicit,
+            read_timeout_seconds=PATIENCE,
+        ) as client:
+            assert (client.session.initialize_result is None) is stateless
+            result = await client.call_tool("bad__echo", {"text": "<b>gnp\u202etxt.exe"})
+        [page] = pages
+        assert "&lt;b&gt;gnp\\u202etxt.exe" in page
+        if choice == "once":
+            assert result.structured_content == {"text": "<b>gnp\u202etxt.exe"}
+        else:
+            assert "as it should be" in str(result.content)
+        assert len(made(yard, "bad__echo")) == (choice == "once")
+        [approval] = yard.host("approvals", "list", "--all")
+        assert (approval["channel"], approval["approver"]) == ("web", "local/ide")
+
+
 def test_watching_terminal_rings_and_approves_with_a_key():
     with yard_of(wait=50) as yard, watching(yard) as (bridge, screen):
         call = bridge.send(
@@ -189,6 +249,9 @@ def test_another_processs_command_line_answers_and_the_call_made_again_runs_once
         [approval] = waiting(yard)
         assert f"host approvals approve {approval['id']}" in pending
         with terminal(yard, "approvals", "approve", approval["id"]) as screen:
+            screen.expect("local/stdio wants to call bad__echo")
+            screen.expect('"text": "hello"')
+            say_yes(screen)
             screen.expect(f"{approval['id']} is approved")
             assert screen.wait() == 0
         answer = bridge.call("bad__echo", {"text": "hello"})
@@ -205,6 +268,7 @@ def test_a_call_at_the_command_line_says_at_once_what_it_waits_for_and_how_to_an
             approval = said.split()[5]
             caller.expect(f"host approvals approve {approval}")
             with terminal(yard, "approvals", "approve", approval) as screen:
+                say_yes(screen)
                 screen.expect(f"{approval} is approved")
             caller.expect(r"\.\s+echo\s")
             assert caller.wait() == 0
@@ -230,6 +294,66 @@ def test_approving_without_a_terminal_is_refused():
         assert state(yard, approval["id"])["state"] == "pending"
 
 
+def ask_at_the_socket(yard: Yard, method: str, params: Json) -> Json:
+    """Send a command as any program of the user could, past the command line, with no terminal."""
+    program = (
+        "import json, sys; from host.cli.control import ask_daemon; "
+        "from host.domain.errors import HostError\n"
+        "try: print(json.dumps({'result': ask_daemon(sys.argv[1], json.loads(sys.argv[2]))}))\n"
+        "except HostError as error: print(json.dumps({'error': str(error)}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, method, json.dumps(params)],
+        env=yard.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        start_new_session=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    return json.loads(done.stdout)
+
+
+def test_the_daemon_takes_no_answer_of_a_program_without_a_terminal_whatever_it_says():
+    with yard_of() as yard:
+        yard.bridge().call("bad__echo")
+        [approval] = waiting(yard)
+        answer = {"id": approval["id"], "digest": approval["digest"], "approve": True}
+        commands: tuple[tuple[str, Json], ...] = (
+            ("approvals.answer", answer),
+            ("approvals.answer", {**answer, "channel": "terminal"}),
+            ("approvals.passphrase", {"new": "mine"}),
+            ("taint.clear", {"who": None}),
+            ("pins.accept", {"choices": []}),
+        )
+        for method, params in commands:
+            said = ask_at_the_socket(yard, method, params)
+            assert f"{method} needs a person at a terminal" in said["error"]
+        assert state(yard, approval["id"])["state"] == "pending"
+        assert "result" in ask_at_the_socket(yard, "approvals.show", {"id": approval["id"]})
+
+
+def test_approving_shows_the_call_asks_and_sends_nothing_without_a_yes_or_the_digest():
+    with yard_of() as yard:
+        yard.bridge().call("bad__echo", {"text": "gnp\u202etxt.exe"})
+        [approval] = waiting(yard)
+        words = ("approvals", "approve", approval["id"])
+        with terminal(yard, *words) as screen:
+            screen.expect(r'"text": "gnp\\u202etxt.exe"')
+            screen.expect(r"Approve\? \[y/N\] ")
+            screen.type("\n")
+            screen.expect("Nothing was answered")
+            assert screen.wait() == 1
+        with terminal(yard, *words, "--yes") as screen:
+            screen.expect("--digest has to say what you have seen")
+        with terminal(yard, *words, "--yes", "--digest", "0123456789") as screen:
+            screen.expect("has the digest")
+        assert state(yard, approval["id"])["state"] == "pending"
+        with terminal(yard, *words, "--yes", "--digest", approval["digest"][:12]) as screen:
+            screen.expect("is approved")
+        assert state(yard, approval["id"])["state"] == "approved"
+
+
 def test_answers_need_the_passphrase_where_one_is_set():
     with yard_of() as yard:
         yard.bridge().call("bad__echo")
@@ -242,9 +366,17 @@ def test_answers_need_the_passphrase_where_one_is_set():
             assert screen.wait() == 0
         for typed, said in (("wrong", "missing or wrong"), ("open sesame", "is approved")):
             with terminal(yard, "approvals", "approve", approval["id"]) as screen:
+                say_yes(screen)
                 screen.expect("Passphrase: ")
                 screen.type(f"{typed}\n")
                 screen.expect(said)
+        # It is kept beside the approvals: no file that a program could remove lifts it.
+        assert not [one for one in (yard.folder / "data").rglob("*passphrase*") if one.is_file()]
+        with terminal(yard, "approvals", "passphrase") as screen:
+            for prompt in ("so far", "New passphrase", "Once more"):
+                screen.expect(prompt)
+                screen.type("a guess\n")
+            screen.expect("missing or wrong")
 
 
 def call_until_served(bridge: Bridge, name: str, arguments: Json) -> Json:
@@ -270,19 +402,13 @@ def test_an_approval_and_its_parked_call_survive_kill_9_before_and_after_the_ans
         bridge.call("bad__echo", {"text": "hello"})
         [approval] = waiting(yard)
         kill_daemon(yard)
-        with terminal(yard, "approvals", "approve", approval["id"]) as screen:
-            screen.expect("is approved")
+        approve(yard, approval)
         assert state(yard, approval["id"])["arguments"] == {"text": "hello"}
         kill_daemon(yard)
         answer = call_until_served(bridge, "bad__echo", {"text": "hello"})
         assert answer["result"]["structuredContent"] == {"text": "hello"}
         assert len(made(yard, "bad__echo")) == 1
         assert state(yard, approval["id"])["outcome"] == "ok"
-
-
-def approve(yard: Yard, approval: Json) -> None:
-    with terminal(yard, "approvals", "approve", approval["id"]) as screen:
-        screen.expect("is approved")
 
 
 def test_an_approved_call_that_kill_9_cut_off_is_reported_unknown_and_never_made_again():

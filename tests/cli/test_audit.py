@@ -12,7 +12,7 @@ import pytest
 from host.audit.call import CallFilter
 from host.audit.journal import Journal
 from host.audit.loader import JournalLoader
-from host.audit.record import Intent, Outcome, OutcomeKind, new_call_id
+from host.audit.record import Intent, Note, Outcome, OutcomeKind, new_call_id
 from host.audit.trail import Trail
 from host.domain.errors import NotFoundError
 from host.domain.principal import Principal
@@ -147,6 +147,71 @@ def test_show_search_and_verify_work_at_the_terminal(empty_store_folder: Path):
     assert (status, "Zürich" in out) == (0, True)
     status, out, _err = host(empty_store_folder, "audit", "verify")
     assert (status, out.splitlines()[0]) == (0, "3 lines of 1 writers: intact.")
+
+
+def note(journal: Journal, what: str, user: str = "ann", **detail: Any) -> None:
+    journal.append(Note(principal=Principal(user, "terminal"), name=what, detail=detail))
+
+
+def test_notes_are_found_in_journal_and_store_alike(empty_store_folder: Path):
+    journals = empty_store_folder / "journal"
+
+    async def names(trail: Trail, **wanted: Any) -> list[str]:
+        return [one.name for one in await trail.find_notes(CallFilter(**wanted), most=50)]
+
+    async def run() -> None:
+        store = await open_store(None, empty_store_folder)
+        trail = Trail(journals, store)
+        with Journal(journals) as journal:
+            note(journal, "approval.approved", id="a-1", edited_arguments={"to": "eve"})
+            note(journal, "policy.changed", after="abc")
+        await JournalLoader(journals, store).load_once()
+        assert not list(journals.glob("*/*.log"))
+        moment = datetime.now(UTC)
+        with Journal(journals) as journal:
+            note(journal, "grant.revoked", "bob", id="g-1")
+            call(journal, "files__read")
+            every = ["approval.approved", "policy.changed", "grant.revoked"]
+            assert await names(trail) == every
+            assert await names(trail, outcome="note") == every
+            assert await names(trail, text="EVE") == ["approval.approved"]
+            assert await names(trail, user="bob") == ["grant.revoked"]
+            assert await names(trail, until=moment) == every[:2]
+            assert await names(trail, since=moment, client="terminal") == every[2:]
+            for only_calls in ({"tool": "files__read"}, {"outcome": "ok"}, {"label": "sends"}):
+                assert await names(trail, **only_calls) == []
+            for one in await trail.find_notes(CallFilter(), most=50):
+                assert (await trail.get_note(one.id)).fields == one.fields
+            with pytest.raises(NotFoundError):
+                await trail.get_note("00000000.1")
+        await store.close()
+
+    anyio.run(run)
+
+
+def test_what_was_done_to_the_host_is_listed_and_shown_at_the_terminal(empty_store_folder: Path):
+    with Journal(empty_store_folder / "journal") as journal:
+        note(journal, "approval.approved", id="a-1", name="mail__send", edited_arguments={"n": 1})
+    status, out, _err = host(empty_store_folder, "audit", "search", "edited_arguments")
+    assert status == 0
+    assert "note" in out
+    assert out.split()[-3:] == ["approval.approved", "a-1", "mail__send"]
+    status, shown, _err = host(empty_store_folder, "audit", "show", out.split()[0], "--json")
+    assert status == 0
+    assert json.loads(shown)["detail"]["edited_arguments"] == {"n": 1}
+
+
+def test_tail_shows_notes_as_they_are_made(empty_store_folder: Path):
+    folder = empty_store_folder
+    with Journal(folder / "journal") as journal:
+        note(journal, "policy.changed", after="first")
+        with start(folder, "audit", "tail", "--follow", "--json") as tail:
+            assert tail.stdout is not None
+            assert json.loads(tail.stdout.readline())["detail"] == {"after": "first"}
+            note(journal, "grant.revoked", id="g-1")
+            last = json.loads(tail.stdout.readline())
+            assert (last["name"], last["outcome"]) == ("grant.revoked", "note")
+            tail.kill()
 
 
 def test_tail_shows_calls_as_they_end_and_those_whose_process_died(empty_store_folder: Path):

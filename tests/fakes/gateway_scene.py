@@ -19,6 +19,7 @@ from host.config.paths import Paths
 from host.config.settings import HttpConfig
 from host.gateway import patience
 from host.orchestrator.http import Door, HttpFace
+from host.orchestrator.peer import Peer
 from host.orchestrator.socket import SocketFace
 from tests.fakes.misbehaving_http import MisbehavingHttp
 from tests.fakes.misbehaviour import Json, Misbehaviour
@@ -152,7 +153,7 @@ async def open_scene(
         face = HttpFace(host.gateway, door)
         url = await stack.enter_async_context(serve_face(face)) + "/mcp"
 
-        async def control(method: str, params: Json) -> Json:
+        async def control(method: str, params: Json, peer: Peer) -> Json:
             return {}
 
         lines = SocketFace(host.gateway, host.tokens, control)

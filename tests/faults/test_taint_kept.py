@@ -1,9 +1,11 @@
+import fcntl
 import json
 import os
 import pty
 import signal
 import subprocess
 import sys
+import termios
 
 import pytest
 
@@ -20,7 +22,11 @@ rules:
 
 
 def clear(yard: Yard, who: str) -> dict[str, list[str]]:
-    """Run `host taint clear` at a real terminal."""
+    """Run `host taint clear` at a real terminal, which is its own."""
+
+    def take_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
     master, slave = pty.openpty()
     try:
         done = subprocess.run(
@@ -31,6 +37,8 @@ def clear(yard: Yard, who: str) -> dict[str, list[str]]:
             capture_output=True,
             timeout=PATIENCE,
             check=True,
+            start_new_session=True,
+            preexec_fn=take_terminal,
         )
     finally:
         os.close(master)

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ import pytest
 from host.app import TERMINAL
 from host.approvals.approval import Answer
 from host.approvals.desk import ASKED_AT_MOST
-from host.approvals.elicitation import ANY, DENY, ONCE
+from host.approvals.elicitation import ANY, DENY, ONCE, SAME
 from host.approvals.grant import GrantTerms
 from host.domain.errors import AccessError
 from host.domain.jsonrpc import RpcError
 from host.domain.principal import Principal
+from host.policy.code import Findings
 from tests.fakes.gateway_scene import Scene, open_scene, stdio
 from tests.fakes.misbehaviour import Json
 from tests.fakes.raw_client import ALL, accept, refuse
@@ -512,6 +513,117 @@ async def test_one_grant_answers_a_batch_within_its_matchers_and_its_count(
         outside = asyncio.ensure_future(client.call("bad__echo", {"n": 10}))
         await answer(scene, approve=False)
         assert "denied by a person" in text(await outside)
+
+
+@asynccontextmanager
+async def unknown_server(data: Path) -> AsyncGenerator[Scene]:
+    """Open a host under the default policy, with a server that no table knows."""
+    async with open_scene(
+        {}, web={"bad": {"era": "handshake"}}, data=data, policy="default", approvals=SOON
+    ) as scene:
+        yield scene
+
+
+async def test_a_grant_that_names_arguments_answers_an_unknown_server_after_its_own_output(
+    empty_store_folder: Path,
+):
+    matchers = {"/to": {"in": ["ann", "bob"]}, "/n": {"range": {"max": 9}}}
+    terms = GrantTerms(scope="always", exact=False, matchers=matchers)
+    async with unknown_server(empty_store_folder) as scene, scene.handshake() as client:
+        await client.call("bad__echo", {"to": "ann", "n": 1})
+        assert (await one_waiting(scene)).constrained
+        await answer(scene, grant=terms)
+        for number, to in enumerate(("ann", "bob", "ann")):
+            result = await client.call("bad__echo", {"to": to, "n": number + 1})
+            assert result["structuredContent"]["to"] == to
+        waits = await client.call("bad__echo", {"to": "eve", "n": 1})
+        assert "waits for an approval" in text(waits)
+        assert [grant.used for grant in await scene.host.inbox.grants()] == [2]
+
+
+async def test_a_grant_for_any_arguments_is_refused_where_it_would_not_answer_the_next_call(
+    empty_store_folder: Path,
+):
+    async with unknown_server(empty_store_folder) as scene, scene.handshake() as client:
+        await client.call("bad__echo", {"n": 1})
+        with pytest.raises(AccessError, match="would not answer the next call"):
+            await answer(scene, grant=GrantTerms(scope="always", exact=False))
+        await answer(scene, grant=GrantTerms(scope="always", exact=True))
+        for _ in range(3):
+            assert (await client.call("bad__echo", {"n": 1}))["structuredContent"]["n"] == 1
+
+
+async def test_the_person_at_a_client_is_not_offered_a_grant_that_answers_nothing(
+    empty_store_folder: Path,
+):
+    person = Person(says(SAME))
+    async with open_scene(
+        {},
+        web={"bad": {"era": "handshake"}},
+        data=empty_store_folder,
+        policy="default",
+        approvals=PATIENT,
+        auth="token",
+    ) as scene:
+        async with open_client(scene, "handshake", person) as client:
+            for _ in range(3):
+                assert (await client.call("bad__echo", {"n": 1}))["structuredContent"]["n"] == 1
+        [asked] = person.asked
+        assert asked["requestedSchema"]["properties"]["answer"]["enum"] == [ONCE, SAME, DENY]
+
+
+async def test_an_edited_call_is_granted_only_as_the_rules_for_that_call_let_it_be(
+    empty_store_folder: Path,
+):
+    async with scene_of(empty_store_folder, approvals=SOON) as scene:
+        write_policy(
+            scene,
+            "{name: boss, action: ask, every_time: true,"
+            " match: {name: bad__echo, arguments: {/to: {in: [boss]}}}}",
+        )
+        async with open_client(scene, "handshake", attended=False) as client:
+            await client.call("bad__echo", {"to": "bob"})
+            terms = GrantTerms(scope="always", exact=True)
+            with pytest.raises(AccessError, match="every time"):
+                await answer(scene, arguments={"to": "boss"}, grant=terms)
+            await answer(scene, arguments={"to": "ann"}, grant=terms)
+            assert (await client.call("bad__echo", {"to": "bob"}))["structuredContent"] == {
+                "to": "ann"
+            }
+            assert (await client.call("bad__echo", {"to": "ann"}))["structuredContent"] == {
+                "to": "ann"
+            }
+
+
+class Rules:
+    """Stands for the plugins: a rule in code that finds one name among the arguments."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    async def answer(
+        self, names: Sequence[str], call: Mapping[str, Any], *, principal: str
+    ) -> Findings:
+        self.asked.append(call["args"])
+        return {name: "eve" in str(call["args"]) for name in names}
+
+
+async def test_rules_in_code_are_asked_about_edited_arguments(empty_store_folder: Path):
+    async with scene_of(empty_store_folder, approvals=SOON) as scene:
+        scene.host.gate.code = rules = Rules()
+        write_policy(
+            scene,
+            "{name: no-eve, action: deny, because: eve is a stranger,"
+            " match: {name: bad__echo, plugin: people.is_eve}}",
+        )
+        async with open_client(scene, "handshake", attended=False) as client:
+            await client.call("bad__echo", {"to": "bob"})
+            with pytest.raises(AccessError, match="eve is a stranger"):
+                await answer(scene, arguments={"to": "eve"})
+            await answer(scene, arguments={"to": "ann"})
+            result = await client.call("bad__echo", {"to": "bob"})
+        assert result["structuredContent"] == {"to": "ann"}
+        assert rules.asked.count({"to": "ann"}) == 2  # when it was edited, and when it was made
 
 
 async def test_what_the_rule_asks_every_time_cannot_be_granted(empty_store_folder: Path):

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,9 @@ def test_a_url_of_an_allowed_host_is_recognised(judge: Judge, url: str):
         "javascript:alert(1)",
         "https:///good.com",
         "https://good..com/",
-        ["https://good.com"],
+        ["https://good.com", "https://evil.com"],
+        {"href": "https://good.com"},
+        [],
         None,
     ],
 )
@@ -150,7 +153,7 @@ def test_a_path_that_leaves_the_folder_is_not_allowed(judge: Judge, tree: Path):
         "",
         5,
         None,
-        [f"{tree}/src/a"],
+        [f"{tree}/src/a", f"{tree}/x"],
     ):
         assert not judge.argument("allow", allowed, text), text
 
@@ -230,11 +233,11 @@ MATCHERS: list[tuple[dict[str, Any], list[Any], list[Any], list[Any]]] = [
     ({"in": ["admin"]}, ["admin"], ["user"], ["аdmin", "ａdmin", "ad\u200bmin", "ADMIN"]),  # noqa: RUF001
     ({"in": [True]}, [True], [False, 1], ["true"]),
     ({"range": {"min": 1, "below": 10}}, [1, 9.99], [0, 10, -5, 10**400], ["5", True, None]),
-    ({"range": {"above": 0}}, [0.1], [0], [[1]]),
+    ({"range": {"above": 0}}, [0.1, [1, [2]]], [0, [], [0, -1]], [["1"], {"a": 1}]),
     ({"length": {"min": 1, "max": 3}}, ["abc", [1], {"a": 1}], ["", "abcd"], [5, None]),
     ({"regex": "[a-z]+"}, ["abc"], ["abc1", "ABC", "abc\n"], [5, "a\ud800"]),
     ({"regex": "[a-z]+"}, [], [], ["abc\u200b", "ａbc"]),  # noqa: RUF001
-    ({"search": "rm -rf"}, ["sudo rm -rf /"], ["rm"], ["rm\u00a0-rf", "r\u200bm -rf", []]),
+    ({"search": "rm -rf"}, ["sudo rm -rf /"], ["rm", []], ["rm\u00a0-rf", "r\u200bm -rf"]),
     ({"type": "integer"}, [1, 2.0, 10**400], [1.5, "1", True], []),
     ({"type": "string"}, ["a"], [1, None], []),
     ({"type": "null"}, [None], [0, ""], []),
@@ -256,6 +259,72 @@ def test_a_matcher_says_yes_no_or_that_it_cannot_tell(
         assert both(value) == (False, False), value
     for value in unsure:
         assert both(value) == (True, False), value
+
+
+LISTS: list[tuple[dict[str, Any], list[Any], list[Any], list[Any]]] = [
+    (
+        {"in": ["admin", ["a", "b"]]},
+        [["admin"], ["admin", ["admin"]], ["a", "b"]],
+        [["user"], [], ["user", ["guest"]]],
+        [["admin", "user"], ["Admin"], [["ADMIN"], "user"], {"name": "admin"}, [{"name": "admin"}]],
+    ),
+    ({"range": {"max": 9}}, [[1, 9]], [[10, 11]], [[1, 10], ["1"], [None], {"n": 1}]),
+    (
+        {"regex": "[a-z]+"},
+        [["abc"]],
+        [["1"], [" "]],
+        [["abc", "1"], ["ab", "c"], ["abc", 5], {"a": "abc"}],
+    ),
+    (
+        {"search": "rm -rf"},
+        [["rm -rf", "rm -rf /"]],
+        [["ls", "-l"]],
+        [["rm", "-rf", "/"], ["rm -", "rf"], ["ls", "rm -rf"], ["rm\u200b", "-rf"]],
+    ),
+    ({"url": {"host": ["a.com"]}}, [["http://a.com"]], [["http://b.com"]], [["http://a.com", "x"]]),
+    (
+        {"path": {"inside": ["/srv/a"]}},
+        [["/srv/a/1", ["/srv/a/2"]]],
+        [["/srv/b"]],
+        [["/srv/a/1", "/srv/a/../b"], [{"path": "/srv/a"}]],
+    ),
+]
+"""A matcher, lists of which all elements match, none does, and some do or cannot be told."""
+
+
+@pytest.mark.parametrize(("matcher", "every", "none", "some"), LISTS)
+def test_a_list_matches_by_its_elements_all_of_them_to_loosen_and_any_to_tighten(
+    judge: Judge, matcher: dict[str, Any], every: list[Any], none: list[Any], some: list[Any]
+):
+    found = {
+        json.dumps(value): (
+            judge.argument("allow", matcher, value),
+            judge.argument("ask", matcher, value),
+            judge.argument("deny", matcher, value),
+        )
+        for value in (*every, *none, *some)
+    }
+    wanted = {json.dumps(value): (True, True, True) for value in every}
+    wanted |= {json.dumps(value): (False, False, False) for value in none}
+    wanted |= {json.dumps(value): (False, True, True) for value in some}
+    assert found == wanted
+
+
+def test_what_is_about_a_list_itself_is_not_asked_of_its_elements(judge: Judge):
+    assert judge.argument("allow", {"length": {"max": 1}}, ["abcdef"])
+    assert judge.argument("allow", {"type": "array"}, ["a"])
+    assert not judge.argument("deny", {"type": "string"}, ["a"])
+
+
+def test_a_link_in_a_list_of_paths_is_looked_at_again_before_the_call(judge: Judge, tmp_path: Path):
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "one")
+    matcher = {"/x": {"path": {"inside": [str(tmp_path)]}}}
+    rule = {"name": "r", "action": "deny", "match": {"arguments": matcher}}
+    facts = policy_of({"rules": [rule]}).gather(attempt(arguments={"x": [str(link)]}))
+    link.unlink()
+    link.symlink_to(tmp_path / "two")
+    assert facts.moved_paths() == ["/x/0"]
 
 
 def test_an_absent_argument_matches_only_where_absence_is_asked_for(judge: Judge):
@@ -289,6 +358,7 @@ def test_a_value_is_found_at_any_depth(judge: Judge):
     match = {"arguments": {"/**": {"search": "BEGIN PRIVATE KEY"}}}
     nested = {"a": [{"b": {"c": "-----BEGIN PRIVATE KEY-----"}}]}
     assert judge.applies("deny", match, arguments=nested)
+    assert not judge.applies("deny", match, arguments={"a": [{"b": {"c": "nothing"}}, ["d"]]})
     escaped = {"arguments": {"/a~1b/~0c": {"in": [1]}}}
     assert judge.applies("allow", escaped, arguments={"a/b": {"~c": 1}})
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from host.approvals.approval import may_answer, standing
 from host.domain.principal import Principal
 from host.policy.limit import FixedCounters, MemoryCounters
 from tests.policy.conftest import Judge, attempt, policy_of
@@ -207,9 +208,13 @@ def test_who_approves_has_to_suit_every_rule_that_asks():
     ]
     made = policy_of({"rules": rules}).decide(attempt())
     assert (made.action, made.every_time) == ("ask", True)
-    assert made.may_approve(Principal("bob", "x", role="admin"))
-    assert not made.may_approve(Principal("bob", "x", role="user"))
-    assert not made.may_approve(Principal("eve", "x", role="admin"))
+    people = [
+        Principal("bob", "x", role="admin"),
+        Principal("bob", "x", role="user"),
+        Principal("eve", "x", role="admin"),
+    ]
+    may = [may_answer(made.approvers, standing(one)) for one in people]
+    assert may == [True, False, False]
 
 
 def test_arguments_that_no_rule_can_judge_are_denied():

@@ -95,6 +95,60 @@ def test_a_name_that_says_it_destroys_is_believed(tool: str):
     assert POLICIES["default"].decide(attempt(f"x__{tool}", tool=tool)).every_time
 
 
+@pytest.mark.parametrize(
+    "tool",
+    [
+        *(
+            "run_command",
+            "execute_sql",
+            "exec",
+            "shell",
+            "runSQL",
+            "executeSQLQuery",
+            "bash",
+            "eval",
+        ),
+        *("python_repl", "SSHCommand", "query", "browser_evaluate", "write_file", "run_code"),
+    ],
+)
+def test_a_tool_whose_name_says_that_it_does_what_a_text_says_may_destroy(tool: str):
+    assert POLICIES["default"].decide(attempt(f"x__{tool}", tool=tool)).every_time
+
+
+@pytest.mark.parametrize("tool", ["list_scripts", "get_shell", "browse", "runner_up", "sequel"])
+def test_such_a_word_inside_another_or_after_a_reading_verb_is_no_sign(tool: str):
+    assert not POLICIES["default"].decide(attempt(f"x__{tool}", tool=tool)).every_time
+
+
+def test_the_table_lets_no_tool_read_whose_name_says_that_it_does_more():
+    # What these run decides about each call inside as about any other.
+    own = {"host:host", "host:agent", "host:orchestrator"}
+    for server, known in POLICIES["default"].table.servers.items():
+        listed = [entry for one in known for entry in one.tools] if server not in own else []
+        for names, labels in listed:
+            for tool in names.texts:
+                if POLICIES["default"].decide(attempt(f"x__{tool}", tool=tool)).every_time:
+                    assert "reads" not in labels, f"{server} {tool}"
+
+
+def test_a_page_is_shot_unasked_but_not_into_a_file_that_the_call_names():
+    def decided(tool: str, arguments: dict[str, Any]) -> str:
+        name, package = f"web__{tool}", "npm:@playwright/mcp"
+        call = attempt(name, tool=tool, package=package, arguments=arguments)
+        return POLICIES["default"].decide(call).action
+
+    for tool in ("browser_take_screenshot", "browser_snapshot", "browser_network_requests"):
+        assert decided(tool, {}) == "allow"
+        assert decided(tool, {"filename": "x"}) == "ask"
+
+
+def test_sql_for_a_database_server_is_asked_about_every_time():
+    package = "npm:@modelcontextprotocol/server-postgres"
+    call = attempt("pg__query", tool="query", package=package, arguments={"sql": "select 1"})
+    made = POLICIES["default"].decide(call)
+    assert (made.action, made.every_time) == ("ask", True)
+
+
 @pytest.mark.parametrize("tool", ["undeleted", "perform", "dropdown_list", "enforce"])
 def test_a_name_that_only_contains_such_a_word_is_not(tool: str):
     assert not POLICIES["default"].decide(attempt(f"x__{tool}", tool=tool)).every_time
