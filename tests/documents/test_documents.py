@@ -10,14 +10,17 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from host.config.files import lock_file
+
 ROOT = Path(__file__).parents[2]
-CACHE = ROOT / ".cache" / "documents"
+CACHE = ROOT / ".cache" / "documents-1"
 SOURCES = ("openapi-spec-validator==0.9.0", "datamodel-code-generator==0.89.0", "prance==26.7.19")
 WHEELS = ("jupyter-server==2.21.1",)
 LARGE = (
@@ -50,23 +53,29 @@ KNOWN = {
 
 @pytest.fixture(scope="session")
 def library() -> Path:
-    """Download and unpack the packages once, and return their folder."""
-    if (CACHE / "complete").exists():
-        return CACHE
-    CACHE.mkdir(parents=True, exist_ok=True)
+    """Download and unpack the packages once, whole or not at all, and return their folder."""
+    CACHE.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file(CACHE):
+        if not CACHE.exists():
+            with tempfile.TemporaryDirectory(prefix="documents-", dir=CACHE.parent) as name:
+                whole = Path(name) / "whole"
+                _unpack_into(whole)
+                whole.rename(CACHE)
+    return CACHE
+
+
+def _unpack_into(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    pip += ["--no-deps", "--dest", str(CACHE)]
+    pip += ["--no-deps", "--dest", str(folder)]
     for words in ([*pip, "--no-binary", ":all:", *SOURCES], [*pip, *WHEELS]):
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=600)
         assert done.returncode == 0, done.stderr[-3000:]
-    for file in CACHE.glob("*.tar.gz"):
+    for file in folder.glob("*.tar.gz"):
         with tarfile.open(file) as archive:
-            archive.extractall(CACHE, filter="data")
-    for file in CACHE.glob("*.whl"):
+            archive.extractall(folder, filter="data")
+    for file in folder.glob("*.whl"):
         with zipfile.ZipFile(file) as archive:
-            archive.extractall(CACHE / file.stem)  # noqa: S202 - a pinned wheel of the registry
-    (CACHE / "complete").touch()
-    return CACHE
+            archive.extractall(folder / file.stem)  # noqa: S202 - a pinned wheel of the registry
 
 
 def try_all(files: list[Path], folder: Path) -> dict[str, Any]:
