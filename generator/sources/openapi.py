@@ -107,7 +107,7 @@ def read_openapi(
         title=_text(info.get("title")),
         description=_text(info.get("description")) or _text(info.get("title")),
         extra={"schemes": security.schemes, "origin": "an OpenAPI document"},
-        notes=tuple(f"{one_line(ref, 80)} leads nowhere." for ref in sorted(resolver.lost)[:20]),
+        notes=resolver.notes,
     )
 
 

@@ -133,6 +133,7 @@ def _default(draft: Draft, sample: object, type_name: str) -> Any:  # noqa: ANN4
         "maximum",
         "minLength",
         "maxLength",
+        "pattern",
         "exclusiveMinimum",
         "exclusiveMaximum",
     }
