@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from generator.errors import GeneratorError
-from generator.naming import package_name, project_name
+from generator.naming import is_taken_name, package_name, project_name
 from generator.spec import AUTHS, FEATURES, TRANSPORTS, Auth, ServerSpec, Source, Transport
 
 Kind = Literal["blank", "openapi", "python", "cli", "database", "curl"]
@@ -139,6 +139,11 @@ def name_problem(name: str) -> str | None:
     better = project_name(name)
     if name == better:
         return None
+    if is_taken_name(name):
+        return (
+            f"{name!r} is the name of a module or package that a server needs, and an installer or "
+            f"an import would take one for the other; try {better!r}."
+        )
     return f"{name[:60]!r} is no name for a server: a-z, 0-9 and '-', up to 32; try {better!r}."
 
 

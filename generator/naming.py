@@ -135,7 +135,13 @@ def project_name(text: str) -> str:
         name = f"server-{name}".strip("-")[:32]
     if name in _DEVICES or name.split("-")[0] in {"host", "agent", "orchestrator"}:
         name = f"my-{name}"[:32].strip("-")
-    return name
+    return f"{name[:25].strip('-')}-server" if is_taken_name(name) else name
+
+
+def is_taken_name(project: str) -> bool:
+    """Return whether a project's name is that of a distribution that it, or its tools, need."""
+    plain = project.replace("-", "_")
+    return plain in _DISTRIBUTIONS or plain in RESERVED_PACKAGES
 
 
 def package_name(project: str, *, taken: str = "") -> str:
@@ -163,6 +169,19 @@ RESERVED_PACKAGES = frozenset(sys.stdlib_module_names) | frozenset(
     """.split()  # noqa: SIM905 - a list literal would be ninety lines
 )
 """Names that would hide a module which a generated project or its tools import."""
+
+
+_DISTRIBUTIONS = frozenset(
+    """
+    attrs authlib beartype caio cachetools coverage cyclopts distlib docket exceptiongroup
+    fastmcp_slim filelock fsspec griffe griffelib hatch hatchling httpx_sse jsonschema_path
+    jsonschema_specifications mcp_types mysql nodeenv openapi_core opentelemetry_api pathspec
+    pip pipx poetry psycopg_binary py_key_value_aio pydantic_settings pydocket pyjwt pytest_asyncio
+    python python_dotenv python_multipart pyyaml setuptools sortedcontainers sse_starlette tox
+    trove_classifiers typing_inspection uncalled_for uv virtualenv wheel
+    """.split()  # noqa: SIM905 - a list literal would be ninety lines
+)
+"""Names on the registry that a project must not have: an installer would take one for the other."""
 
 
 def title(text: str) -> str:

@@ -89,14 +89,16 @@ def used_names(tools: Sequence[Tool], names: Sequence[str]) -> str:
 
 
 def _auth_settings(spec: ServerSpec) -> tuple[Setting, ...]:
+    plain = shape_of({"type": "string"}).annotation
     if spec.auth == "bearer":
         text = "The bearer token that clients send over HTTP; a long random text."
+        public = "Address under which clients reach this server, where it is not this machine's."
         return (
             Setting("auth_token", Code("SecretStr | None"), None, text, required=True, secret=True),
+            Setting("public_url", plain, "", public),
         )
     if spec.auth == "none":
         return ()
-    plain = shape_of({"type": "string"}).annotation
     texts = {
         "oauth_issuer": "Issuer of the tokens: the authorization server's address.",
         "oauth_jwks_url": "Where the authorization server publishes its keys.",

@@ -1,11 +1,12 @@
 """Turns JSON Schemas into Python types, values that fit and values that do not."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from generator.literal import Code, one_line, python
+from generator.pattern import text_matching
 
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 _WRONG: dict[str, Any] = {
@@ -16,7 +17,17 @@ _WRONG: dict[str, Any] = {
 }
 _NUMBERS = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt"}
 _LENGTHS = {"minLength": "min_length", "maxLength": "max_length"}
-_BASE64 = 'json_schema_extra={"contentEncoding": "base64"}'
+_HINTS = ("contentEncoding", "format", "multipleOf", "pattern", "uniqueItems")
+"""What a schema says that its Python type does not check: the tool's schema has it all the same."""
+_FORMATS = {
+    "date": "2024-02-29",
+    "date-time": "2024-02-29T12:00:00Z",
+    "uuid": "123e4567-e89b-42d3-a456-426614174000",
+    "email": "ann@example.com",
+    "uri": "https://example.com/",
+    "ipv4": "192.0.2.1",
+}
+"""Formats that are told, and a text of each."""
 MAX_ENUM = 40
 """More values than these are left to the service to check."""
 
@@ -118,7 +129,7 @@ def _single(kind: str, schema: Mapping[str, Any], indent: int) -> Shape | None:
         return _scalar(kind, schema, indent)
     if kind == "array":
         items = as_object(schema.get("items"))
-        inner = shape_of(items, indent=indent) if items else None
+        inner = shape_of(items, indent=indent) if items and "prefixItems" not in schema else None
         if inner is not None and inner.plain and "\n" not in inner.annotation:
             return _list_of(inner, schema, indent)
     return None
@@ -129,7 +140,9 @@ def _list_of(inner: Shape, schema: Mapping[str, Any], indent: int) -> Shape:
     if least is not None and (least > 20 or (most is not None and most < least)):
         least = most = None
     limits = {"min_length": least, "max_length": most}
-    said = {key: value for key, value in limits.items() if value}
+    said: dict[str, Any] = {key: value for key, value in limits.items() if value}
+    if schema.get("uniqueItems") is True:
+        said["json_schema_extra"] = {"uniqueItems": True}
     annotation = f"list[{inner.annotation}]"
     return Shape(
         _annotated(annotation, said, indent) if said else Code(annotation),
@@ -146,24 +159,48 @@ def _number_of(value: object) -> int | None:
     return value if 0 <= value <= 100_000 else None
 
 
-def _annotated(
-    annotation: str, limits: Mapping[str, object], indent: int, extra: Sequence[str] = ()
-) -> Code:
+def _annotated(annotation: str, said: Mapping[str, object], indent: int) -> Code:
+    """Return a type with a `Field`; what may be long stands on lines of its own."""
     margin = " " * (indent + 4)
-    said = ", ".join([*(f"{key}={python(one)}" for key, one in limits.items()), *extra])
-    return Code(f"Annotated[\n{margin}{annotation},\n{margin}Field({said}),\n{' ' * indent}]")
+    if {"pattern", "json_schema_extra"} & set(said):
+        inner = f"{margin}    "
+        lines = [f"{inner}{key}={python(one, indent + 8)},\n" for key, one in said.items()]
+        field = f"Field(\n{''.join(lines)}{margin})"
+    else:
+        field = f"Field({', '.join(f'{key}={python(one)}' for key, one in said.items())})"
+    return Code(f"Annotated[\n{margin}{annotation},\n{margin}{field},\n{' ' * indent}]")
 
 
 def _scalar(kind: str, schema: Mapping[str, Any], indent: int) -> Shape:
-    limits = _limits(kind, schema)
-    sample = _scalar_sample(kind, schema, limits)
+    said: dict[str, object] = dict(_limits(kind, schema))
+    hints = {key: schema[key] for key in _HINTS if key in schema and _is_hint(key, schema[key])}
+    sample = _scalar_sample(kind, schema, _limits(kind, schema))
     annotation = _PLAIN[kind]
     if sample is None:
-        limits, sample = {}, {"string": "text", "integer": 1, "number": 1.5}[kind]
-    extra = [_BASE64] if schema.get("contentEncoding") == "base64" and kind == "string" else []
-    if limits or extra:
-        annotation = _annotated(annotation, limits, indent, extra)
+        said, sample = {}, {"string": "text", "integer": 1, "number": 1.5}[kind]
+    if kind == "string" and "pattern" in hints:
+        fits = text_matching(
+            hints["pattern"],
+            least=_length(said.get("min_length"), 0),
+            most=_length(said.get("max_length"), 1_000),
+        )
+        if fits is not None:  # one that Python and Rust read alike is checked here, too
+            said["pattern"], sample = hints.pop("pattern"), fits
+    if hints:
+        said["json_schema_extra"] = hints
+    if said:
+        annotation = _annotated(annotation, said, indent)
     return Shape(Code(annotation), kind, sample, _WRONG[kind], plain="Field(" not in annotation)
+
+
+def _length(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) else otherwise
+
+
+def _is_hint(key: str, value: object) -> bool:
+    if key == "multipleOf":
+        return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return isinstance(value, str) and (key != "format" or value in _FORMATS)
 
 
 def _limits(kind: str, schema: Mapping[str, Any]) -> dict[str, int | float]:
@@ -208,15 +245,7 @@ def _within(number: float, limits: Mapping[str, float]) -> bool:
 
 
 def _formatted(kind: object) -> str:
-    known = {
-        "date": "2024-02-29",
-        "date-time": "2024-02-29T12:00:00Z",
-        "uuid": "123e4567-e89b-42d3-a456-426614174000",
-        "email": "ann@example.com",
-        "uri": "https://example.com/",
-        "ipv4": "192.0.2.1",
-    }
-    return known.get(kind, "text") if isinstance(kind, str) else "text"
+    return _FORMATS.get(kind, "text") if isinstance(kind, str) else "text"
 
 
 def _free(schema: Mapping[str, Any], indent: int) -> Shape:
@@ -228,8 +257,10 @@ def _free(schema: Mapping[str, Any], indent: int) -> Shape:
     sample = samples.get(kind, "text")
     base = {"object": "dict[str, Any]", "array": "list[Any]"}.get(kind, "Any")
     wrong = {"object": "no object", "array": 5}.get(kind)
-    if kind == "array" and isinstance(least := schema.get("minItems"), int) and 0 < least < 100:
-        sample = [sample_of(as_object(schema.get("items")))] * least
+    if kind == "array":
+        sample = _sample_list(schema)
+        if "prefixItems" not in schema and (one := _scalar_kind(as_object(schema.get("items")))):
+            base = f"list[{_PLAIN[one]}]"
     if not told or told == {"type": "object"}:
         return Shape(Code(base), kind, sample, wrong, plain=True)
     margin = " " * (indent + 4)
@@ -241,6 +272,20 @@ def _free(schema: Mapping[str, Any], indent: int) -> Shape:
     return Shape(Code(annotation), kind, sample, wrong)
 
 
+def _scalar_kind(schema: Mapping[str, Any]) -> str:
+    """Return the one scalar type that a schema states, empty where there is none."""
+    kinds, nullable = _kinds(schema)
+    single = len(kinds) == 1 and not nullable and kinds[0] in _PLAIN
+    return kinds[0] if single else ""
+
+
+def _sample_list(schema: Mapping[str, Any]) -> list[Any]:
+    first = [sample_of(as_object(one)) for one in as_list(schema.get("prefixItems"))]
+    least = schema.get("minItems")
+    missing = least - len(first) if isinstance(least, int) and 0 < least < 100 else 0
+    return first + [sample_of(as_object(schema.get("items")))] * max(0, missing)
+
+
 def sample_of(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a JSON value
     """Return a value that fits a schema, as far as types, enumerations and limits go."""
     return shape_of(schema).sample
@@ -250,7 +295,9 @@ def sample_object(schema: Mapping[str, Any], *, depth: int = 0) -> dict[str, Any
     """Return an object with the required properties of a schema."""
     properties = as_object(schema.get("properties"))
     found: dict[str, Any] = {}
-    for name in as_list(schema.get("required")):
+    first = as_object(next(iter(as_list(schema.get("anyOf"))), None))
+    properties = {**as_object(first.get("properties")), **properties}
+    for name in [*as_list(schema.get("required")), *as_list(first.get("required"))]:
         if isinstance(name, str) and name in properties and depth < 6:
             inner = as_object(properties[name])
             nested = "properties" in inner

@@ -69,12 +69,15 @@ def _from_schema(
     schema: dict[str, Any], encoding: Encoding, *, required: bool, others: Sequence[Draft]
 ) -> Body:
     properties = as_object(schema.get("properties"))
-    fits = 0 < len(properties) <= MAX_PROPERTIES and "additionalProperties" not in schema
+    names = as_list(schema.get("required"))
+    closed = schema.get("additionalProperties", False) is False
+    # Parts that are all optional cannot say how many of them there have to be.
+    counted = schema.get("minProperties", 0) > len(names) or "maxProperties" in schema
+    fits = 0 < len(properties) <= MAX_PROPERTIES and closed and not counted
     if encoding == "text" or not fits or not required or "anyOf" in schema:
         kind = {"type": "string"} if encoding == "text" else schema
         about = str(schema.get("description", "")) or "The body of the request."
         return Body(encoding, (Draft("body", "whole", kind, required=required, description=about),))
-    names = as_list(schema.get("required"))
     drafts = tuple(
         Draft(name, _place(encoding, as_object(one)), as_object(one), required=name in names,
               description=str(as_object(one).get("description", "")))

@@ -1,6 +1,5 @@
 """The source for a command-line tool: its `--help` is read, each subcommand becomes a tool."""
 
-import fnmatch
 import re
 import shlex
 import shutil
@@ -12,10 +11,12 @@ from generator.errors import GeneratorError
 from generator.literal import Code, one_line
 from generator.naming import identifier, title, unique, words
 from generator.shape import or_none, shape_of
+from generator.sources.choice import check_choice, is_chosen
 from generator.spec import Effect, Group, Param, Setting, Source, Tool
 
 MAX_TOOLS = 60
-MAX_OPTIONS = 40
+MAX_OPTIONS = 80
+"""Most options of a tool; a list of tools with more costs a model too much."""
 _OPTION = re.compile(
     r"^\s{1,12}(?:(-\w)(?:[ =]?[<\[]?[A-Z][\w.|-]*[>\]]?)?,?\s+)?(--[A-Za-z][\w-]*)"
     r"(?:\[?[ =](\[?<[^>]+>\]?|\{[^}]+\}|\[?[A-Za-z][\w.|:/-]*\]?|\[[^\]]+\]))?(?:\s{2,}(.*)|\s*)$"
@@ -66,6 +67,8 @@ class Help:
     subcommands: tuple[tuple[str, str], ...]
     positionals: tuple[tuple[str, bool], ...]
     """Name and whether there may be several."""
+    left_out: tuple[str, ...] = ()
+    """Options beyond the most that a tool takes."""
 
 
 def read_command(line: str, patterns: Sequence[str] = ()) -> Source:
@@ -88,25 +91,24 @@ def read_command(line: str, patterns: Sequence[str] = ()) -> Source:
         raise GeneratorError(f"There is no command {name[:60]!r} on this machine.")
     help_text = ask_help(parts)
     found = parse_help(help_text)
-    wanted = [
-        (name, about)
-        for name, about in found.subcommands
-        if not patterns or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-    ]
-    tools = _tools(parts, found, wanted[:MAX_TOOLS])
+    wanted = [(name, about) for name, about in found.subcommands if is_chosen(name, patterns)]
+    said = one_line(" ".join(parts), 60)
+    check_choice(patterns, [name for name, _ in found.subcommands], f"subcommand of `{said}`")
+    notes: list[str] = []
+    tools = _tools(parts, found, wanted[:MAX_TOOLS], notes=notes)
     left = len(wanted) - MAX_TOOLS
+    if left > 0:
+        notes.append(f"{left} more subcommands were left out; choose some with --only.")
     program = parts[0].replace("\\", "/").rpartition("/")[2].removesuffix(".exe")
     return Source(
         "cli",
-        (Group("commands", one_line(" ".join(parts), 60), tuple(tools)),),
+        (Group("commands", said, tuple(tools)),),
         settings=_settings(program),
         dependencies=("anyio>=4.9",),
         title=" ".join([program, *parts[1:]]),
         description=f"Runs {' '.join([program, *parts[1:]])}: {found.about}"[:300],
         extra={"program": program},
-        notes=(f"{left} more subcommands were left out; choose some with --only.",)
-        if left > 0
-        else (),
+        notes=tuple(notes),
     )
 
 
@@ -160,6 +162,7 @@ def parse_help(text: str) -> Help:
         tuple(options.values())[:MAX_OPTIONS],
         tuple(subcommands.items()),
         _positionals(usage),
+        tuple(options)[MAX_OPTIONS:],
     )
 
 
@@ -202,7 +205,9 @@ def _positionals(usage: str) -> tuple[tuple[str, bool], ...]:
     return tuple(list(found.items())[:6])
 
 
-def _tools(parts: list[str], found: Help, wanted: list[tuple[str, str]]) -> list[Tool]:
+def _tools(
+    parts: list[str], found: Help, wanted: list[tuple[str, str]], *, notes: list[str]
+) -> list[Tool]:
     taken: set[str] = set()
     tools: list[Tool] = []
     for sub, about in wanted:
@@ -211,9 +216,21 @@ def _tools(parts: list[str], found: Help, wanted: list[tuple[str, str]]) -> list
         except GeneratorError:
             inner = Help(about, (), (), (("arguments", True),))
         tools.append(_tool([*parts[1:], sub], inner, about or inner.about, taken=taken))
+        notes += _left_out([*parts, sub], inner)
     if not tools:
+        notes += _left_out(parts, found)
         tools.append(_tool(parts[1:], found, found.about, taken=taken, program=parts[0]))
     return tools
+
+
+def _left_out(parts: Sequence[str], found: Help) -> list[str]:
+    """Return a sentence about options that no tool takes."""
+    if not found.left_out:
+        return []
+    some = ", ".join(found.left_out[:12])
+    more = ", …" if len(found.left_out) > 12 else ""
+    said = one_line(" ".join(parts), 60)
+    return [f"{len(found.left_out)} options of `{said}` were left out: {some}{more}."]
 
 
 def _tool(fixed: list[str], found: Help, about: str, *, taken: set[str], program: str = "") -> Tool:

@@ -1,7 +1,6 @@
 """The source for a Python module: each function becomes a tool; its text is read, it is not run."""
 
 import ast
-import fnmatch
 import importlib.metadata
 import importlib.util
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from generator.errors import GeneratorError
 from generator.literal import Code, one_line
 from generator.naming import file_name, identifier, title, unique, words
 from generator.shape import or_none, shape_of
+from generator.sources.choice import check_choice, is_chosen
 from generator.sources.openapi import DESTROYING
 from generator.spec import Effect, Group, Param, Source, Tool
 
@@ -100,11 +100,9 @@ def _wanted(tree: ast.Module, patterns: Sequence[str], target: str) -> list[_Fun
     if not patterns:
         chosen = [n for n in functions if (n in public if public else not n.startswith("_"))]
     else:
-        chosen = [n for n in functions if any(fnmatch.fnmatchcase(n, p) for p in patterns)]
-        for pattern in patterns:
-            if not any(fnmatch.fnmatchcase(n, pattern) for n in functions):
-                known = ", ".join(list(functions)[:10])
-                raise GeneratorError(f"{target} has no function {pattern!r}; it has {known}.")
+        visible = [n for n in functions if not n.startswith("_") or n in patterns]
+        check_choice(patterns, visible, f"function of {target}")
+        chosen = [n for n in visible if is_chosen(n, patterns)]
     if not chosen:
         raise GeneratorError(f"{target} has no public function at its top level.")
     return [functions[n] for n in chosen]

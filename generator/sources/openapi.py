@@ -1,6 +1,5 @@
 """The source for OpenAPI documents (2.0, 3.0, 3.1): each operation becomes a tool."""
 
-import fnmatch
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,9 +11,10 @@ from generator.literal import Code, one_line
 from generator.naming import file_name, identifier, title, unique, words
 from generator.shape import as_list, as_object, shape_of
 from generator.sources.body import read_body
+from generator.sources.choice import check_choice, is_chosen
 from generator.sources.parameter import Draft, draft_parameter, finish
 from generator.sources.schemas import Resolver
-from generator.sources.security import Security, read_security
+from generator.sources.security import CREDENTIAL, Security, read_security
 from generator.spec import Effect, Group, Param, Setting, Source, Tool
 
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -53,10 +53,7 @@ class Selection:
         mine = [tag for tag in cast("list[object]", tags) if isinstance(tag, str)] if tags else []
         if self.tags and not set(self.tags) & set(mine):
             return False
-        names = (f"{method.upper()} {path}", path, str(operation.get("operationId", "")))
-        return not self.patterns or any(
-            fnmatch.fnmatchcase(name, pattern) for name in names for pattern in self.patterns
-        )
+        return any(is_chosen(name, self.patterns) for name in names_of(method, path, operation))
 
 
 @dataclass
@@ -88,13 +85,19 @@ def read_openapi(
             next_step="An OpenAPI document of version 2.0, 3.0 or 3.1 is expected.",
         )
     resolver = Resolver(document)
-    security = read_security(document, resolver)
+    proofs = (
+        name
+        for _, _, item, operation in _operations(document, resolver)
+        for name in _proofs(resolver, item, operation)
+    )
+    security = read_security(document, resolver, headers=tuple(dict.fromkeys(proofs)))
     reading = _Reading(resolver, security, selection or Selection())
     grouped: dict[str, list[Tool]] = {}
     for method, path, item, operation in _operations(document, resolver):
         if reading.selection.wants(method, path, operation):
             tool = _tool(reading, method, path, item=item, operation=operation)
             grouped.setdefault(_tag(operation, path), []).append(tool)
+    _check_selection(reading.selection, document, resolver)
     if not grouped:
         raise GeneratorError("The document has no operation that is wanted.")
     info = as_object(document.get("info"))
@@ -107,8 +110,27 @@ def read_openapi(
         title=_text(info.get("title")),
         description=_text(info.get("description")) or _text(info.get("title")),
         extra={"schemes": security.schemes, "origin": "an OpenAPI document"},
-        notes=tuple(f"{one_line(ref, 80)} leads nowhere." for ref in sorted(resolver.lost)[:20]),
+        notes=(*security.notes, *resolver.notes),
     )
+
+
+def _check_selection(selection: Selection, document: Mapping[str, Any], resolver: Resolver) -> None:
+    """Refuse tags and patterns that choose no operation."""
+    check_choice(selection.tags, tags_of(document), "tag")
+    if not selection.patterns:
+        return
+    names = [
+        name
+        for method, path, _, operation in _operations(document, resolver)
+        for name in names_of(method, path, operation)
+        if name
+    ]
+    check_choice(selection.patterns, names, "operation")
+
+
+def names_of(method: str, path: str, operation: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what an operation can be called by."""
+    return f"{method.upper()} {path}", path, _text(operation.get("operationId"))
 
 
 def tags_of(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -170,6 +192,8 @@ def _tool(
     )
     reading.names.add(name)
     drafts = _drafts(reading.resolver, item, operation)
+    proofs = _proofs(reading.resolver, item, operation)
+    drafts = [draft for draft in drafts if draft.wire not in proofs]
     path = _complete(path, drafts)
     body = read_body(operation, reading.resolver, drafts)
     params = finish((*drafts, *body.drafts), path)
@@ -196,9 +220,33 @@ def _tool(
             "media": body.media,
             "nulls": tuple(p.wire for p in params if p.required and _may_be_null(p)),
             "places": _places(params),
-            "security": reading.security.of(operation),
+            "security": _with_proofs(reading.security, operation, proofs),
         },
     )
+
+
+def _proofs(
+    resolver: Resolver, item: Mapping[str, Any], operation: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return the header parameters that carry a secret, which no model is to be asked for."""
+    found = [
+        resolver.follow(raw)
+        for owner in (item, operation)
+        for raw in as_list(owner.get("parameters"))
+    ]
+    names = [str(raw.get("name")) for raw in found if raw.get("in") == "header"]
+    return tuple(dict.fromkeys(name for name in names if CREDENTIAL.fullmatch(name)))
+
+
+def _with_proofs(
+    security: Security, operation: Mapping[str, Any], proofs: tuple[str, ...]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the sets of schemes, each with the headers that are secrets and in none of them."""
+    sets = security.of(operation)
+    asked = {name for names in sets for name in names}
+    known = {scheme.wire.lower() for scheme in security.schemes if scheme.name in asked}
+    own = tuple(name for name in proofs if name.lower() not in known)
+    return tuple((*names, *own) for names in sets or ((),)) if own else sets
 
 
 def _may_be_null(param: Param) -> bool:

@@ -49,7 +49,7 @@ def draft_parameter(raw: Mapping[str, Any], resolver: Resolver) -> Draft | None:
         return None
     if not wire.strip() or any(letter in wire for letter in "\r\n\0"):
         return None
-    if place in ("header", "cookie") and not _is_token(wire):
+    if place in ("header", "cookie") and not is_token(wire):
         return None
     if place == "header" and wire.lower() in _OWN_HEADERS:
         return None
@@ -72,7 +72,8 @@ def draft_parameter(raw: Mapping[str, Any], resolver: Resolver) -> Draft | None:
     )
 
 
-def _is_token(text: str) -> bool:
+def is_token(text: str) -> bool:
+    """Return whether a text can be the name of a header or cookie."""
     return text.isascii() and all(c.isalnum() or c in "!#$%&'*+-.^_`|~" for c in text)
 
 
@@ -133,6 +134,7 @@ def _default(draft: Draft, sample: object, type_name: str) -> Any:  # noqa: ANN4
         "maximum",
         "minLength",
         "maxLength",
+        "pattern",
         "exclusiveMinimum",
         "exclusiveMaximum",
     }

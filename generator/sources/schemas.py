@@ -1,5 +1,6 @@
 """Resolves the references of an OpenAPI document, cycles and all, within bounds."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -28,6 +29,16 @@ _NUMBERS = (
 )
 
 
+_UNKNOWN = frozenset(
+    {"not", "if", "patternProperties", "propertyNames", "contains", "dependentRequired"}
+    | {"dependentSchemas", "unevaluatedProperties", "unevaluatedItems"}
+)
+MAX_PROPERTIES = 100
+"""Most properties of an object that are kept."""
+MAX_PATTERN = 500
+"""Longest regular expression that is kept."""
+
+
 @dataclass
 class Resolver:
     """Follows `$ref` inside one document; what leads out of it, or nowhere, is noted."""
@@ -35,6 +46,23 @@ class Resolver:
     document: Mapping[str, Any]
     lost: set[str] = field(default_factory=set[str])
     """References that could not be followed."""
+    unsaid: set[str] = field(default_factory=set[str])
+    """Keywords of schemas that are not carried over: the service has to check them."""
+    cut: bool = False
+    """Whether a schema went on too deep or without end."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out of schemas, a sentence each."""
+        notes = [f"{one_line(ref, 80)} leads nowhere." for ref in sorted(self.lost)[:20]]
+        if self.unsaid:
+            words = ", ".join(f"`{word}`" for word in sorted(self.unsaid))
+            notes.append(f"Left to the service, for the tools' schemas do not say it: {words}.")
+        if self.cut:
+            notes.append(
+                "Schemas without end, or very large ones, are cut: below that anything fits."
+            )
+        return tuple(notes)
 
     def follow(self, value: object) -> dict[str, Any]:
         """Return an object, or what its chain of references ends at."""
@@ -78,29 +106,62 @@ class Resolver:
         found = self.follow(raw)
         target = id(self._last(raw))
         if target in stack or len(stack) >= MAX_DEPTH or not budget.spend():
+            self.cut = self.cut or bool(found)
             return {"type": found["type"]} if isinstance(found.get("type"), str) else {}
         inner = (*stack, target)
         found = self._merge_all(found, inner, budget)
         kept = _plain_keywords(found)
+        self.unsaid |= _UNKNOWN & set(found)
         for key in ("anyOf", "oneOf"):
             choices = found.get(key)
             if isinstance(choices, list) and choices:
+                self.unsaid |= {"oneOf"} if key == "oneOf" else set()
                 some = cast("list[object]", choices)[:20]
                 kept["anyOf"] = [self._inline(choice, inner, budget) for choice in some]
+        self._add_members(kept, found, inner, budget)
+        self._add_items(kept, found, inner, budget)
+        return kept
+
+    def _add_members(
+        self,
+        kept: dict[str, Any],
+        found: Mapping[str, Any],
+        stack: tuple[int, ...],
+        budget: "_Budget",
+    ) -> None:
+        """Add what is said of an object's properties."""
         properties = as_object(found.get("properties"))
         if properties:
             kept["properties"] = {
-                name: self._inline(one, inner, budget)
-                for name, one in list(properties.items())[:100]
+                name: self._inline(one, stack, budget)
+                for name, one in list(properties.items())[:MAX_PROPERTIES]
             }
             kept.setdefault("type", "object")
             kept["required"] = _names(found.get("required"), kept["properties"])
-        if isinstance(found.get("items"), Mapping):
-            kept["items"] = self._inline(found["items"], inner, budget)
+        elif names := list(dict.fromkeys(_texts(found.get("required")))):
+            kept["required"] = names
         more = found.get("additionalProperties")
         if isinstance(more, Mapping) and more:
-            kept["additionalProperties"] = self._inline(cast("object", more), inner, budget)
-        return kept
+            kept["additionalProperties"] = self._inline(cast("object", more), stack, budget)
+        elif more is False and len(properties) <= MAX_PROPERTIES:
+            kept["additionalProperties"] = False
+
+    def _add_items(
+        self,
+        kept: dict[str, Any],
+        found: Mapping[str, Any],
+        stack: tuple[int, ...],
+        budget: "_Budget",
+    ) -> None:
+        """Add what is said of a list's items."""
+        first = found.get("prefixItems")
+        if isinstance(first, list) and first:
+            some = cast("list[object]", first)[:20]
+            kept["prefixItems"] = [self._inline(one, stack, budget) for one in some]
+        if isinstance(found.get("items"), Mapping):
+            kept["items"] = self._inline(found["items"], stack, budget)
+        elif found.get("items") is False and "prefixItems" in kept:
+            kept["items"] = False
 
     def _last(self, raw: dict[str, Any]) -> object:
         """Return the object that identifies a schema on the way down: the one referred to."""
@@ -186,6 +247,11 @@ def _plain_keywords(found: Mapping[str, Any]) -> dict[str, Any]:
         kept["enum"] = values
     elif "const" in found and _is_scalar(found["const"]):
         kept["enum"] = [found["const"]]
+    pattern = found.get("pattern")
+    if isinstance(pattern, str) and len(pattern) <= MAX_PATTERN and _is_pattern(pattern):
+        kept["pattern"] = pattern
+    if found.get("uniqueItems") is True:
+        kept["uniqueItems"] = True
     if isinstance(found.get("format"), str):
         kept["format"] = one_line(found["format"], 40)
     if isinstance(found.get("description"), str) and found["description"].strip():
@@ -193,6 +259,15 @@ def _plain_keywords(found: Mapping[str, Any]) -> dict[str, Any]:
     if _is_scalar(found.get("default")) and found.get("default") is not None:
         kept["default"] = found["default"]
     return {**kept, **_limits(found)}
+
+
+def _is_pattern(text: str) -> bool:
+    """Return whether a regular expression is one to Python, too, which most tools are made of."""
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError):
+        return False
+    return True
 
 
 def _limits(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 """The security schemes of an OpenAPI document, and the settings that they need."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from generator.literal import Code, one_line
 from generator.naming import identifier, unique
-from generator.shape import as_object
+from generator.shape import as_list, as_object
+from generator.sources.parameter import is_token
 from generator.sources.schemas import Resolver
 from generator.spec import Setting
 
@@ -33,40 +35,83 @@ class Security:
 
     schemes: tuple[Scheme, ...]
     settings: tuple[Setting, ...]
-    everywhere: tuple[tuple[str, ...], ...]
-    """What holds for an operation that says nothing."""
+    everywhere: object = None
+    """What holds for an operation that says nothing, as the document has it."""
+    reasons: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Schemes that cannot be used, and why."""
+    unmet: dict[str, int] = field(default_factory=dict[str, int])
+    """Schemes that operations ask for in vain, and how many do."""
 
     def of(self, operation: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
-        """Return the sets of schemes, any of which an operation accepts."""
-        if isinstance(operation.get("security"), list):
-            return _requirements(operation["security"], self.schemes)
-        return self.everywhere
+        """Return the sets of schemes, any of which an operation accepts; note those in vain."""
+        own = isinstance(operation.get("security"), list)
+        stated: object = operation.get("security") if own else self.everywhere
+        sets = [tuple(as_object(raw)) for raw in as_list(stated)]
+        known = {scheme.name for scheme in self.schemes}
+        usable = tuple(names for names in sets if known.issuperset(names))
+        if sets and not usable:
+            for name in dict.fromkeys(name for names in sets for name in names):
+                if name not in known:
+                    self.unmet[name] = self.unmet.get(name, 0) + 1
+        return usable
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of logins was left out, a sentence for each scheme."""
+        notes: list[str] = []
+        for name in sorted({*self.reasons, *self.unmet}):
+            why = self.reasons.get(name, "the document does not define it")
+            number = self.unmet.get(name, 0)
+            said = f"The login {one_line(name, 60)!r} is not done: {why}."
+            if number:
+                tools = "1 tool asks" if number == 1 else f"{number} tools ask"
+                said += f" {tools} for it, and the service will refuse what is sent without."
+            notes.append(said)
+        return tuple(notes)
 
 
-def read_security(document: Mapping[str, Any], resolver: Resolver) -> Security:
-    """Return the schemes of a document and what holds where an operation says nothing."""
+CREDENTIAL = re.compile(
+    r"authorization|(x-)?(api-?key|auth(-?token)?|access-?token|secret)", re.IGNORECASE
+)
+"""Names of header parameters that carry a secret, whatever the document calls them."""
+
+
+def read_security(
+    document: Mapping[str, Any], resolver: Resolver, *, headers: Sequence[str] = ()
+) -> Security:
+    """Return the schemes of a document and what holds where an operation says nothing.
+
+    Args:
+        document: The document.
+        resolver: For its references.
+        headers: Header parameters that are secrets: each becomes a scheme of its name.
+    """
     components = as_object(document.get("components"))
     stated = as_object(components.get("securitySchemes") or document.get("securityDefinitions"))
     schemes: list[Scheme] = []
     settings: list[Setting] = []
+    reasons: dict[str, str] = {}
     taken = {"base_url", "timeout", "max_bytes", "auth_token", "public_url"}
-    for name, raw in stated.items():
-        made = _scheme(name, resolver.follow(raw), taken)
-        if made is not None:
+    own = {name: {"type": "apiKey", "in": "header", "name": name} for name in headers}
+    for name, raw in {**own, **stated}.items():
+        found = resolver.follow(raw)
+        made = _scheme(name, found, taken)
+        if made is None:
+            reasons[name] = _reason(found)
+        else:
             schemes.append(made[0])
             settings.extend(made[1])
-    everywhere = _requirements(document.get("security"), tuple(schemes))
-    return Security(tuple(schemes), tuple(settings), everywhere)
+    return Security(tuple(schemes), tuple(settings), document.get("security"), reasons)
 
 
-def _requirements(value: object, schemes: tuple[Scheme, ...]) -> tuple[tuple[str, ...], ...]:
-    known = {scheme.name for scheme in schemes}
-    found: list[tuple[str, ...]] = []
-    for raw in cast("list[object]", value) if isinstance(value, list) else []:
-        names = tuple(as_object(raw))
-        if all(name in known for name in names):
-            found.append(names)
-    return tuple(found)
+def _reason(raw: Mapping[str, Any]) -> str:
+    """Return why a scheme cannot be used."""
+    kind = one_line(str(raw.get("type") or ""), 40)
+    if kind == "http":
+        return f"its kind is HTTP {one_line(str(raw.get('scheme') or 'of no name'), 40)!r}"
+    if kind == "apiKey":
+        return "its name or place is not one that a request can have"
+    return f"its kind is {kind!r}" if kind else "it says no kind"
 
 
 def _scheme(
@@ -81,7 +126,8 @@ def _scheme(
         return Setting(key, _SECRET, None, about or meaning, required=True, secret=True)
 
     if kind == "apiKey" and place in ("header", "query", "cookie") and isinstance(wire, str):
-        if not wire.isascii() or not wire.isprintable() or " " in wire:
+        legal = wire.isascii() and wire.isprintable() and " " not in wire and wire != ""
+        if not legal or (place != "query" and not is_token(wire)):
             return None
         one = setting(name, "The API key.")
         return Scheme(name, str(place), wire, (one.name,)), (one,)
@@ -92,7 +138,8 @@ def _scheme(
             setting(f"{name} password", "Password."),
         )
         return Scheme(name, "basic", "Authorization", (user.name, password.name)), (user, password)
-    if kind in ("http", "oauth2", "openIdConnect"):
+    scheme = str(raw.get("scheme", "")).lower()
+    if kind in ("oauth2", "openIdConnect") or (kind == "http" and scheme == "bearer"):
         one = setting(f"{name} token", "The access token.")
         return Scheme(name, "bearer", "Authorization", (one.name,)), (one,)
     return None

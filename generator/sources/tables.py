@@ -1,6 +1,5 @@
 """The source for a database: its tables are looked at, each becomes a reading tool."""
 
-import fnmatch
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from generator.errors import GeneratorError
 from generator.literal import Code, one_line
 from generator.naming import identifier, title, unique
 from generator.shape import or_none, shape_of
+from generator.sources.choice import check_choice, is_chosen
 from generator.spec import Group, Param, Setting, Source, Tool
 
 MAX_TABLES = 60
@@ -48,16 +48,15 @@ def read_tables(address: str, patterns: Sequence[str] = ()) -> Source:
         with engine.connect() as connection:
             inspector = sqlalchemy.inspect(connection)
             names = sorted([*inspector.get_table_names(), *inspector.get_view_names()])
-            wanted = [
-                n for n in names if not patterns or any(fnmatch.fnmatchcase(n, p) for p in patterns)
-            ]
+            wanted = [name for name in names if is_chosen(name, patterns)]
             columns = {n: list(inspector.get_columns(n)) for n in wanted[:MAX_TABLES]}
         engine.dispose()
     except (SQLAlchemyError, ImportError) as error:
         reason = one_line(str(getattr(error, "orig", None) or error), 300)
         raise GeneratorError(f"The database cannot be read: {reason}.") from error
+    check_choice(patterns, names, "table")
     if not columns:
-        raise GeneratorError("The database has no table that is wanted.")
+        raise GeneratorError("The database has no table.")
     return _source(
         url.get_backend_name(), str(url.database or ""), columns, len(wanted) - MAX_TABLES
     )

@@ -22,6 +22,9 @@ def test_server(  # noqa: PLR0913 - each is an option of the command line
     call: list[str] | None = typer.Option(
         None, help="Call this tool, too, though it does not say that it only reads."
     ),
+    header: list[str] | None = typer.Option(
+        None, help="'Name: value' for an address; ${VARIABLE} is taken from the environment."
+    ),
     call_nothing: bool = typer.Option(False, "--call-nothing", help="Look at the lists only."),
     examples: int = typer.Option(5, min=1, max=100, help="Calls of each tool."),
     seed: int = typer.Option(0, help="The same seed makes the same arguments."),
@@ -46,7 +49,7 @@ def test_server(  # noqa: PLR0913 - each is an option of the command line
         call=tuple(call or ()),
         call_nothing=call_nothing,
     )
-    report = anyio.run(probe, find_target(words), options)
+    report = anyio.run(probe, find_target(words, headers=header or ()), options)
     if output == "json":
         text = render_json(report, strict=strict)
     elif output == "junit":

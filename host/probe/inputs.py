@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeVar, cast
 import jsonschema_rs
 from typing_extensions import override
 
+from generator.pattern import text_matching
+
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
@@ -86,9 +88,8 @@ class _Maker:
 
 def _object(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> dict[str, Any]:
     properties = _mapping(schema.get("properties"))
-    required = schema.get("required")
-    names = cast("list[object]", required) if isinstance(required, list) else []
-    found: dict[str, Any] = {}
+    names = _listed(schema.get("required"))
+    found: dict[str, Any] = {str(name): "text" for name in names if name not in properties}
     for name, inner in properties.items():
         wanted = make.full and depth < _DEEPEST and make.chance.random() < 0.5
         if name in names or wanted:
@@ -102,7 +103,8 @@ def _value(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> Any:  # no
         return make.chance.choice(stated)
     for key in ("anyOf", "oneOf"):
         if isinstance(schema.get(key), list) and schema[key] and depth < _DEEPEST * 2:
-            return _value(_mapping(make.chance.choice(schema[key])), make, depth=depth + 1)
+            branch = _follow(_mapping(make.chance.choice(schema[key])), make)
+            return _value(_both(schema, branch, without=key), make, depth=depth + 1)
     kind = schema.get("type")
     if isinstance(kind, list) and kind:
         kind = make.chance.choice(cast("list[object]", kind))
@@ -113,6 +115,19 @@ def _value(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> Any:  # no
     maker = _SCALARS.get(kind if isinstance(kind, str) else "")
     anything: list[Any] = ["text", 1, True, None, {}]
     return maker(schema, make.chance) if maker else make.chance.choice(anything)
+
+
+def _both(schema: Mapping[str, Any], branch: Mapping[str, Any], *, without: str) -> dict[str, Any]:
+    """Return a schema together with one of its alternatives."""
+    rest = {key: value for key, value in schema.items() if key != without}
+    properties = {**_mapping(rest.get("properties")), **_mapping(branch.get("properties"))}
+    required = [*_listed(rest.get("required")), *_listed(branch.get("required"))]
+    merged = {**rest, **branch}
+    return {**merged, **({"properties": properties} if properties else {}), "required": required}
+
+
+def _listed(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def _stated(schema: Mapping[str, Any], make: _Maker) -> list[Any]:
@@ -143,8 +158,12 @@ def _array(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> list[Any]:
     least = _whole(schema.get("minItems"), 0)
     most = min(_whole(schema.get("maxItems"), least + 3), least + 3)
     number = least if depth >= _DEEPEST else make.chance.randint(least, max(least, most))
+    first = [
+        _value(_mapping(one), make, depth=depth + 1) for one in _listed(schema.get("prefixItems"))
+    ]
     items = _mapping(schema.get("items"))
-    return [_value(items, make, depth=depth + 1) for _ in range(min(number, 50))]
+    missing = 0 if schema.get("items") is False else min(number, 50) - len(first)
+    return first + [_value(items, make, depth=depth + 1) for _ in range(missing)]
 
 
 def _text(schema: Mapping[str, Any], chance: random.Random) -> str:
@@ -153,6 +172,8 @@ def _text(schema: Mapping[str, Any], chance: random.Random) -> str:
         known = "ZmlsZQ=="
     text = known or chance.choice(_TEXTS)
     least, most = _whole(schema.get("minLength"), 0), _whole(schema.get("maxLength"), 100_000)
+    if isinstance(pattern := schema.get("pattern"), str):
+        return text_matching(pattern, least=least, most=most) or text
     return text[:most].ljust(min(least, 100_000), "x")
 
 

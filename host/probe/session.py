@@ -3,9 +3,9 @@
 import math
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from fastmcp import Client
 
 T = TypeVar("T")
+MOST_STARTS = 25
+"""Most starts of a server in one era."""
 STARTING = 60
 """Seconds that a server may take to start and shake hands, where `timeout` is no longer."""
 
@@ -45,7 +47,26 @@ class ProbeOptions:
 
 
 class _LostError(Exception):
-    """The server went away; the rest of this era is not tested."""
+    """The server went away; it is started again for what is left."""
+
+
+class _StuckError(Exception):
+    """A request hung, and what comes after it may hang for its sake."""
+
+
+@dataclass
+class Progress:
+    """Which steps of an era are behind, kept from one start of the server to the next."""
+
+    done: set[str] = field(default_factory=set[str])
+    steps: tuple[str, ...] = ()
+    now: str = ""
+    """The tool that is being called; empty outside of tools."""
+
+    @property
+    def left(self) -> list[str]:
+        """The steps that have not been begun."""
+        return [step for step in self.steps if step not in self.done]
 
 
 async def probe(target: Target, options: ProbeOptions) -> Report:
@@ -65,6 +86,26 @@ async def probe(target: Target, options: ProbeOptions) -> Report:
 async def _probe_era(
     report: Report, target: Target, era: Era, *, options: ProbeOptions, log: Path
 ) -> None:
+    """Test a server in one era, starting it again where a step made it end or hang."""
+    progress = Progress()
+    for _ in range(MOST_STARTS):
+        if not await _probe_once(report, target, era, options=options, log=log, progress=progress):
+            return
+    if left := progress.left:
+        text = f"It ended or hung {MOST_STARTS} times; not tested: {', '.join(left[:20])}."
+        report.add("error", "crash", subject="server", message=text, era=era)
+
+
+async def _probe_once(
+    report: Report,
+    target: Target,
+    era: Era,
+    *,
+    options: ProbeOptions,
+    log: Path,
+    progress: "Progress",
+) -> bool:
+    """Connect and take the steps that are left; return whether there are more to take."""
     began = time.monotonic()
     patience = max(options.timeout, STARTING)
     client = target.client(era, timeout=patience, log=log)
@@ -72,22 +113,32 @@ async def _probe_era(
         with anyio.fail_after(patience + 5):
             await client.__aenter__()
     except Exception as error:  # noqa: BLE001 - a server under test may fail in any way
-        report.eras[era] = f"{_reason(error)}{_last_words(log)}"
-        return
+        reason = f"{_reason(error)}{_last_words(log)}"
+        if not progress.done:
+            report.eras[era] = reason
+            return False
+        left = f" Not tested: {', '.join(progress.left[:20])}." if progress.left else ""
+        text = f"It cannot be reached again: {reason}.{left}"
+        report.add("error", "crash", subject="server", message=text, era=era)
+        return False
     try:
         revision = str(client.session.protocol_version)
         if era == "stateless" and revision not in MODERN_PROTOCOL_VERSIONS:
             report.eras[era] = "not spoken"
-            return
-        report.seconds[era] = time.monotonic() - began
+            return False
+        report.seconds.setdefault(era, time.monotonic() - began)
         report.eras[era] = revision
-        session = Session(report, client, era, options)
-        await session.run()
+        await Session(report, client, era, options).run(progress)
     except _LostError as error:
-        report.add("error", "crash", subject="server", message=str(error), era=era)
+        subject = progress.now or "server"
+        report.add("error", "crash", subject=subject, message=str(error), era=era)
+        return True
+    except _StuckError:
+        return True
     finally:
         with anyio.move_on_after(10, shield=True):
             await _leave(client)
+    return False
 
 
 async def _leave(client: "Client[Any]") -> None:
@@ -116,19 +167,45 @@ class Session:
     client: "Client[Any]"
     era: Era
     options: ProbeOptions
+    stuck: bool = False
+    """Whether a request hung."""
 
-    async def run(self) -> None:
-        """Test everything in this era."""
-        tools = await self.listed("tools/list", self.client.list_tools)
-        check_tools(self.report, tools)
-        await self._call_unknown()
-        await try_rest(self)
-        if self.options.call_nothing:
-            return
+    async def run(self, progress: Progress) -> None:
+        """Test in this era what is not behind yet; a step that ends the server is not repeated."""
+        tools: list[dict[str, Any]] = []
+
+        async def look() -> None:
+            tools.extend(await self.listed("tools/list", self.client.list_tools))
+            check_tools(self.report, tools)
+            chosen = () if self.options.call_nothing else map(self._name_to_call, tools)
+            progress.steps = tuple(name for name in chosen if name)
+
+        if "lists" in progress.done:
+            tools += await self.listed("tools/list", self.client.list_tools)
+        else:
+            await self._step(progress, "lists", look)
+        await self._step(progress, "an unknown tool", self._call_unknown)
+        await self._step(progress, "resources and prompts", lambda: try_rest(self))
         for tool in tools:
-            hints = as_object(tool.get("annotations"))
-            if hints.get("readOnlyHint") is True or tool["name"] in self.options.call:
-                await self._try_tool(tool)
+            if (name := self._name_to_call(tool)) and not self.options.call_nothing:
+                progress.now = name
+                await self._step(progress, name, lambda tool=tool: self._try_tool(tool))
+        progress.now = ""
+
+    def _name_to_call(self, tool: Mapping[str, Any]) -> str:
+        """Return a tool's name where it is to be called, and nothing where it is not."""
+        hints, name = as_object(tool.get("annotations")), str(tool["name"])
+        return name if hints.get("readOnlyHint") is True or name in self.options.call else ""
+
+    async def _step(
+        self, progress: Progress, name: str, take: Callable[[], Awaitable[None]]
+    ) -> None:
+        if name in progress.done:
+            return
+        progress.done.add(name)
+        await take()
+        if self.stuck:
+            raise _StuckError
 
     async def listed(
         self, method: str, ask: Callable[[], Awaitable[Sequence[Any]]]
@@ -244,6 +321,7 @@ class Session:
         if limit.cancelled_caught:
             text = f"No answer within {self.options.timeout:g} seconds."
             self.add("error", "hang", subject, text)
+            self.stuck = True
         elif took > self.options.slow:
             self.add("warning", "slow", subject, f"An answer took {math.ceil(took)} seconds.")
         return answer

@@ -1,6 +1,7 @@
 """What is tested: a project's folder, a file, a command or an address, and how to connect to it."""
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Target:
     command: tuple[str, ...] = ()
     environ: tuple[tuple[str, str], ...] = ()
     folder: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """What is sent with every request to an address."""
 
     def client(self, era: Era, *, timeout: float, log: Path) -> "Client[Any]":
         """Return a client that speaks one era only.
@@ -43,7 +46,7 @@ class Target:
         )
 
         transport = (
-            StreamableHttpTransport(self.url)
+            StreamableHttpTransport(self.url, headers=dict(self.headers))
             if self.url
             else StdioTransport(
                 self.command[0],
@@ -58,18 +61,23 @@ class Target:
         return Client(transport, mode=mode, init_timeout=timeout)
 
 
-def find_target(words: Sequence[str]) -> Target:
+def find_target(words: Sequence[str], *, headers: Sequence[str] = ()) -> Target:
     """Return what the words of the command line name.
 
     Args:
         words: An address, a folder or file, or a command with its arguments.
+        headers: `Name: value` for an address; a value may name variables of the environment.
 
     Raises:
-        ConfigError: It is none of them.
+        ConfigError: It is none of them, or a header cannot be sent.
     """
     said = " ".join(words)
     if len(words) == 1 and urlsplit(words[0]).scheme in ("http", "https"):
-        return Target(said, url=words[0])
+        return Target(said, url=words[0], headers=tuple(_header(text) for text in headers))
+    if headers:
+        raise ConfigError(
+            f"{said} is no address, and headers are for HTTP.", next_step="Leave --header out."
+        )
     place = Path(words[0]).expanduser()
     if len(words) == 1 and place.is_dir():
         return _project(place.resolve(), said)
@@ -78,6 +86,26 @@ def find_target(words: Sequence[str]) -> Target:
     if len(words) == 1 and not place.exists() and (os.sep in words[0] or place.suffix):
         raise ConfigError(f"There is no {words[0]!r}.", next_step="Name a folder, file or address.")
     return Target(said, command=tuple(words), environ=_environ())
+
+
+def _header(text: str) -> tuple[str, str]:
+    """Return a header's name and value, its variables put in; the value is in no message."""
+    name, colon, value = text.partition(":")
+    if not colon or not re.fullmatch(r"[A-Za-z0-9-]+", name):
+        raise ConfigError(
+            "--header takes 'Name: value'.",
+            next_step="For example: --header 'Authorization: Bearer ${TOKEN}'.",
+        )
+
+    def fill(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise ConfigError(
+                f"--header {name} names the variable {match[1]}, which is not set.",
+                next_step=f"Set {match[1]}.",
+            )
+        return os.environ[match[1]]
+
+    return name, re.sub(r"\$\{(\w+)\}", fill, value).strip()
 
 
 def _project(folder: Path, said: str) -> Target:

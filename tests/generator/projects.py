@@ -57,6 +57,12 @@ class Made:
 
 def sources(folder: Path) -> dict[str, Answers]:
     """Return answers for each kind of source, with what they read written to a folder."""
+    write_sources(folder)
+    return answers_about(folder)
+
+
+def write_sources(folder: Path) -> None:
+    """Write what sources read to a folder: a database and a module."""
     database = folder / "shop.db"
     with sqlite3.connect(database) as connection:
         connection.executescript(
@@ -65,16 +71,19 @@ def sources(folder: Path) -> dict[str, Answers]:
             "create view cheap as select * from items where price < 2;"
         )
     connection.close()
-    module = folder / "sums.py"
-    module.write_text(FUNCTIONS)
+    (folder / "sums.py").write_text(FUNCTIONS)
+
+
+def answers_about(folder: Path) -> dict[str, Answers]:
+    """Return answers for each kind of source, which read what was written to a folder."""
     curl = """curl -X POST -H 'X-Api-Key: s3cret' -u ann:pw -d '{"name": "x", "n": 1, "tags": []}' \
         'http://127.0.0.1:9/v1/items/?page=2&q=text&token=abc'"""
     return {
         "blank": Answers(kind="blank"),
         "openapi": Answers(kind="openapi", where=str(DOCUMENTS / "pets.yaml")),
-        "python": Answers(kind="python", where=str(module)),
+        "python": Answers(kind="python", where=str(folder / "sums.py")),
         "cli": Answers(kind="cli", where="git", only=("log", "status", "commit")),
-        "database": Answers(kind="database", where=f"sqlite:///{database}"),
+        "database": Answers(kind="database", where=f"sqlite:///{folder / 'shop.db'}"),
         "curl": Answers(kind="curl", where=curl),
     }
 

@@ -31,12 +31,19 @@ def tools() -> list[dict[str, Any]]:
         found[0]["inputSchema"]["properties"]["x"] = {"$ref": "https://example.com/x.json"}
     if "names" in FAULTS:
         found += [{**found[0], "name": "two words", "description": ""}, dict(found[0])]
+    if "several" in FAULTS:
+        names = ("ends", "look", "sleeps", "breaks")
+        return [{**found[0], "name": name} for name in names]
     return found
 
 
-def call(arguments: dict[str, Any]) -> dict[str, Any]:
-    if "hang" in FAULTS:
+def call(arguments: dict[str, Any], name: str) -> dict[str, Any]:
+    if name == "ends":
+        sys.exit(3)
+    if "hang" in FAULTS or name == "sleeps":
         time.sleep(600)
+    if name == "breaks":
+        return {"content": [{"type": "text", "text": "fine"}], "isError": False}
     if "crash" in FAULTS:
         sys.exit(3)
     if not isinstance(arguments.get("n"), int) and "takes" not in FAULTS:
@@ -94,7 +101,7 @@ def answer(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
     if method == "resources/read" and params["uri"] != "about://gone":
         return {"contents": [{"uri": params["uri"], "text": "anything"}]}
     if method == "tools/call" and params.get("name") in [tool["name"] for tool in tools()]:
-        return call(params.get("arguments") or {})
+        return call(params.get("arguments") or {}, str(params["name"]))
     return None
 
 

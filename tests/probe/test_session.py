@@ -89,6 +89,27 @@ def test_server_that_hangs_is_named():
     assert ("error", "hang") in grave(report)
 
 
+def test_tools_after_one_that_ends_the_server_are_tested_too():
+    report = run("several", timeout=10, examples=1)
+    found = {(one.check, one.subject) for one in report.findings if one.level != "note"}
+    assert found == {("crash", "ends"), ("hang", "sleeps"), ("bad-input", "breaks")}
+    assert report.calls >= 3
+    assert report.eras["handshake"] == "2025-11-25"
+
+
+def test_headers_reach_an_address_and_nothing_else(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("A_TOKEN", "s3cret")
+    target = find_target(["http://127.0.0.1:9/mcp"], headers=["Authorization: Bearer ${A_TOKEN}"])
+    assert target.headers == (("Authorization", "Bearer s3cret"),)
+    with pytest.raises(ConfigError, match="NOT_SET") as missing:
+        find_target(["http://127.0.0.1:9/mcp"], headers=["X-Key: ${NOT_SET}"])
+    with pytest.raises(ConfigError, match="for HTTP"):
+        find_target([str(BAD)], headers=["X-Key: 1"])
+    with pytest.raises(ConfigError, match="Name: value"):
+        find_target(["http://127.0.0.1:9/mcp"], headers=["s3cret"])
+    assert "s3cret" not in str(missing.value)
+
+
 def test_answer_that_takes_long_is_named():
     report = run("none", slow=0.0)
     assert ("warning", "slow") in grave(report)
@@ -132,6 +153,13 @@ _SCALARS: list[Schema] = [
     {"enum": ["a", 5]},
     {"type": ["integer", "null"]},
     {"type": "string", "format": "date"},
+    {"type": "string", "pattern": "^[A-Z]{2}-\\d{3,5}$"},
+    {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}], "minItems": 2},
+    {
+        "type": "object",
+        "properties": {"a": {"type": "string"}, "b": {"type": "integer"}},
+        "anyOf": [{"required": ["a"]}, {"required": ["b"]}],
+    },
 ]
 
 
