@@ -24,12 +24,13 @@ class Actor:
     """The agent that makes a call, and what its file brings along.
 
     Attributes:
-        policy: A policy that its calls have to keep to besides.
+        policies: Policies that its calls have to keep to besides: its own, and those of the agents
+            that had the conversation before it.
         servers: Its own tool servers.
     """
 
     name: str
-    policy: Path | None = None
+    policies: tuple[Path, ...] = ()
     servers: Mapping[str, ToolProvider] = field(default_factory=dict[str, ToolProvider])
 
 
@@ -51,8 +52,7 @@ class RunExchange(InnerExchange):
         )
         self.taint = taint
         self.servers = actor.servers
-        if actor.policy is not None:
-            self.policies = (*outer.policies, actor.policy)
+        self.policies = (*outer.policies, *actor.policies)
         self._log = log
         self._tool_call = call_id
         self._waits_for = ""
