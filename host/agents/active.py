@@ -77,4 +77,5 @@ def ending_of(
         files=answer.files if answer else (),
         error=error,
         chosen=active.order.chosen,
+        notes=tuple(active.log.notes),
     )

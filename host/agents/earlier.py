@@ -75,7 +75,8 @@ def runs_inside(family: Sequence[Run], run_id: str) -> list[Run]:
 
 
 def _begun(events: Sequence[Event]) -> Json:
-    return next((event.data for event in events if event.kind == "started"), {})
+    nothing: Json = {}
+    return next((event.data for event in events if event.kind == "started"), nothing)
 
 
 def _used(event: Event) -> Spent:

@@ -122,7 +122,7 @@ class Loop:
             return Answer(now.agent.name, last.text or read.text, read.value, files_of(last))
         self._transcript.repairs += 1
         if self._transcript.repairs > now.agent.config.limits.repairs:
-            raise now.reader.error(now.agent.name, read.fault)
+            raise now.reader.error(now.agent.name, read.why or read.fault)
         data: Json = {"id": read.call_id, "tool": read.tool, "text": read.fault, "answer": True}
         self._log.add("rejected", data)
         self._transcript.answered.add(str(read.call_id or ""))
@@ -151,6 +151,8 @@ class Loop:
         self._count(response)
         now.context.note(response, len(self._transcript.messages))
         self._log.add("reply", {"agent": now.agent.name, "response": dump_response(response)})
+        for note in (response.metadata or {}).get("notes") or ():
+            self._log.note(str(note))
         self._transcript.add_response(response)
 
     def _count(self, response: ModelResponse) -> None:
