@@ -4,9 +4,10 @@ import asyncio
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from host.agents.budget import Budget
+from host.agents.budget import RunBudget
 from host.domain.wait import outcome_of
 from host.events.run import Run, RunStatus, utc_now
 from host.events.run_log import RunLog
@@ -32,19 +33,26 @@ class Active:
         exchange: The request that it serves, even if that was answered meanwhile.
         order: What was asked.
         taint: What the run has met.
+        policies: Those of all agents that have had the conversation; they hold for its next ones.
     """
 
     run: Run
     log: RunLog
     exchange: Exchange
     order: "Order"
-    budget: Budget
+    budget: RunBudget
     taint: SessionTaint
     outer: "Active | None" = None
     task: "asyncio.Task[Outcome] | None" = None
     agent: str = ""
     actor: "Actor | None" = None
     history: Sequence[str] = field(default_factory=tuple)
+    policies: tuple[Path, ...] = ()
+
+    def keep_to(self, policy: Path | None) -> None:
+        """Have the rest of the run keep to an agent's policy."""
+        if policy is not None and policy not in self.policies:
+            self.policies = (*self.policies, policy)
 
     async def wait(self) -> "Outcome":
         """Return how it ended; the run goes on if whoever waits is cancelled."""
@@ -69,4 +77,5 @@ def ending_of(
         files=answer.files if answer else (),
         error=error,
         chosen=active.order.chosen,
+        notes=tuple(active.log.notes),
     )

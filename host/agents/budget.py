@@ -1,7 +1,7 @@
 """What a run may use, together with all the runs that it starts."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from host.agents.config import AgentLimits
@@ -9,6 +9,23 @@ from host.domain.errors import RunLimitError
 
 MAX_DEPTH = 5
 """Runs inside runs; a deeper one is refused."""
+
+
+@dataclass(slots=True)
+class Spent:
+    """What was used before a run was taken up."""
+
+    steps: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, other: "Spent") -> None:
+        """Add what somebody else used."""
+        self.steps += other.steps
+        self.tokens += other.tokens
+        self.cost += other.cost
+        self.seconds += other.seconds
 
 
 @dataclass(slots=True)
@@ -30,6 +47,11 @@ class Budget:
     def __post_init__(self) -> None:
         self.started = self.clock()
 
+    def begin_with(self, spent: Spent) -> None:
+        """Count what was used before; the budgets around have counted it themselves."""
+        self.steps, self.tokens, self.cost = spent.steps, spent.tokens, spent.cost
+        self.started = self.clock() - spent.seconds
+
     def check(self) -> None:
         """Return if another step may be made.
 
@@ -44,7 +66,7 @@ class Budget:
         if limits.cost and self.cost >= limits.cost:
             raise _reached("cost", f"${limits.cost:g}, ${self.cost:.4f} used")
         if limits.seconds and self.clock() - self.started >= limits.seconds:
-            raise out_of_time(limits.seconds)
+            raise _reached("seconds", f"{limits.seconds:g} seconds")
         if self.outer is not None:
             self.outer.check()
 
@@ -64,14 +86,49 @@ class Budget:
         known = [one for one in (left, around) if one is not None]
         return min(known, default=None)
 
+    def out_of_time(self) -> RunLimitError:
+        """Return the error of a run that took too long, by the limit that was the first to end."""
+        around, own = self.outer, self.seconds_left()
+        if around is not None and around.seconds_left() == own:
+            return around.out_of_time()
+        return _reached("seconds", f"{self.limits.seconds:g} seconds")
+
+
+class RunBudget:
+    """The budgets of one run: the whole one, and one inside it for each agent that takes over.
+
+    The limits of the agent that was asked hold to the end; those of an agent that the conversation
+    is handed over to hold for its part.
+
+    Args:
+        agent: Who was asked.
+        limits: Its limits.
+        outer: The budget of the run that started this one.
+    """
+
+    def __init__(self, agent: str, limits: AgentLimits, outer: Budget | None = None) -> None:
+        self.now = self._whole = Budget(limits, outer)
+        self._parts = {agent: self.now}
+        self._spent: dict[str, Spent] = {}
+
+    def begin_with(self, spent: Mapping[str, Spent]) -> None:
+        """Count what each agent had used before the run was taken up."""
+        self._spent = dict(spent)
+        total = Spent()
+        for one in spent.values():
+            total.add(one)
+        self._whole.begin_with(total)
+
+    def hand_over(self, agent: str, limits: AgentLimits) -> None:
+        """Let an agent have the conversation, within its own limits besides."""
+        if agent not in self._parts:
+            part = self._parts[agent] = Budget(limits, self._whole)
+            part.begin_with(self._spent.get(agent, Spent()))
+        self.now = self._parts[agent]
+
 
 def _reached(name: str, text: str) -> RunLimitError:
     return RunLimitError(
         f"The run reached its limit of {text}.",
         next_step=f"Raise `limits.{name}` in the agent's file, or ask for less.",
     )
-
-
-def out_of_time(seconds: float) -> RunLimitError:
-    """Return the error of a run that took too long."""
-    return _reached("seconds", f"{seconds:g} seconds")

@@ -4,16 +4,25 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import anyio
 from typing_extensions import override
 
 from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, answer_of, tools_of
-from host.domain.errors import ApprovalPendingError, RunError, UpstreamError
+from host.domain.errors import (
+    ApprovalPendingError,
+    RunError,
+    UpstreamError,
+    UpstreamUnavailableError,
+)
 from host.domain.jsonrpc import Json, RpcError
 from host.events.run_log import RunLog
 from host.gateway.exchange import Exchange, InnerExchange
 from host.gateway.gateway import Gateway
 from host.gateway.provider import ToolProvider
 from host.taint.session import SessionTaint
+
+WILD = ("*", "?", "[")
+"""Beginnings of patterns that may mean the tools of any server."""
 
 HIDDEN = (OWN_PREFIX, "orchestrator__")
 """Tools that only their full name chooses, so that `*` does not make agents call themselves."""
@@ -24,25 +33,27 @@ class Actor:
     """The agent that makes a call, and what its file brings along.
 
     Attributes:
-        policy: A policy that its calls have to keep to besides.
+        policies: Policies that its calls have to keep to besides: its own, and those of the agents
+            that had the conversation before it.
         servers: Its own tool servers.
     """
 
     name: str
-    policy: Path | None = None
+    policies: tuple[Path, ...] = ()
     servers: Mapping[str, ToolProvider] = field(default_factory=dict[str, ToolProvider])
 
 
 class RunExchange(InnerExchange):
     """A call of a run, which writes down what its outermost client is asked meanwhile."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it is made in one place, by name
         self,
         outer: Exchange,
         log: RunLog,
         *,
         actor: Actor,
         call_id: str,
+        tool: str,
         taint: SessionTaint,
         on_progress: Callable[[Json], None],
     ) -> None:
@@ -51,10 +62,9 @@ class RunExchange(InnerExchange):
         )
         self.taint = taint
         self.servers = actor.servers
-        if actor.policy is not None:
-            self.policies = (*outer.policies, actor.policy)
+        self.policies = (*outer.policies, *actor.policies)
         self._log = log
-        self._tool_call = call_id
+        self._tool_call, self._tool = call_id, tool
         self._waits_for = ""
 
     @override
@@ -63,9 +73,12 @@ class RunExchange(InnerExchange):
         if approval != self._waits_for:
             self._waits_for = approval
             self._log.status = "parked"
-            self._log.add(
-                "approval", {"id": self._tool_call, "approval": approval, "inside": inside}
+            told = (
+                f"{self._tool} waits for an approval: `host approvals approve {approval}` or "
+                f"`host approvals deny {approval}`."
             )
+            about = {"id": self._tool_call, "approval": approval, "inside": inside, "text": told}
+            self._log.add("approval", about)
         self._outer.waits(approval, inside=self._log.run.id)
 
     @override
@@ -119,7 +132,11 @@ class GatewayTools:
         if not wanted:
             return []
         exchange = self._exchange("")
+        await self._await_servers(exchange, wanted)
         offer = await self._gateway.catalog.offer(exchange, "tools/list")
+        if any(pattern.startswith(WILD) for pattern in wanted):
+            for reason in offer.missing.values():
+                self._log.note(reason)
         entries = [
             entry
             for entry in offer.entries
@@ -127,6 +144,49 @@ class GatewayTools:
         ]
         servers = {entry.name: entry.server.name for entry in entries}
         return tools_of((entry.definition for entry in entries), wanted, servers)
+
+    async def _await_servers(self, exchange: RunExchange, wanted: Sequence[str]) -> None:
+        """Return once the servers that patterns name have listed their tools, or cannot.
+
+        A list for clients does not wait for long; but a run that begins without the tools it was
+        made for gives wrong answers. It waits as long as each server may take to start.
+
+        Raises:
+            UpstreamUnavailableError: A server of the agent's own cannot be reached.
+        """
+        catalog = self._gateway.catalog
+        named = [
+            server
+            for server in catalog.enabled(exchange.session, exchange.servers)
+            if not server.own and any(_names(pattern, server) for pattern in wanted)
+        ]
+
+        missed: dict[ToolProvider, UpstreamError | RpcError] = {}
+
+        async def ready(server: ToolProvider) -> None:
+            try:
+                await catalog.listed(server, exchange, "tools/list")
+            except (UpstreamError, RpcError) as error:
+                missed[server] = error
+
+        async with anyio.create_task_group() as group:
+            for server in named:
+                group.start_soon(ready, server)
+        for server, error in missed.items():
+            self._miss(exchange, server, error)
+
+    def _miss(
+        self, exchange: RunExchange, server: ToolProvider, error: UpstreamError | RpcError
+    ) -> None:
+        """Go on without a server of the host's; an agent cannot do without its own."""
+        if exchange.servers.get(server.name) is not server:
+            self._log.note(f"The tools of {server.name} are not there. {error.message}")
+            return
+        raise UpstreamUnavailableError(
+            f"The agent {exchange.agent} needs its server {server.name!r}. {error.message}",
+            upstream=server.name,
+            next_step=error.next_step if isinstance(error, UpstreamError) else None,
+        ) from error
 
     async def take_up(self, run_id: str, call_id: str) -> ToolAnswer:
         """Go on with a run that a call had begun, and return the call's answer."""
@@ -138,7 +198,7 @@ class GatewayTools:
     async def call(self, name: str, arguments: Json, call_id: str) -> ToolAnswer:
         """Call a tool; what went wrong is an answer too, since the model has to deal with it."""
         params: Json = {"name": name, "arguments": arguments}
-        exchange = self._exchange(call_id)
+        exchange = self._exchange(call_id, name)
         try:
             result = await self._gateway.handle(exchange, "tools/call", params)
         except RpcError as error:
@@ -151,12 +211,20 @@ class GatewayTools:
         waits = isinstance(exchange.refused, ApprovalPendingError)
         return replace(answer_of(result), waits=waits)
 
-    def _exchange(self, call_id: str) -> RunExchange:
+    def _exchange(self, call_id: str, tool: str = "") -> RunExchange:
         return RunExchange(
             self._outer,
             self._log,
             actor=self._actor(),
             call_id=call_id,
+            tool=tool,
             taint=self._taint,
             on_progress=self._on_progress,
         )
+
+
+def _names(pattern: str, server: ToolProvider) -> bool:
+    """Whether a pattern asks for a server, or for tools that only that server can have."""
+    prefix = server.config.prefix
+    beginning = f"{server.name if prefix is None else prefix}__"
+    return pattern == server.name or pattern.startswith(beginning)

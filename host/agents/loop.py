@@ -7,19 +7,20 @@ import anyio
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
 
-from host.agents.budget import Budget, out_of_time
+from host.agents.budget import RunBudget
 from host.agents.cast import Answer, AskedModel, Cast, files_of, text_of
 from host.agents.output import AnswerReader
-from host.agents.paging import PAGE_TOOL
 from host.agents.toolbox import ToolAnswer, Tools
 from host.agents.transcript import (
     Transcript,
+    cost_of,
     dump_response,
     result_part,
     retry_part,
+    spent_on,
     system_message,
 )
-from host.domain.errors import ModelError, NotFoundError
+from host.domain.errors import ModelError
 from host.domain.jsonrpc import Json
 from host.events.run_log import RunLog
 
@@ -52,7 +53,7 @@ class Loop:
         transcript: Transcript,
         *,
         tools: Tools,
-        budget: Budget,
+        budget: RunBudget,
         cast: Callable[[str], Awaitable[Cast]],
         heard: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -62,7 +63,7 @@ class Loop:
         self._budget = budget
         self._cast = cast
         self._heard = heard
-        self._repairs = 0
+        self._clock = asyncio.timeout(None)
 
     async def run(self) -> Answer:
         """Go on until there is an answer.
@@ -72,13 +73,13 @@ class Loop:
             ModelError: The model failed for good.
             OutputError: Its answer never met the schema.
         """
-        clock = asyncio.timeout(self._budget.seconds_left())
+        clock = self._clock = asyncio.timeout(self._budget.now.seconds_left())
         try:
             async with clock:
                 return await self._run()
         except TimeoutError:
             if clock.expired():
-                raise out_of_time(self._budget.limits.seconds) from None
+                raise self._budget.now.out_of_time() from None
             raise
 
     async def _run(self) -> Answer:
@@ -93,7 +94,7 @@ class Loop:
             answer = self._answer(now)
             if answer is not None:
                 return answer
-            self._budget.check()
+            self._budget.now.check()
             await self._step(now)
 
     def _without_answer(
@@ -119,9 +120,9 @@ class Loop:
         read = now.reader.read(last)
         if read.fault is None:
             return Answer(now.agent.name, last.text or read.text, read.value, files_of(last))
-        self._repairs += 1
-        if self._repairs > now.agent.config.limits.repairs:
-            raise now.reader.error(now.agent.name, read.fault)
+        self._transcript.repairs += 1
+        if self._transcript.repairs > now.agent.config.limits.repairs:
+            raise now.reader.error(now.agent.name, read.why or read.fault)
         data: Json = {"id": read.call_id, "tool": read.tool, "text": read.fault, "answer": True}
         self._log.add("rejected", data)
         self._transcript.answered.add(str(read.call_id or ""))
@@ -146,29 +147,37 @@ class Loop:
         if now.reader is not None:
             parameters = now.reader.apply(parameters)
         self._log.add("request", {"agent": now.agent.name, "messages": len(messages)})
-        response = await self._stream(now.model, messages, parameters)
-        details = response.metadata or {}
-        cost = float(details.get("cost") or 0.0)
-        used = response.usage
-        usage = self._log.usage
+        response = await self._stream(now.model, messages, parameters, heard=self._heard)
+        self._count(response)
+        now.context.note(response, len(self._transcript.messages))
+        self._log.add("reply", {"agent": now.agent.name, "response": dump_response(response)})
+        for note in (response.metadata or {}).get("notes") or ():
+            self._log.note(str(note))
+        self._transcript.add_response(response)
+
+    def _count(self, response: ModelResponse) -> None:
+        """Count a request that was answered, in the run and in all budgets around it."""
+        used, usage = response.usage, self._log.usage
         usage.steps += 1
         usage.input_tokens += used.input_tokens
         usage.output_tokens += used.output_tokens
-        usage.cost += cost
-        self._budget.use(used.input_tokens + used.output_tokens, cost)
-        now.context.note(response, len(self._transcript.messages))
-        self._log.add("reply", {"agent": now.agent.name, "response": dump_response(response)})
-        self._transcript.add_response(response)
+        usage.cost += cost_of(response)
+        self._budget.now.use(used.input_tokens + used.output_tokens, cost_of(response))
 
     async def _stream(
-        self, model: AskedModel, messages: list[ModelMessage], parameters: ModelRequestParameters
+        self,
+        model: AskedModel,
+        messages: list[ModelMessage],
+        parameters: ModelRequestParameters,
+        *,
+        heard: Callable[[str], None] = lambda text: None,
     ) -> ModelResponse:
         try:
             async with model.request_stream(messages, None, parameters) as stream:
                 async for event in stream:
                     text = text_of(event)
                     if text:
-                        self._heard(text)
+                        heard(text)
                 return stream.get()
         except ModelError as error:
             self._log.add(
@@ -182,23 +191,16 @@ class Loop:
         if plan is None:
             return
         old = self._transcript.messages[: len(self._transcript.messages) - plan.kept]
-        response = await self._stream_quietly(now.model, now.context.summary_request(old))
-        usage = self._log.usage
-        usage.input_tokens += response.usage.input_tokens
-        usage.output_tokens += response.usage.output_tokens
-        self._budget.tokens += response.usage.total_tokens
-        summary = response.text or ""
-        self._log.add("compacted", {"summary": summary, "kept": plan.kept, "tokens": plan.tokens})
-        self._transcript.compact(summary, plan.kept)
+        asked = {"agent": now.agent.name, "messages": 1, "for": "summary"}
+        self._log.add("request", asked)
+        request = now.context.summary_request(old)
+        response = await self._stream(now.model, request, ModelRequestParameters())
+        self._count(response)
+        data: Json = {"summary": response.text or "", "kept": plan.kept, "tokens": plan.tokens}
+        self._log.add("compacted", {**data, **spent_on(response)})
+        self._transcript.compact(data["summary"], plan.kept)
         now.context.forget()
-
-    async def _stream_quietly(
-        self, model: AskedModel, messages: list[ModelMessage]
-    ) -> ModelResponse:
-        async with model.request_stream(messages, None, ModelRequestParameters()) as stream:
-            async for _ in stream:
-                pass
-            return stream.get()
+        self._budget.now.check()
 
     async def _carry_out(self, now: Cast, calls: list[ToolCallPart]) -> Cast:
         """Carry out the calls of a reply, those that only read side by side."""
@@ -216,13 +218,16 @@ class Loop:
         if handed is None:
             return now
         self._log.add("handoff", {"from": now.agent.name, "to": handed})
-        self._transcript.agent = handed
+        self._transcript.hand_over(handed)
         return await self._ready(handed)
 
     async def _ready(self, agent: str) -> Cast:
-        """Return an agent that can read on in all that was kept aside before."""
+        """Return an agent that is held to its limits and can read on in what was kept aside."""
         now = await self._cast(agent)
         now.toolbox.pages.keep(self._transcript.whole)
+        self._budget.hand_over(agent, now.agent.config.limits)
+        left = self._budget.now.seconds_left()
+        self._clock.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
         return now
 
     async def _together(self, now: Cast, calls: list[ToolCallPart]) -> None:
@@ -249,8 +254,9 @@ class Loop:
             return _paged(now, call_id, answer)
         if begun and not (tool and tool.repeatable) and call_id not in self._transcript.unmade:
             return ToolAnswer(UNKNOWN, error=True)
-        if name == PAGE_TOOL and len(now.toolbox.pages):
-            return self._page(now, call)
+        page = now.toolbox.read_on(name, call.args, call_id)
+        if page is not None:
+            return page
         checked = now.toolbox.check(name, call.args, call_id)
         if isinstance(checked, str):
             data: Json = {"id": call_id, "tool": name, "text": checked}
@@ -285,16 +291,6 @@ class Loop:
                 return answer
             # The same call made again goes on waiting; no client's deadline ends a run.
             await asyncio.sleep(BETWEEN)
-
-    def _page(self, now: Cast, call: ToolCallPart) -> ToolAnswer:
-        checked = now.toolbox.check(PAGE_TOOL, call.args)
-        if isinstance(checked, str):
-            return ToolAnswer(checked, error=True)
-        try:
-            text = now.toolbox.pages.page(str(checked["result"]), int(checked["offset"]))
-        except NotFoundError as error:
-            return ToolAnswer(str(error), error=True)
-        return ToolAnswer(text)
 
     def _result(self, call: ToolCallPart, answer: ToolAnswer | None) -> None:
         if answer is None:

@@ -42,6 +42,7 @@ class Outcome:
         error: Why it failed, for the reader.
         chosen: Why the host chose this agent; empty where it was named.
         files: Pictures and the like that came with the answer.
+        notes: What was asked for and could not be had, such as parameters that were not sent.
     """
 
     run: Run
@@ -52,6 +53,7 @@ class Outcome:
     error: str | None = None
     chosen: str = ""
     files: tuple[BinaryContent, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def blocks(self) -> list[Json]:
         """Return the files as content blocks of a tool's result."""
@@ -68,6 +70,7 @@ class Outcome:
             "output": self.value,
             "error": self.error,
             "chosen": self.chosen,
+            "notes": list(self.notes),
             "steps": self.run.steps,
             "input_tokens": self.run.input_tokens,
             "output_tokens": self.run.output_tokens,

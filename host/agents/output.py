@@ -16,6 +16,7 @@ class Reading:
     Attributes:
         text: The answer as text.
         fault: What the model is told; None if the answer is right.
+        why: The same for a person.
         call_id: The call of the output tool that held the answer, if it came in one.
     """
 
@@ -24,6 +25,7 @@ class Reading:
     fault: str | None = None
     call_id: str | None = None
     tool: str | None = None
+    why: str = ""
 
 
 class AnswerReader(Protocol):

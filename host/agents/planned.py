@@ -38,13 +38,14 @@ class PlannedReader:
             value = self._plan.read(response)
         except ModelOutputError as error:
             if call is None:
-                return Reading(fault=error.feedback)
-            return Reading(fault=error.feedback, call_id=call.tool_call_id, tool=call.tool_name)
+                return Reading(fault=error.feedback, why=error.message)
+            call_id, tool = call.tool_call_id, call.tool_name
+            return Reading(fault=error.feedback, why=error.message, call_id=call_id, tool=tool)
         return Reading(value, response.text or (call.args_as_json_str() if call else ""))
 
     def error(self, agent: str, fault: str) -> OutputError:
         """Return the error of a run whose answers stayed wrong."""
         return OutputError(
-            f"The answer of {agent} never met its schema: {fault}",
+            f"The answer of {agent} never met its schema. {fault}",
             next_step="Simplify the schema, or give the agent a stronger model.",
         )

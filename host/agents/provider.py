@@ -12,6 +12,7 @@ from host.agents.active import EVENT_META
 from host.agents.library import Agent
 from host.agents.runner import Runner
 from host.domain.errors import ConfigError, NotFoundError
+from host.domain.json_schema import embedded
 from host.domain.jsonrpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -224,13 +225,17 @@ def outcome_schema(output: Json) -> Json:
         output: The schema of the answer itself.
     """
     texts = ("run", "thread", "agent", "status", "text")
+    if output.keys() - {"title", "description"}:  # a run that failed has none
+        inside = embedded(output, "#/properties/output/anyOf/0")
+        output = {"anyOf": [inside, {"type": "null"}]}
     return {
         "type": "object",
         "properties": {
             **{name: {"type": "string"} for name in texts},
-            "output": {"anyOf": [output, {"type": "null"}]} if "type" in output else output,
+            "output": output,
             "error": {"type": ["string", "null"]},
             "chosen": {"type": "string"},
+            "notes": {"type": "array", "items": {"type": "string"}},
             "steps": {"type": "integer"},
             "input_tokens": {"type": "integer"},
             "output_tokens": {"type": "integer"},
@@ -306,6 +311,8 @@ def _sentence(event: Event) -> str:
         return f"{data['tool']} {'failed' if data['error'] else 'answered'}"
     if event.kind == "handoff":
         return f"hands over to {data['to']}"
+    if event.kind in ("note", "approval"):
+        return str(data["text"])
     return event.kind
 
 
@@ -352,6 +359,7 @@ def past_task(run: Run, events: Sequence[Event]) -> Json:
         value=said.get("output"),
         error=run.error,
         chosen=str(said.get("chosen") or ""),
+        notes=tuple(str(one.data["text"]) for one in events if one.kind == "note"),
         files=files_of(load_response(replies[-1])) if replies else (),
     )
     return {**head, "status": "completed", "result": result_of(outcome)}

@@ -10,7 +10,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from typing_extensions import override
 
-from host.agents.budget import Budget
+from host.agents.budget import RunBudget
 from host.agents.cast import Cast
 from host.agents.config import AgentConfig, AgentLimits
 from host.agents.context import Context, Plan
@@ -35,6 +35,9 @@ from host.events.runs import Runs
 
 COMPARED = ("reply", "call", "result", "rejected", "handoff", "compacted")
 """Kinds of events that a replay has to give again, alike."""
+
+_APART = {"result": ("whole",), "compacted": ("model", "usage", "cost", "tokens")}
+"""Members of events that a replay does not give again."""
 
 _NO_LIMITS = AgentLimits(steps=10_000, repairs=10)
 
@@ -82,7 +85,8 @@ async def replay_run(runs: Runs, principal: Principal, run_id: str) -> ReplayRes
     transcript = Transcript(agent=str(begun.data["agent"]))
     transcript.messages.append(user_message(load_content(begun.data["input"])))
     log = RunLog(_Sink(record), replace(run, steps=0, input_tokens=0, output_tokens=0, cost=0.0))
-    loop = Loop(log, transcript, tools=record, budget=Budget(_NO_LIMITS), cast=record.cast)
+    budget = RunBudget(transcript.agent, _NO_LIMITS)
+    loop = Loop(log, transcript, tools=record, budget=budget, cast=record.cast)
     text: str | None = None
     try:
         text = (await loop.run()).text
@@ -115,9 +119,8 @@ def _shape(kind: str, data: Json) -> tuple[str, Json]:
     """Return an event without what time alone makes different."""
     if kind == "reply":
         return kind, data["response"]["parts"]
-    if kind == "result":
-        return kind, {name: value for name, value in data.items() if name != "whole"}
-    return kind, data
+    apart = _APART.get(kind, ())
+    return kind, {name: value for name, value in data.items() if name not in apart}
 
 
 class _Record:
@@ -130,11 +133,6 @@ class _Record:
         self._turn = 0
         self._calls = {e.data["id"]: e.data for e in events if e.kind == "call"}
         self._results = {e.data["id"]: e.data for e in events if e.kind == "result"}
-        self._pages = [
-            str(e.data["text"])
-            for e in events
-            if e.kind == "result" and e.data["tool"] == PAGE_TOOL and not e.data["error"]
-        ]
         self._rejected = [e.data for e in events if e.kind == "rejected"]
         self._handoffs = tuple(dict.fromkeys(e.data["to"] for e in events if e.kind == "handoff"))
         self._output: Any = next(
@@ -144,8 +142,13 @@ class _Record:
 
     async def cast(self, name: str) -> Cast:
         """Return an agent that says again what it said."""
-        toolbox = _RecordedToolbox(self._tools(), _RecordedPages(self._pages), self._handoffs)
+        toolbox = _RecordedToolbox(self._tools(), Pages(10**9), self._handoffs)
         toolbox.rejections = {str(data["id"]): str(data["text"]) for data in self._rejected}
+        toolbox.read = {
+            call_id: ToolAnswer(str(data["text"]), bool(data["error"]))
+            for call_id, data in self._results.items()
+            if data["tool"] == PAGE_TOOL and call_id not in self._calls
+        }
         agent = Agent(name, AgentConfig(limits=_NO_LIMITS), None, "", "")
         reader = self._reader if self._reader.needed else None
         return Cast(agent, _RecordedModel(self), "", toolbox, _RecordedContext(self), reader)
@@ -190,28 +193,15 @@ class _Record:
         return ToolAnswer(str(found["text"]), bool(found["error"]))
 
 
-class _RecordedPages(Pages):
-    """Gives the pages that were read, in their order; all other results are as they were shown."""
-
-    def __init__(self, pages: list[str]) -> None:
-        super().__init__(10**9)
-        self._pages = pages
-
-    @override
-    def __len__(self) -> int:
-        return len(self._pages)
-
-    @override
-    def page(self, call_id: str, offset: int) -> str:
-        if not self._pages:
-            raise _EndOfRecordError("The record has no further page.")
-        return self._pages.pop(0)
-
-
 class _RecordedToolbox(Toolbox):
-    """Refuses again what was refused."""
+    """Refuses again what was refused, and reads on again where it was read on."""
 
     rejections: dict[str, str]
+    read: dict[str, ToolAnswer]
+
+    @override
+    def read_on(self, name: str, arguments: Json | str | None, call_id: str) -> ToolAnswer | None:
+        return self.read.get(call_id)
 
     @override
     def check(self, name: str, arguments: Json | str | None, call_id: str = "") -> Json | str:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from host.agents.active import EVENT_META, Active, ending_of
-from host.agents.budget import MAX_DEPTH, Budget
+from host.agents.budget import MAX_DEPTH, RunBudget
 from host.agents.library import Agent, AgentLibrary
 from host.agents.own_servers import OwnServers
 from host.agents.recall import Recaller
@@ -119,35 +119,39 @@ class Runner:
             NotFoundError: There is no such run, or its agent is gone.
             RunStateError: It goes on, or ended well.
         """
-        from host.agents.order import Order  # noqa: PLC0415 - see `_run`
-        from host.agents.transcript import load_content  # noqa: PLC0415
+        from host.agents.earlier import (  # noqa: PLC0415 - see `_run`
+            agents_of,
+            history_of,
+            order_again,
+            runs_inside,
+            spent_by,
+        )
 
         principal = exchange.session.principal
         run = await self.runs.get(principal, run_id)
+        outer = self.active.get(exchange.parent or "")
         if run.id in self.active:
             raise RunStateError(f"The run {run.id} is going on.")
+        if run.parent is not None and (outer is None or outer.run.id != run.parent):
+            # On its own it would be free of the policies and limits of those around it.
+            raise RunStateError(
+                f"The run {run.id} is part of the run {run.parent}.",
+                next_step=f"`host runs resume {run.root}`.",
+            )
         agent = self.library.get(run.name)
+        for name in agents_of(await self.runs.events(principal, run.id)):
+            self.library.get(name)  # before it is claimed: whose policy holds has to be there
         taint = self._gateway.gate.begin_run(exchange, run.id)
         run = await self.runs.claim(principal, run, force=parked)
         events = await self.runs.events(principal, run.id)
-        nothing: Json = {}
-        begun = next((event.data for event in events if event.kind == "started"), nothing)
-        order = Order(
-            agent=run.name,
-            content=load_content(begun.get("input", "")),
-            model=str(begun.get("model") or ""),
-            schema=begun.get("schema"),
-        )
-        last = events[-1].seq if events else 0
-        active = self._activate(
-            self._writer.open(run, last=last),
-            exchange,
-            order,
-            agent,
-            outer=self.active.get(exchange.parent or ""),
-            taint=taint,
-        )
-        active.history = begun.get("history") or ()
+        family = await self.runs.family(principal, run.root)
+        run_log = self._writer.open(run, last=events[-1].seq if events else 0)
+        order = order_again(run, events)
+        active = self._activate(run_log, exchange, order, agent, outer=outer, taint=taint)
+        active.budget.begin_with(spent_by(events, runs_inside(family, run.id)))
+        for name in agents_of(events):
+            active.keep_to(self.library.get(name).policy)
+        active.history = history_of(events)
         active.task = asyncio.create_task(self._run(active, agent, events), name=f"run-{run.id}")
         return active
 
@@ -211,7 +215,8 @@ class Runner:
         outer: Active | None,
         taint: SessionTaint,
     ) -> Active:
-        budget = Budget(agent.config.limits, outer.budget if outer is not None else None)
+        around = outer.budget.now if outer is not None else None
+        budget = RunBudget(agent.name, agent.config.limits, around)
         active = Active(
             run_log.run, run_log, exchange, order, budget, taint, outer, agent=agent.name
         )
@@ -302,6 +307,7 @@ class Runner:
         for run_id in active.history:
             replay_events(await self.runs.events(principal, run_id), transcript)
             transcript.close_calls()
+        transcript.repairs = 0
         order = active.order
         if events is None and active.run.parent is None:
             active.taint.say(plain_text(order.content))
@@ -376,7 +382,8 @@ class Runner:
 
         agent = self.library.get(name)
         active.agent = name
-        active.actor = Actor(name, agent.policy, self._own_servers.of(agent))
+        active.keep_to(agent.policy)  # besides those of whoever handed the conversation over
+        active.actor = Actor(name, active.policies, self._own_servers.of(agent))
         return await cast_agent(active, agent, self._models(), tools)
 
     def _hear_inside(self, active: Active, params: Json) -> None:

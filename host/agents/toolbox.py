@@ -11,6 +11,7 @@ import jsonschema_rs
 from pydantic_ai.tools import ToolDefinition
 
 from host.agents.paging import PAGE_SCHEMA, PAGE_TOOL, Pages
+from host.domain.errors import NotFoundError
 from host.domain.jsonrpc import Json, as_object
 from host.domain.protocol import list_member, object_member
 
@@ -119,10 +120,24 @@ class Toolbox:
         to = name.removeprefix(HANDOFF)
         return to if to != name and to in self.handoffs else None
 
+    def read_on(self, name: str, arguments: Json | str | None, call_id: str) -> ToolAnswer | None:
+        """Return a page of a long result; None where a call asks for something else."""
+        if name != PAGE_TOOL or not len(self.pages):
+            return None
+        checked = self.check(PAGE_TOOL, arguments, call_id)
+        if isinstance(checked, str):
+            return ToolAnswer(checked, error=True)
+        try:
+            text = self.pages.page(str(checked["result"]), int(checked["offset"]))
+        except NotFoundError as error:
+            return ToolAnswer(str(error), error=True)
+        return ToolAnswer(text)
+
     def check(self, name: str, arguments: Json | str | None, call_id: str = "") -> Json | str:
         """Return the arguments of a call as an object, or in a text what is wrong with it."""
         tool = self.tools.get(name)
-        schema = cast("Json", PAGE_SCHEMA) if name == PAGE_TOOL else tool.schema if tool else None
+        paged = name == PAGE_TOOL and len(self.pages)
+        schema = cast("Json", PAGE_SCHEMA) if paged else tool.schema if tool else None
         if schema is None:
             names = ", ".join(self.tools) or "none"
             return f"There is no tool {name!r}. The tools are: {names}."

@@ -45,6 +45,21 @@ def load_content(data: Any) -> str | Sequence[UserContent]:  # noqa: ANN401 - an
     return data if isinstance(data, str) else _CONTENT.validate_python(data)
 
 
+def cost_of(response: ModelResponse) -> float:
+    """Return what a reply cost in US dollars, as far as its price is known."""
+    return float((response.metadata or {}).get("cost") or 0.0)
+
+
+def spent_on(response: ModelResponse) -> dict[str, Any]:
+    """Return what a reply that is not kept as one has used, and whose it was."""
+    used = response.usage
+    return {
+        "model": str((response.metadata or {}).get("model") or ""),
+        "usage": {"input_tokens": used.input_tokens, "output_tokens": used.output_tokens},
+        "cost": cost_of(response),
+    }
+
+
 def calls_of(response: ModelResponse) -> list[ToolCallPart]:
     """Return the tool calls of a reply, in order."""
     return [part for part in response.parts if isinstance(part, ToolCallPart)]
@@ -73,6 +88,7 @@ class Transcript:
         children: Runs that calls had begun and that waited for one, by the call's id.
         whole: Long results of which the model has read a page, by the call's id.
         unmade: Ids of called ones that are known not to have been made.
+        repairs: Answers of who has it now that were sent back.
     """
 
     agent: str = ""
@@ -83,6 +99,7 @@ class Transcript:
     children: dict[str, str] = field(default_factory=dict[str, str])
     whole: dict[str, str] = field(default_factory=dict[str, str])
     unmade: set[str] = field(default_factory=set[str])
+    repairs: int = 0
 
     def add_response(self, response: ModelResponse) -> None:
         """Add a model's reply."""
@@ -117,6 +134,10 @@ class Transcript:
                 ToolReturnPart(call.tool_name, "Not carried out.", tool_call_id=call.tool_call_id)
             )
 
+    def hand_over(self, agent: str) -> None:
+        """Let another agent have it."""
+        self.agent, self.repairs = agent, 0
+
     def recall(self, text: str) -> None:
         """Add memories to what the user said."""
         self.add_part(UserPromptPart(text))
@@ -143,7 +164,7 @@ def _apply(event: Event, transcript: Transcript) -> None:
 
 
 def _begin(transcript: Transcript, data: dict[str, Any]) -> None:
-    transcript.agent = str(data.get("agent", transcript.agent))
+    transcript.hand_over(str(data.get("agent", transcript.agent)))
     transcript.messages.append(user_message(load_content(data["input"])))
 
 
@@ -163,11 +184,12 @@ def _wait(transcript: Transcript, data: dict[str, Any]) -> None:
 
 def _take_rejection(transcript: Transcript, data: dict[str, Any]) -> None:
     transcript.answered.add(str(data.get("id") or ""))
+    transcript.repairs += bool(data.get("answer"))
     transcript.add_part(retry_part(data))
 
 
 def _hand_over(transcript: Transcript, data: dict[str, Any]) -> None:
-    transcript.agent = str(data["to"])
+    transcript.hand_over(str(data["to"]))
 
 
 _APPLY: dict[str, Callable[[Transcript, dict[str, Any]], None]] = {

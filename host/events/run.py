@@ -22,6 +22,7 @@ EventKind = Literal[
     "compacted",
     "rejected",
     "error",
+    "note",
     "cancelled",
     "resumed",
     "finished",

@@ -33,6 +33,14 @@ class RunLog:
         self.status: RunStatus = "running"
         self.error: str | None = None
         self.stale = False
+        self.notes: list[str] = []
+        """What whoever reads the result should know besides, each said once."""
+
+    def note(self, text: str) -> None:
+        """Queue a note, unless it was made before."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self.add("note", {"text": text})
 
     def add(self, kind: EventKind, data: dict[str, Any] | None = None) -> Event:
         """Queue an event; `settle` tells when it is stored.

@@ -21,6 +21,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from host.domain.errors import ConfigError, ModelOutputError
+from host.domain.json_schema import embedded
 from host.models.route import RoutedModel
 
 Mode = Literal["native", "tool", "prompted"]
@@ -129,7 +130,7 @@ class OutputPlan:
             return self.schema
         return {
             "type": "object",
-            "properties": {"value": self.schema},
+            "properties": {"value": embedded(self.schema, "#/properties/value")},
             "required": ["value"],
             "additionalProperties": False,
         }

@@ -8,8 +8,10 @@ import pytest
 
 from host.agents.config import AgentConfig
 from host.agents.library import Agent
+from host.config.servers import ServerConfig
 from host.domain.errors import ConfigError, MissingCredentialError
 from host.domain.jsonrpc import Json
+from host.gateway import patience
 from host.secrets.keys import Keys
 from tests.agents.scene import Scene, open_agents
 
@@ -66,6 +68,49 @@ async def test_agent_calls_its_own_server_with_its_credential_which_no_record_sh
     assert outcome.text.startswith(f"token {CREDENTIAL}")
     result = next(event for event in events if event.kind == "result")
     assert result.data["text"].startswith("token [redacted]")
+
+
+async def test_first_run_waits_for_the_agents_own_server(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However little a list for clients waits: what the agent's file brings along is there.
+    for name in ("FIRST_WAIT", "REMOTE_WAIT", "KNOWN_WAIT", "STRAGGLER_WAIT"):
+        monkeypatch.setattr(patience, name, 0.0)
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("scout", TELL, tools=[], servers={"slow": side(), "side": side()})
+        outcome = await scene.ask("scout")
+    assert outcome.text.startswith("token none"), outcome
+
+
+async def test_run_whose_own_server_does_not_start_fails_and_names_it(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        broken: Json = {"command": sys.executable, "args": ["-c", "raise SystemExit('no licence')"]}
+        scene.agent("scout", TELL, tools=[], servers={"broken": {**broken, "trust": "follow"}})
+        outcome = await scene.ask("scout")
+        kinds = await scene.kinds(outcome.run.id)
+    assert outcome.status == "failed"
+    assert "needs its server 'broken'" in str(outcome.error)
+    assert "no licence" in str(outcome.error)
+    assert "request" not in kinds
+
+
+async def test_run_goes_on_without_a_server_of_the_hosts_that_does_not_start_and_says_so(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        dead = ServerConfig.model_validate({"command": "no-such-program-here"})
+        host = scene.host
+        host.servers["dead"] = host._make_server("dead", dead)  # noqa: SLF001 - as the settings would
+        scene.agent("reader", [{"reply": "Hello."}], tools=["notes", "dead__read_*"])
+        outcome = await scene.ask("reader")
+        notes = [
+            one.data["text"] for one in await scene.events(outcome.run.id) if one.kind == "note"
+        ]
+    assert outcome.status == "succeeded"
+    assert notes == list(outcome.notes)
+    assert notes[0].startswith("The tools of dead are not there. ")
 
 
 async def test_nobody_else_sees_an_agents_own_server(store_folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
@@ -150,3 +151,21 @@ async def test_gemini_is_given_the_schema_as_a_tool_beside_other_tools(
     assert got.value == {"city": "Ulm", "people": 1}
     assert plan.takes("final_result")
     assert plan.apply(ModelRequestParameters()).output_mode == "native"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_schema_that_is_put_into_an_object_still_refers_to_itself(
+    tmp_path: Path, mode: Mode
+) -> None:
+    model = scripted(tmp_path, "turns: [{reply: x}]")
+    items = {"$defs": {"Item": {"type": "integer"}}, "type": "array"}
+    plan = plan_output(model, {**items, "items": {"$ref": "#/$defs/Item"}}, mode=mode)
+    parameters = plan.apply(ModelRequestParameters())
+    sent = parameters.output_tools[0].parameters_json_schema if mode == "tool" else None
+    if sent is None:
+        assert parameters.output_object is not None
+        sent = parameters.output_object.json_schema
+    checked = jsonschema_rs.validator_for(sent)
+    value = [1, 2] if mode == "prompted" else {"value": [1, 2]}
+    assert checked.is_valid(value)
+    assert not checked.is_valid(["one"] if mode == "prompted" else {"value": ["one"]})
