@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, make_url, text
@@ -11,7 +10,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-from servers.database.settings import DatabaseSettings
+from servers.database.settings import DatabaseSettings, sqlite_file
+from servers.database.sqlite import confine_reading, confine_writing, open_file
 from servers.launch import SettingsError
 from servers.tool import RefusalError
 
@@ -20,15 +20,6 @@ _DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
-_SQLITE_ALLOWED = {
-    sqlite3.SQLITE_SELECT,
-    sqlite3.SQLITE_READ,
-    sqlite3.SQLITE_FUNCTION,
-    sqlite3.SQLITE_RECURSIVE,
-}
-_SQLITE_FUNCTIONS_REFUSED = {"load_extension", "writefile", "readfile", "edit", "fts3_tokenizer"}
-_SQLITE_LONGEST = 50_000_000
-
 _POWERFUL_POSTGRES = """
 SELECT rolname FROM pg_roles WHERE rolname = current_user AND rolsuper
 UNION ALL
@@ -96,16 +87,7 @@ class Database:
         return create_engine(self.url, connect_args=arguments, poolclass=NullPool)
 
     def _open_sqlite(self, *, writing: bool) -> sqlite3.Connection:
-        path = Path(str(self.url.database)).absolute()
-        mode = "rw" if writing else "ro"
-        connection = sqlite3.connect(
-            f"{path.as_uri()}?mode={mode}", uri=True, check_same_thread=False
-        )
-        if not writing:
-            connection.execute("PRAGMA query_only = ON")
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _SQLITE_LONGEST)
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        return connection
+        return open_file(sqlite_file(str(self.url.database)), writing=writing)
 
     @contextmanager
     def inspecting(self) -> Generator[Connection]:
@@ -132,14 +114,12 @@ class Database:
         engine = self.engine(writing=True)
         with engine.begin() as connection:
             if self.kind == "sqlite":
-                raw = cast("sqlite3.Connection", connection.connection.driver_connection)
-                raw.set_authorizer(_authorize_write)
+                confine_writing(_raw_sqlite(connection))
             yield connection
 
     def _confine(self, connection: Connection) -> None:
         if self.kind == "sqlite":
-            raw = cast("sqlite3.Connection", connection.connection.driver_connection)
-            raw.set_authorizer(_authorize_read)
+            confine_reading(_raw_sqlite(connection))
             return
         if self.kind == "mysql":
             _confine_mysql(connection, self._timeout)
@@ -154,6 +134,10 @@ class Database:
             )
 
 
+def _raw_sqlite(connection: Connection) -> sqlite3.Connection:
+    return cast("sqlite3.Connection", connection.connection.driver_connection)
+
+
 def _confine_mysql(connection: Connection, timeout: float) -> None:
     maria = bool(connection.dialect.__dict__.get("is_mariadb"))
     limit = (
@@ -164,18 +148,3 @@ def _confine_mysql(connection: Connection, timeout: float) -> None:
     connection.exec_driver_sql(limit)
     connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
     connection.exec_driver_sql("START TRANSACTION READ ONLY")
-
-
-def _authorize_read(action: int, first: str | None, second: str | None, *_: object) -> int:
-    """Permit selecting; refuse ATTACH, PRAGMA, changes, and functions that leave the database."""
-    if action == sqlite3.SQLITE_FUNCTION and second in _SQLITE_FUNCTIONS_REFUSED:
-        return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK if action in _SQLITE_ALLOWED else sqlite3.SQLITE_DENY
-
-
-def _authorize_write(action: int, first: str | None, second: str | None, *_: object) -> int:
-    """Refuse what leaves the database file, also where data may be changed."""
-    leaves = action in {sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA}
-    if leaves or (action == sqlite3.SQLITE_FUNCTION and second in _SQLITE_FUNCTIONS_REFUSED):
-        return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from typing_extensions import override
 
+from servers.database.sqlite import hold_logs
 from servers.launch import Reach, ServerSettings
 
 
@@ -22,13 +23,18 @@ class DatabaseSettings(BaseModel):
     """Whether a role that can reach beyond its data (superuser, server files) is accepted."""
 
 
-def _sqlite_file(url: str) -> Path | None:
+def sqlite_file(named: str) -> Path:
+    """Return the file that a SQLite address names; `~` is the home folder."""
+    return Path(named.removeprefix("file:")).expanduser().absolute()
+
+
+def _file_of(url: str) -> Path | None:
     """Return the file of a SQLite address; None for other databases."""
     scheme, mark, rest = url.partition(":///")
     if not mark or scheme.partition("+")[0] != "sqlite":
         return None
-    file = rest.partition("?")[0].removeprefix("file:")
-    return Path(file).expanduser().absolute() if file and file != ":memory:" else None
+    file = rest.partition("?")[0]
+    return sqlite_file(file) if file and file != ":memory:" else None
 
 
 class Settings(ServerSettings):
@@ -52,7 +58,7 @@ class Settings(ServerSettings):
         write: list[Path] = []
         elsewhere = False
         for database in self.databases.values():
-            file = _sqlite_file(database.url.get_secret_value())
+            file = _file_of(database.url.get_secret_value())
             if file is None:
                 elsewhere = True
             elif database.access == "rw":
@@ -60,3 +66,9 @@ class Settings(ServerSettings):
             else:
                 read += [file.with_name(file.name + end) for end in ("", "-wal", "-shm")]
         return Reach(tuple(read), tuple(write), local_sockets=elsewhere)
+
+    @override
+    def prepare_confinement(self) -> None:
+        """Have the write-ahead logs of SQLite files there, which are made by whoever opens them."""
+        files = [_file_of(d.url.get_secret_value()) for d in self.databases.values()]
+        hold_logs(file for file in files if file is not None)

@@ -4,18 +4,18 @@ import base64
 import json
 import math
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, CursorResult, text
+from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from servers.database.parameters import Parameters, bind
 from servers.database.session import Database
 from servers.tool import RefusalError
 
-Parameters = Mapping[str, str | int | float | bool | None]
 Cell = Any
 _BATCH = 100
 
@@ -58,8 +58,9 @@ def run_query(database: Database, sql: str, parameters: Parameters, *, limits: L
             # The server's own grammar lets EXPLAIN take single queries and changes of data only;
             # so COMMIT, SET, CALL and blocks of statements end here, and the transaction refuses
             # the changes.
-            connection.execute(text(f"EXPLAIN {sql}"), parameters)
-        result = _stream(database, connection).execute(text(sql), parameters)
+            connection.exec_driver_sql(*bind("mysql", f"EXPLAIN {sql}", parameters))
+        statement = bind(database.kind, sql, parameters)
+        result = _stream(database, connection).exec_driver_sql(*statement)
         return _collect(result, limits)
 
 
@@ -77,10 +78,10 @@ def run_explain(
             if database.kind == "postgresql":
                 # Prepared, so that the server accepts one statement only.
                 cursor = cast("Any", plain.connection.driver_connection).cursor()
-                statement, values = _compile(plain, sql, parameters)
-                cursor.execute(prefix + statement, values, prepare=True)
+                cursor.execute(*bind(database.kind, prefix + sql, parameters), prepare=True)
                 return Rows(["plan"], [[row[0]] for row in cursor.fetchall()], None)
-            return _collect(plain.execute(text(prefix + sql), parameters), limits)
+            statement = bind(database.kind, prefix + sql, parameters)
+            return _collect(plain.exec_driver_sql(*statement), limits)
 
 
 def run_change(database: Database, sql: str, parameters: Parameters, *, limits: Limits) -> int:
@@ -91,16 +92,10 @@ def run_change(database: Database, sql: str, parameters: Parameters, *, limits: 
         _deadline(database, connection, limits.seconds),
     ):
         if database.kind != "postgresql":
-            return connection.execute(text(sql), parameters).rowcount
+            return connection.exec_driver_sql(*bind(database.kind, sql, parameters)).rowcount
         cursor = cast("Any", connection.connection.driver_connection).cursor()
-        statement, values = _compile(connection, sql, parameters)
-        cursor.execute(statement, values, prepare=True)
+        cursor.execute(*bind(database.kind, sql, parameters), prepare=True)
         return int(cursor.rowcount)
-
-
-def _compile(connection: Connection, sql: str, parameters: Parameters) -> tuple[str, Any]:
-    compiled = text(sql).bindparams(**parameters).compile(dialect=connection.dialect)
-    return str(compiled), compiled.params
 
 
 def _stream(database: Database, connection: Connection) -> Connection:
@@ -181,7 +176,7 @@ def _errors(database: Database, seconds: float) -> Generator[None]:
     try:
         yield
     except DBAPIError as error:
-        said = str(error.orig).strip() or type(error.orig).__name__
+        said = _said(error.orig)
         if (
             said == "(0, '')"  # PyMySQL: a connection closed by this side, by the deadline alone
             or "statement timeout" in said
@@ -192,14 +187,21 @@ def _errors(database: Database, seconds: float) -> Generator[None]:
         raise RefusalError(f"Database {database.name!r}: {said}", _next_step(said)) from error
     except SQLAlchemyError as error:
         raise RefusalError(
-            f"Database {database.name!r}: {error}", "Check names and :parameters."
+            f"Database {database.name!r}: {error.args[0]}", "Check names and :parameters."
         ) from error
     except Exception as error:
         if type(error).__module__.split(".")[0] in {"psycopg", "pymysql", "sqlite3"}:
-            raise RefusalError(
-                f"Database {database.name!r}: {error}", _next_step(str(error))
-            ) from error
+            said = _said(error)
+            raise RefusalError(f"Database {database.name!r}: {said}", _next_step(said)) from error
         raise
+
+
+def _said(error: BaseException | None) -> str:
+    """Return what the database says; of PostgreSQL's without the statement around the caller's."""
+    told: Any = getattr(error, "diag", None)
+    if told is not None and told.message_primary:
+        return ". ".join(part for part in (told.message_primary, told.message_hint) if part)
+    return str(error).strip() or type(error).__name__
 
 
 def _too_slow(database: Database, seconds: float) -> RefusalError:
@@ -214,5 +216,7 @@ def _next_step(said: str) -> str:
     if any(w in low for w in ("no such", "does not exist", "doesn't exist", "unknown column")):
         return "Look at `list_tables` and `describe_table` for the names there are."
     if any(w in low for w in ("read-only", "readonly", "read only", "not authorized", "cursor")):
-        return "This connection can only read: run a single SELECT."
+        return "`query` and `explain` can only read: run a single SELECT."
+    if "data type of parameter" in low:
+        return "Say its type, as in CAST(:name AS text)."
     return ""

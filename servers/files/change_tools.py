@@ -51,7 +51,14 @@ def register_change_tools(server: FastMCP[Any], service: Service) -> None:
         (tools.write, declare("Write file", results.Written, changes="destroys")),
         (
             tools.edit,
-            declare("Edit file", results.Edited, "private", changes="destroys", idempotent=False),
+            declare(
+                "Edit file",
+                results.Edited,
+                "private",
+                "untrusted",
+                changes="destroys",
+                idempotent=False,
+            ),
         ),
         (
             tools.append,
@@ -62,7 +69,7 @@ def register_change_tools(server: FastMCP[Any], service: Service) -> None:
         (tools.move, declare("Move", results.Moved, changes="destroys", idempotent=False)),
         (tools.delete, declare("Delete", results.Trashed, changes="destroys", idempotent=False)),
         (tools.restore, declare("Restore", results.Restored, changes="adds", idempotent=False)),
-        (tools.list_trash, declare("List trash", results.TrashList, "private")),
+        (tools.list_trash, declare("List trash", results.TrashList, "private", "untrusted")),
     ):
         register(server, tool, declaration)
 

@@ -24,7 +24,11 @@ from servers.tool import RefusalError, answer, declare
 def register_find_tools(server: FastMCP[Any], service: Service) -> None:
     """Add the finding tools to a server."""
     tools = FindTools(service)
-    register(server, tools.find, declare("Find by name", results.NamesFound, "private"))
+    register(
+        server,
+        tools.find,
+        declare("Find by name", results.NamesFound, "private", "untrusted"),
+    )
     register(
         server, tools.search, declare("Search contents", results.Matches, "private", "untrusted")
     )

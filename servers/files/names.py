@@ -68,6 +68,17 @@ def check_name(name: str) -> None:
         )
 
 
+def check_below(name: str) -> None:
+    """Refuse what is not one name of a file below a root, wherever it was read.
+
+    Raises:
+        RefusalError: It is a path, or a name that no file may be looked up by.
+    """
+    if name in {"", "."} or "/" in name:
+        raise RefusalError(f"{name!r} is not the name of a file.")
+    check_name(name)
+
+
 def check_new_name(name: str) -> None:
     """Refuse a name that another system would read as something else.
 

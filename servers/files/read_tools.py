@@ -50,7 +50,7 @@ def register_read_tools(server: FastMCP[Any], service: Service) -> None:
     register(server, tools.read_media, declare("Read bytes", results.Media, *private))
     register(server, tools.list_, declare("List folder", results.FolderListing, *private))
     register(server, tools.tree, declare("Show tree", results.Tree, *private))
-    register(server, tools.info, declare("Show status", results.Info, "private"))
+    register(server, tools.info, declare("Show status", results.Info, *private))
     register(server, tools.roots, declare("List roots", results.RootList, "private"))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Generator
@@ -9,16 +10,27 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
 from servers.files.atomic import changing, rename_free, write_all
 from servers.files.beneath import CLOEXEC, FOLDER
-from servers.files.names import TRASH_NAME, nearest
+from servers.files.names import TRASH_NAME, check_below, nearest
 from servers.files.rooted import Place, Root, explain, kind_of, require
 from servers.files.settings import Settings
 from servers.launch import SettingsError
 from servers.tool import RefusalError
 
 _ITEM, _RECORD = "item", "record.json"
+_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{8}", re.ASCII)
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | CLOEXEC
+
+
+class _Record(BaseModel):
+    """What is believed of a record; the rest of it is for whoever looks into the folder."""
+
+    model_config = ConfigDict(strict=True)
+    path: tuple[str, ...]
+    deleted_at: AwareDatetime
 
 
 @dataclass(frozen=True)
@@ -115,7 +127,11 @@ def list_deleted(root: Root) -> list[Deleted]:
     except FileNotFoundError:
         return []
     inside = len(root.prefix)
-    kept = [d for d in found if d is not None and d.path[:inside] == root.prefix]
+    kept = [
+        d
+        for d in found
+        if d is not None and len(d.path) > inside and d.path[:inside] == root.prefix
+    ]
     return sorted(kept, key=lambda d: d.id, reverse=True)
 
 
@@ -199,19 +215,29 @@ def _write_new(folder: int, name: str, data: bytes) -> None:
 
 
 def _read_record(trash: int, name: str) -> Deleted | None:
-    """Read one record; None for anything else that lies in the trash, or whose item never moved."""
+    """Read one record; None for anything else that lies in the trash, or whose item never moved.
+
+    A folder that was unpacked or checked out can bring a trash along: nothing in it is believed
+    that would put its item anywhere but where a deleted file of this root can have been.
+    """
+    if not _ID.fullmatch(name):
+        return None
     try:
         with _entry(trash, name) as entry:
-            os.stat(_ITEM, dir_fd=entry, follow_symlinks=False)
+            status = os.stat(_ITEM, dir_fd=entry, follow_symlinks=False)
             descriptor = os.open(_RECORD, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=entry)
             with os.fdopen(descriptor, "rb") as file:
-                record = json.loads(file.read(1 << 20))
-        return Deleted(
-            id=name,
-            path=tuple(record["path"]),
-            kind=record["kind"],
-            size=record["size"],
-            deleted_at=record["deleted_at"],
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+                record = _Record.model_validate_json(file.read(1 << 20))
+        if not record.path:
+            return None
+        for part in record.path:
+            check_below(part)
+    except (OSError, ValueError, RefusalError):
         return None
+    return Deleted(
+        id=name,
+        path=record.path,
+        kind=kind_of(status),
+        size=0 if kind_of(status) == "folder" else status.st_size,
+        deleted_at=record.deleted_at.astimezone(UTC).isoformat(timespec="seconds"),
+    )

@@ -19,7 +19,7 @@ from tests.package.conftest import ROOT, Installation
 
 READY = re.compile(rb"endpoint (http://\S+)")
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture

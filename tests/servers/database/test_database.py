@@ -1,7 +1,10 @@
+import hashlib
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +56,52 @@ async def test_parameters_are_values_never_sql(url: str):
 
     assert found["rows"] == [["x'; DELETE FROM book; --"]]
     assert await count_books(url) == 3
+
+
+async def test_colons_in_literals_and_comments_are_no_parameters(url: str):
+    sql = """
+        SELECT ':id; 100% at 12:30' AS a, '{"k":1}' AS b, ':id' /* :id */, 'it''s :id', :id -- :id
+        FROM book WHERE id = :id AND title LIKE 'T%'"""
+    async with client_of(url) as client:
+        found = await ask(client, "query", sql=sql, parameters={"id": 2})
+        plan = await ask(client, "explain", sql=sql, parameters={"id": 2})
+
+    assert found["rows"] == [[":id; 100% at 12:30", '{"k":1}', ":id", "it's :id", 2]]
+    assert found["columns"][:2] == ["a", "b"]
+    assert plan["rows"]
+
+
+async def test_a_literal_is_written_as_it_stands(url: str):
+    change = "UPDATE book SET title = 'see :id, 5% off: now' WHERE id = :id"
+    async with client_of(url, "rw") as client:
+        await ask(client, "execute", sql=change, parameters={"id": 2})
+        found = await ask(client, "query", sql="SELECT title FROM book WHERE id = 2")
+        put_back = "UPDATE book SET title = 'Two' WHERE id = 2"
+        await ask(client, "execute", sql=put_back)
+
+    assert found["rows"] == [["see :id, 5% off: now"]]
+
+
+@pytest.mark.parametrize(
+    ("sql", "value", "expected"),
+    [
+        ("SELECT '{\"a\":1}'::jsonb -> :v", "a", 1),
+        ("SELECT DATE '2026-01-02' > :v", "2026-01-01", True),
+        ("SELECT $x$ :v $$ '$x$ || :v", "end", " :v $$ 'end"),
+        (r"SELECT E'it\'s :v' || :v", "!", "it's :v!"),
+        ("SELECT /* one /* :two */ :three */ :v::text", 5, "5"),
+        ("SELECT :v * :v", 30_000, 900_000_000),
+        ("SELECT (ARRAY[1, 2, 3])[1:2] || :v", 4_000_000_000, [1, 2, 4_000_000_000]),
+        ("SELECT :v IS NULL", None, True),
+    ],
+)
+async def test_postgres_takes_parameters_beside_its_own_colons(
+    postgres: Callable[[str], dict[str, Any]], sql: str, value: object, expected: object
+):
+    async with client_of(postgres_url(postgres("reader"))) as client:
+        found = await ask(client, "query", sql=sql, parameters={"v": value})
+
+    assert found["rows"] == [[expected]]
 
 
 @pytest.mark.parametrize(
@@ -188,10 +237,23 @@ async def test_errors_name_the_cause_and_never_the_password(url: str):
     async with client_of(url) as client:
         with pytest.raises(ToolError, match=r"list_tables"):
             await ask(client, "query", sql="SELECT * FROM nowhere")
-        with pytest.raises(ToolError, match="Database 'shop'"):
-            await ask(client, "query", sql="SELECT :missing")
+        with pytest.raises(ToolError, match=r":missing, which has no value.*now: other"):
+            await ask(client, "query", sql="SELECT :missing", parameters={"other": 1})
         with pytest.raises(ToolError, match=r"no database 'other'. Known: shop"):
             await ask(client, "query", sql="SELECT 1", database="other")
+
+
+async def test_postgres_errors_tell_of_the_statement_as_it_was_given(
+    postgres: Callable[[str], dict[str, Any]],
+):
+    async with client_of(postgres_url(postgres("reader"))) as client:
+        with pytest.raises(ToolError, match="data type") as untyped:
+            await ask(client, "query", sql="SELECT :v IS NULL", parameters={"v": "x"})
+        with pytest.raises(ToolError, match="relation") as unknown:
+            await ask(client, "query", sql="SELECT * FROM nowhere")
+
+    assert "CAST(:name AS text)" in str(untyped.value)
+    assert "DECLARE" not in str(unknown.value)
 
 
 @pytest.mark.parametrize(
@@ -249,6 +311,85 @@ async def test_writable_sqlite_cannot_reach_other_files(sqlite_file: Path, tmp_p
     assert not (tmp_path / "other.db").exists()
 
 
+def file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+VIRTUAL = (
+    "CREATE VIRTUAL TABLE full5 USING fts5(body)",
+    "CREATE VIRTUAL TABLE full4 USING fts4(body)",
+    "CREATE VIRTUAL TABLE tree USING rtree(id, low, high)",
+    "INSERT INTO full5 VALUES ('hello world')",
+    "INSERT INTO full4 VALUES ('hello world')",
+    "INSERT INTO tree VALUES (1, 2, 3)",
+    "CREATE VIEW found AS SELECT snippet(full5, 0, '<', '>', '', 3) FROM full5('hello')",
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "row"),
+    [
+        ("SELECT body, bm25(full5) < 0 FROM full5 WHERE full5 MATCH :w", ["hello world", 1]),
+        ("SELECT * FROM found WHERE :w <> ''", ["<hello> world"]),
+        ("SELECT body FROM full4 WHERE full4 MATCH :w", ["hello world"]),
+        ("SELECT id FROM tree WHERE low < 3 AND :w <> ''", [1]),
+        ("SELECT value FROM json_each('[7]') WHERE :w <> ''", [7]),
+    ],
+)
+async def test_full_text_and_json_of_sqlite_can_be_read(
+    sqlite_file: Path, sql: str, row: list[object]
+):
+    with closing(sqlite3.connect(sqlite_file)) as connection:
+        for statement in VIRTUAL:
+            connection.execute(statement)
+        connection.commit()
+    digest = file_digest(sqlite_file)
+    async with client_of(f"sqlite:///{sqlite_file}") as client:
+        found = await ask(client, "query", sql=sql, parameters={"w": "hello"})
+        for change in ("INSERT INTO full5(full5) VALUES ('rebuild')", "DELETE FROM tree"):
+            with pytest.raises(ToolError, match=r"can only read"):
+                await ask(client, "query", sql=change)
+
+    assert found["rows"] == [row]
+    assert file_digest(sqlite_file) == digest
+
+
+async def test_home_folder_is_known_in_sqlite_addresses(
+    sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HOME", str(sqlite_file.parent))
+    monkeypatch.setenv("USERPROFILE", str(sqlite_file.parent))
+    assert await count_books("sqlite:///~/shop.db") == 3
+
+
+def confined(sqlite_file: Path) -> StdioTransport:
+    given = {"databases": {"shop": {"url": f"sqlite:///{sqlite_file}"}}}
+    return StdioTransport(
+        sys.executable,
+        ["-m", "servers.database"],
+        env={"HOST_SERVER_SETTINGS": json.dumps(given), "HOST_SERVER_CONFINE": "1"},
+        cwd=str(ROOT),
+    )
+
+
+async def test_confined_server_reads_write_ahead_logs_that_come_and_go(sqlite_file: Path):
+    with closing(sqlite3.connect(sqlite_file)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    assert not sqlite_file.with_name("shop.db-wal").exists()
+    counts: list[int] = []
+    async with Client(confined(sqlite_file)) as client:
+        for number in range(10, 13):
+            counts.append((await ask(client, "query", sql=COUNT))["rows"][0][0])
+            with closing(sqlite3.connect(sqlite_file)) as writer:
+                writer.execute("INSERT INTO book (id) VALUES (?)", (number,))
+                writer.commit()
+                counts.append((await ask(client, "query", sql=COUNT))["rows"][0][0])
+        described = await ask(client, "describe_table", table="book")
+
+    assert counts == [3, 4, 4, 5, 5, 6]
+    assert described["primary_key"] == ["id"]
+
+
 @pytest.mark.parametrize("url", ["not a url", "oracle://x/y", "sqlite://"])
 def test_unusable_urls_are_refused_at_start(url: str):
     with pytest.raises(SettingsError, match=r"databases\.shop\.url"):
@@ -256,12 +397,5 @@ def test_unusable_urls_are_refused_at_start(url: str):
 
 
 async def test_it_runs_alone_and_confined_over_stdio(sqlite_file: Path):
-    given = {"databases": {"shop": {"url": f"sqlite:///{sqlite_file}"}}}
-    transport = StdioTransport(
-        sys.executable,
-        ["-m", "servers.database"],
-        env={"HOST_SERVER_SETTINGS": json.dumps(given), "HOST_SERVER_CONFINE": "1"},
-        cwd=str(ROOT),
-    )
-    async with Client(transport) as client:
+    async with Client(confined(sqlite_file)) as client:
         assert (await ask(client, "query", sql=COUNT))["rows"] == [[3]]

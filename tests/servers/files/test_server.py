@@ -30,6 +30,8 @@ READ_ONLY = {
     "list_trash",
 }  # fmt: skip
 DESTRUCTIVE = {"write", "edit", "move", "delete"}
+STRANGERS_WORDS = READ_ONLY - {"roots"} | {"edit"}
+"""What returns names or contents of files."""
 ADDING = {"append", "create_directory", "copy", "restore"}
 
 
@@ -60,6 +62,7 @@ async def test_annotations_and_labels_say_what_the_tools_do(root: Path):
         assert tool.annotations.open_world_hint is False
         assert ("changes" in labels) == (name not in READ_ONLY)
         assert ("destructive" in labels) == (name in DESTRUCTIVE)
+        assert ("untrusted" in labels) == (name in STRANGERS_WORDS)
         assert tool.output_schema is not None
         assert tool.description
 
