@@ -309,6 +309,12 @@ def _sentence(event: Event) -> str:
         return f"calls {data['tool']}"
     if event.kind == "result":
         return f"{data['tool']} {'failed' if data['error'] else 'answered'}"
+    if event.kind == "approval":
+        name = data["approval"]
+        return (
+            f"waits for the approval {name}: a person reads it with `host approvals show {name}` "
+            f"and answers with `host approvals approve {name}` or `host approvals deny {name}`"
+        )
     if event.kind == "handoff":
         return f"hands over to {data['to']}"
     if event.kind in ("note", "approval"):

@@ -49,7 +49,8 @@ class AgentClient:
         self._ids = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Json]] = {}
         self._hearing: dict[int, OnEvent] = {}
-        self._asked: set[asyncio.Task[None]] = set()
+        self._asked: dict[object, asyncio.Task[None]] = {}
+        self._gone: DaemonError | None = None
 
     async def request(
         self, method: str, params: Json | None = None, *, on_event: OnEvent | None = None
@@ -59,7 +60,10 @@ class AgentClient:
         Raises:
             RpcError: The host answered with an error.
             DaemonError: The daemon ended.
+            OSError: `on_event` could not write what it heard; the request is cancelled.
         """
+        if self._gone is not None:
+            raise self._gone
         number = next(self._ids)
         body = dict(params or {})
         if on_event is not None:
@@ -70,7 +74,7 @@ class AgentClient:
         self._send({"jsonrpc": "2.0", "id": number, "method": method, "params": body})
         try:
             return await future
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, OSError):
             self._send(
                 {
                     "jsonrpc": "2.0",
@@ -98,28 +102,55 @@ class AgentClient:
             raise DaemonError(error.message) from error
 
     async def listen(self) -> None:
-        """Take what the daemon sends, until it ends."""
-        while line := await self._reader.readline():
-            message = as_object(json.loads(line)) or {}
-            if "method" in message and "id" in message:
-                task = asyncio.create_task(self._answer(message))
-                self._asked.add(task)
-                task.add_done_callback(self._asked.discard)
-            elif message.get("method") == "notifications/progress":
-                self._hear(object_member(message, "params"))
-            elif "method" not in message:
-                self._settle(message)
+        """Take what the daemon sends, until it ends; whoever still waits is told."""
         gone = DaemonError("The daemon ended before it answered.", next_step="See `host logs`.")
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(gone)
+        try:
+            while line := await self._reader.readline():
+                self._take(as_object(json.loads(line)) or {})
+        except (OSError, ValueError) as error:
+            gone = DaemonError(
+                f"The daemon cannot be understood: {error}.", next_step="See `host logs`."
+            )
+        finally:
+            self._gone = gone
+            for future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(gone)
+
+    def _take(self, message: Json) -> None:
+        params = object_member(message, "params")
+        if "method" in message and "id" in message:
+            task = asyncio.create_task(self._answer(message))
+            self._asked[message["id"]] = task
+            task.add_done_callback(lambda _: self._asked.pop(message["id"], None))
+        elif message.get("method") == "notifications/cancelled":
+            task = self._asked.get(params.get("requestId"))
+            if task is not None:
+                task.cancel()
+        elif message.get("method") == "notifications/progress":
+            self._hear(params)
+        elif "method" not in message:
+            self._settle(message)
+
+    async def drop_questions(self) -> None:
+        """Stop asking whatever is being asked: the request that it belongs to has ended."""
+        for task in list(self._asked.values()):
+            await end_task(task)
 
     def _hear(self, params: Json) -> None:
-        heard = self._hearing.get(params.get("progressToken", 0))
+        number = params.get("progressToken", 0)
+        heard = self._hearing.get(number)
         event = object_member(params, "_meta").get(EVENT_META)
         found = as_object(event)
-        if heard is not None and found is not None:
+        if heard is None or found is None:
+            return
+        try:
             heard(found)
+        except OSError as error:  # its pipe is closed: who asked has to know, and nobody else
+            self._hearing.pop(number)
+            future = self._waiting[number]
+            if not future.done():
+                future.set_exception(error)
 
     def _settle(self, message: Json) -> None:
         future = self._waiting.get(message.get("id", 0))
@@ -142,6 +173,14 @@ class AgentClient:
 
     def _send(self, message: Any) -> None:  # noqa: ANN401 - any JSON
         self._writer.write(json.dumps(message).encode() + b"\n")
+
+
+async def end_task(task: "asyncio.Task[Any]") -> None:
+    """Cancel a task and wait until it has ended; what failed in it fails here."""
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error
 
 
 @asynccontextmanager
@@ -174,5 +213,6 @@ async def open_client(on_question: OnQuestion | None = None) -> AsyncGenerator[A
         writer.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
         yield client
     finally:
+        await client.drop_questions()
         writer.close()
         listening.cancel()

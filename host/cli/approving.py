@@ -1,15 +1,17 @@
-"""Approvals in place: while a run goes on, its terminal is asked about the calls that wait."""
+"""Approvals in place: while a run goes on, its terminal is asked about its calls that wait."""
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
+from host.cli.agent_client import end_task
 from host.cli.tools import printable
 from host.config.runtime import socket_path
 from host.domain.errors import DaemonError
 from host.domain.jsonrpc import Json, as_object
-from host.domain.protocol import list_member
+from host.domain.protocol import list_member, object_member
 
 Read = Callable[[str], Awaitable[str]]
 """Shows a prompt and returns the line that was typed."""
@@ -39,60 +41,118 @@ async def command(method: str, params: Json | None = None) -> Any:  # noqa: ANN4
     return answer["result"]
 
 
-async def attend_approvals(read: Read, show: Callable[[str], None], *, read_secret: Read) -> None:
-    """Ask the person at this terminal about each call that waits, until cancelled.
+class Attendant:
+    """Asks the person at a terminal about the calls of one run, and of the runs inside it.
+
+    Nobody else's: a `y` that was meant for one's own step must not let a stranger's call through.
 
     Args:
         read: Asks for a line.
         show: Prints text.
         read_secret: Asks for a line that is not shown.
+        stop: Ends the run; called where Ctrl-C is typed instead of an answer.
     """
-    seen: set[str] = set()
-    since: int | None = None
-    while True:
+
+    def __init__(
+        self,
+        read: Read,
+        show: Callable[[str], None],
+        *,
+        read_secret: Read,
+        stop: Callable[[], object],
+    ) -> None:
+        self._read, self._show, self._read_secret = read, show, read_secret
+        self._stop = stop
+        self._heard: set[str] = set()
+        self._waiting: asyncio.Queue[str] = asyncio.Queue()
+
+    def hear(self, event: Json) -> None:
+        """Take an event of the run; one that tells of an approval has the person asked."""
+        name = approval_in(event)
+        if name and name not in self._heard:
+            self._heard.add(name)
+            self._waiting.put_nowait(name)
+
+    @contextlib.asynccontextmanager
+    async def attending(self) -> AsyncGenerator[None]:
+        """Ask while the block runs; no prompt is left over when it ends."""
+        task = asyncio.create_task(self._attend())
         try:
-            found: Json = await command("approvals.watch", {"since": since})
-        except DaemonError:
-            return  # this daemon asks nobody, or is gone, which the run itself will tell
-        version = found.get("version")
-        since = version if isinstance(version, int) else None
-        for one in list_member(found, "approvals"):
-            waiting = as_object(one) or {}
-            name = str(waiting.get("id"))
-            if waiting.get("agent") and name not in seen:
-                seen.add(name)
-                await _ask(name, read, show, read_secret=read_secret)
-        if since is None:
-            await asyncio.sleep(1)
+            yield
+        finally:
+            await end_task(task)
 
+    async def _attend(self) -> None:
+        while True:
+            name = await self._waiting.get()
+            try:
+                await self._ask(name)
+            except DaemonError as error:
+                self._show(str(error))
 
-async def _ask(name: str, read: Read, show: Callable[[str], None], *, read_secret: Read) -> None:
-    """Show one approval whole, and pass the answer on; only `y` approves."""
-    try:
+    async def _ask(self, name: str) -> None:
+        """Show one approval whole, and pass the answer on, unless it is given elsewhere."""
         waiting: Json = await command("approvals.show", {"id": name})
         if waiting.get("state") != "pending":
             return
+        guarded = (await command("approvals.guarded"))["passphrase"] is True
         for line in approval_text(waiting):
-            show(line)
+            self._show(line)
         exact = waiting.get("constrained") is True
-        what = "these arguments" if exact else "any arguments"
-        choices = f"[y]es, yes to {what} for this [s]ession, [N]o"
-        typed = (await read(f"Allow? {choices}: ")).strip().lower()
-        answer: Json = {
-            "id": name,
-            "approve": typed in ("y", "yes", "s", "session"),
-            "digest": waiting["digest"],
-            "channel": "terminal",
-        }
-        if typed in ("s", "session"):
-            answer["grant"] = {"scope": "session", "exact": exact}
-        if (await command("approvals.guarded"))["passphrase"]:
-            answer["passphrase"] = await read_secret("Passphrase: ")
-        await command("approvals.answer", answer)
-    except (EOFError, KeyboardInterrupt):
-        show(f"{name} is not answered; `host approvals` has it.")
-    except DaemonError as error:
-        show(str(error))
+        typing = asyncio.create_task(self._typed(name, exact=exact, guarded=guarded))
+        decided = asyncio.create_task(_decided(name))
+        try:
+            await asyncio.wait({typing, decided}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end_task(typing)
+            await end_task(decided)
+        if typing.cancelled():
+            self._show(f"{name} was answered elsewhere.")
+        elif answer := typing.result():
+            await command("approvals.answer", {**answer, "digest": waiting["digest"]})
+
+    async def _typed(self, name: str, *, exact: bool, guarded: bool) -> Json:
+        """Return what was typed as an answer; nothing where none was. Only y and s approve."""
+        try:
+            what = "these arguments" if exact else "any arguments"
+            choices = f"[y]es, yes to {what} for this [s]ession, [N]o"
+            typed = (await self._read(f"Allow? {choices}: ")).strip()
+            approve = typed.lower() in ("y", "yes", "s", "session")
+            answer: Json = {"id": name, "approve": approve, "channel": "terminal"}
+            if typed.lower() in ("s", "session"):
+                answer["grant"] = {"scope": "session", "exact": exact}
+            if guarded:
+                answer["passphrase"] = await self._read_secret("Passphrase: ")
+        except EOFError:
+            self._show(f"{name} is not answered; `host approvals` has it.")
+        except KeyboardInterrupt:
+            self._show(f"{name} is not answered; `host approvals` has it.")
+            self._stop()
+        else:
+            return answer
+        return {}
+
+
+async def _decided(name: str) -> None:
+    """Return once an approval does not wait any more."""
+    since: int | None = None
+    try:
+        while True:
+            found: Json = await command("approvals.watch", {"since": since})
+            version = found.get("version")
+            since = version if isinstance(version, int) else None
+            waiting = [as_object(one) or {} for one in list_member(found, "approvals")]
+            if all(one.get("id") != name for one in waiting):
+                return
+    except DaemonError:  # it is gone, which ends the run as well
+        await asyncio.get_running_loop().create_future()
+
+
+def approval_in(event: Json) -> str:
+    """Return the id of the approval that an event says is waited for; empty where it says none."""
+    if event.get("kind") != "approval":
+        return ""
+    return str(object_member(event, "data").get("approval") or "")
 
 
 def approval_text(waiting: Json) -> list[str]:

@@ -18,7 +18,12 @@ def can_ask() -> bool:
 
 
 async def answer_question(
-    method: str, params: Json, read: Read, show: Callable[[str], None]
+    method: str,
+    params: Json,
+    read: Read,
+    show: Callable[[str], None],
+    *,
+    stop: Callable[[], object] = lambda: None,
 ) -> Json:
     """Return the answer of a person to a question of the host.
 
@@ -27,6 +32,7 @@ async def answer_question(
         params: The question, with the schema of its answer.
         read: Asks for a line.
         show: Prints text.
+        stop: Ends the step; called where Ctrl-C is typed instead of an answer.
 
     Raises:
         RpcError: The terminal cannot answer this.
@@ -48,7 +54,10 @@ async def answer_question(
             value = await _ask_field(name, about, read, needed=name in required)
             if value is not None:
                 content[name] = value
-    except (EOFError, KeyboardInterrupt):
+    except EOFError:
+        return {"action": "cancel"}
+    except KeyboardInterrupt:
+        stop()
         return {"action": "cancel"}
     return {"action": "accept", "content": content}
 

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -33,16 +34,28 @@ def chat(
     asyncio.run(_chat(agent, model, resume))
 
 
+@dataclass
+class _Step:
+    """The message that is being answered, if any is."""
+
+    task: "asyncio.Task[Json] | None" = None
+
+    def stop(self) -> None:
+        """End it."""
+        if self.task is not None:
+            self.task.cancel()
+
+
 async def _chat(agent: str, model: str, resume: str) -> None:
     from host.cli.agent_client import open_client
     from host.cli.ask import answer_question
     from host.cli.chat_screen import Screen
     from host.cli.chat_session import ChatSession
 
-    screen = Screen()
+    screen, step = Screen(), _Step()
 
     async def question(method: str, params: Json) -> Json:
-        return await answer_question(method, params, screen.read_line, screen.say)
+        return await answer_question(method, params, screen.read_line, screen.say, stop=step.stop)
 
     async with open_client(question if screen.interactive else None) as client:
         session = ChatSession(client, screen, agent=agent, model=model)
@@ -51,10 +64,12 @@ async def _chat(agent: str, model: str, resume: str) -> None:
         if resume:
             await session.resume(resume)
         screen.greet(agent or "whichever agent fits", await session.words())
-        await _talk(client, session, screen)
+        await _talk(client, session, screen, step)
 
 
-async def _talk(client: "AgentClient", session: "ChatSession", screen: "Screen") -> None:
+async def _talk(
+    client: "AgentClient", session: "ChatSession", screen: "Screen", step: _Step
+) -> None:
     """Take messages and commands until the end."""
     while True:
         try:
@@ -71,33 +86,34 @@ async def _talk(client: "AgentClient", session: "ChatSession", screen: "Screen")
                 if not await session.command(text):
                     return
             else:
-                await _turn(session, screen, text)
+                await _turn(client, session, screen, step, text)
         except DaemonError:
             raise
         except HostError as error:
             screen.say(str(error))
 
 
-async def _turn(session: "ChatSession", screen: "Screen", text: str) -> None:
+async def _turn(
+    client: "AgentClient", session: "ChatSession", screen: "Screen", step: _Step, text: str
+) -> None:
     """Send one message; Ctrl-C stops it and nothing else."""
-    from host.cli.approving import attend_approvals
+    from host.cli.approving import Attendant
 
-    task = asyncio.ensure_future(session.send(text))
-    attending = None
-    if screen.interactive:
-        attending = asyncio.ensure_future(
-            attend_approvals(screen.read_line, screen.say, read_secret=screen.read_secret)
-        )
-    async with _interrupts(task):
+    attendant = Attendant(
+        screen.read_line, screen.say, read_secret=screen.read_secret, stop=step.stop
+    )
+    attending = attendant.attending() if screen.interactive else contextlib.nullcontext()
+    async with attending:
+        step.task = asyncio.ensure_future(session.send(text, also=attendant.hear))
         try:
-            result = await task
+            async with _interrupts(step.task):
+                result = await step.task
         except asyncio.CancelledError:
             screen.pause()
             screen.say("stopped.")
             return
         finally:
-            if attending is not None:
-                attending.cancel()
+            await client.drop_questions()
     screen.pause()
     if result.get("isError") is True:
         screen.fail(object_member(result, "structuredContent"), result)

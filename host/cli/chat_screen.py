@@ -23,7 +23,7 @@ from host.config.runtime import data_folder
 from host.domain.jsonrpc import Json
 from host.domain.protocol import object_member
 
-SHOWN = ("call", "result", "rejected", "handoff", "error", "compacted")
+SHOWN = ("call", "result", "rejected", "handoff", "error", "compacted", "approval")
 """Events that are shown, each in one line."""
 
 
@@ -85,6 +85,8 @@ class Screen:
         kind, data = event.get("kind"), object_member(event, "data")
         if kind == "delta" and event.get("inside"):
             return  # what an agent says to another one is no answer
+        if kind == "approval" and (self.interactive or event.get("inside")):
+            return  # it is asked about, or the outermost run tells of it
         if kind == "delta":
             self._stream(printable(str(data.get("text", ""))))
         elif kind in SHOWN:

@@ -84,8 +84,18 @@ class ChatSession:
         if self.agent not in names:
             raise NotFoundError("agent", self.agent, names)
 
-    async def send(self, text: str) -> Json:
-        """Send a message and return the result of the run."""
+    async def send(self, text: str, *, also: Callable[[Json], None]) -> Json:
+        """Send a message and return the result of the run.
+
+        Args:
+            text: The message.
+            also: Takes the events of the run, beside the screen.
+        """
+
+        def hear(event: Json) -> None:
+            self._hear(event)
+            also(event)
+
         arguments: Json = {"message": text}
         if self.agent:
             arguments["agent"] = self.agent
@@ -94,7 +104,7 @@ class ChatSession:
         if self.model:
             arguments["model"] = self.model
         self._screen.calls.clear()
-        result = await self._client.call("orchestrator__run_agent", arguments, on_event=self._hear)
+        result = await self._client.call("orchestrator__run_agent", arguments, on_event=hear)
         outcome = object_member(result, "structuredContent")
         self._tokens += int(outcome.get("input_tokens") or 0)
         self._tokens += int(outcome.get("output_tokens") or 0)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import typer
 
-from host.cli.ask import answer_question, can_ask
+from host.cli.ask import can_ask
 from host.cli.client import show_json
 from host.cli.tools import printable
 from host.domain.errors import ConfigError
@@ -64,7 +64,7 @@ def run(  # noqa: PLR0913 - a command's options are its interface
     shown = Printer(quiet=quiet or as_json, silent=as_json or schema is not None)
     try:
         result = asyncio.run(_run(agent, arguments, thread, shown, rewrite=rewrite))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         print("\nhost: the run was cancelled.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     shown.end()
@@ -83,13 +83,10 @@ async def _run(
     agent: str, arguments: Json, thread: str, shown: "Printer", *, rewrite: Rewrite
 ) -> Json:
     from host.cli.agent_client import open_client
-    from host.cli.line import read_line
+    from host.cli.attended import Attended
 
-    async def ask(method: str, params: Json) -> Json:
-        shown.end()
-        return await answer_question(method, params, read_line, _tell)
-
-    async with open_client(ask if can_ask() else None) as client:
+    attended = Attended(shown)
+    async with open_client(attended.question if can_ask() else None) as client:
         if thread:
             found = await client.call("orchestrator__find_thread", {"name": thread})
             if found.get("isError") is True:
@@ -101,28 +98,7 @@ async def _run(
             unseen = rewrite == "unseen"
             message = str(arguments["message"])
             arguments["message"] = await settle_message(client, message, unseen=unseen)
-        attending = _attend(shown)
-        try:
-            return await client.call(
-                "orchestrator__run_agent", {"agent": agent, **arguments}, on_event=shown.hear
-            )
-        finally:
-            if attending is not None:
-                attending.cancel()
-
-
-def _attend(shown: "Printer") -> "asyncio.Task[None] | None":
-    """Begin to ask the person at this terminal about calls that wait, if there is one."""
-    if not can_ask():
-        return None
-    from host.cli.approving import attend_approvals
-    from host.cli.line import read_line, read_secret
-
-    def show(text: str) -> None:
-        shown.end()
-        _tell(text)
-
-    return asyncio.create_task(attend_approvals(read_line, show, read_secret=read_secret))
+        return await attended.call(client, "orchestrator__run_agent", {"agent": agent, **arguments})
 
 
 class Printer:
@@ -146,6 +122,9 @@ class Printer:
             sys.stdout.write(printable(str(data.get("text", ""))))
             sys.stdout.flush()
             self._open = True
+        elif kind == "approval" and not event.get("inside") and not can_ask():
+            self.end()  # even a quiet command says what it waits for
+            print(describe(event), file=sys.stderr)
         elif kind in ("call", "result", "rejected", "handoff", "error") and not self._quiet:
             self.end()
             print(describe(event), file=sys.stderr)
@@ -170,6 +149,12 @@ def describe(event: Json) -> str:
         lines = printable(str(data.get("text", ""))).strip().splitlines() or [""]
         more = f" … {len(lines)} lines" if len(lines) > 1 else ""
         return f"  {mark} {data.get('tool') or ''} {lines[0][:_SHOWN]}{more}"
+    if kind == "approval":
+        name = data.get("approval")
+        return (
+            f"  … waits for an approval: `host approvals show {name}`, then "
+            f"`host approvals approve {name}` or `host approvals deny {name}`"
+        )
     if kind == "handoff":
         return f"  ⇒ {data.get('from')} hands over to {data.get('to')}"
     return f"  {kind}: {printable(str(data.get('text', '')))[:_SHOWN]}"
@@ -229,7 +214,3 @@ def text_of(result: Json) -> str:
     """Return the text of a tool's result."""
     blocks = [as_object(block) or {} for block in list_member(result, "content")]
     return "\n".join(str(block.get("text", "")) for block in blocks if block.get("type") == "text")
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr)

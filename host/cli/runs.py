@@ -155,15 +155,22 @@ def cancel(run_id: str = RUN, as_json: bool = JSON_OPTION) -> None:
 def _ask(tool: str, arguments: Json, *, as_json: bool) -> None:
     """Have the daemon do something, and print what it says."""
     from host.cli.agent_client import open_client
-    from host.cli.run import Printer, text_of
+    from host.cli.ask import can_ask
+    from host.cli.attended import Attended
+    from host.cli.run import INTERRUPTED, Printer, text_of
 
     shown = Printer(quiet=as_json, silent=as_json)
 
     async def work() -> Json:
-        async with open_client() as client:
-            return await client.call(tool, arguments, on_event=shown.hear)
+        attended = Attended(shown)
+        async with open_client(attended.question if can_ask() else None) as client:
+            return await attended.call(client, tool, arguments)
 
-    result = asyncio.run(work())
+    try:
+        result = asyncio.run(work())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("\nhost: the run was cancelled.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     shown.end()
     failed = result.get("isError") is True
     if as_json:
@@ -215,7 +222,7 @@ def _print_event(event: Json) -> None:
         for part in parts:
             if part.get("part_kind") == "text" and part.get("content"):
                 print(f"{mark}  {data.get('agent')}: {printable(str(part['content']))}")
-    elif kind in ("call", "result", "rejected", "handoff", "error"):
+    elif kind in ("call", "result", "rejected", "handoff", "approval", "error"):
         print(f"{mark}{describe(event)}")
     elif kind == "finished":
         print(f"{mark}  {data.get('status')}")
