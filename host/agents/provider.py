@@ -303,23 +303,25 @@ def _teller(exchange: Exchange, run_id: str) -> Callable[[Event], None]:
 
 def _sentence(event: Event) -> str:
     data = event.data
-    if event.kind == "delta":
-        return str(data["text"])
-    if event.kind == "call":
-        return f"calls {data['tool']}"
-    if event.kind == "result":
-        return f"{data['tool']} {'failed' if data['error'] else 'answered'}"
-    if event.kind == "approval":
-        name = data["approval"]
-        return (
-            f"waits for the approval {name}: a person reads it with `host approvals show {name}` "
-            f"and answers with `host approvals approve {name}` or `host approvals deny {name}`"
-        )
-    if event.kind == "handoff":
-        return f"hands over to {data['to']}"
-    if event.kind in ("note", "approval"):
-        return str(data["text"])
-    return event.kind
+    match event.kind:
+        case "delta" | "note":
+            said = str(data["text"])
+        case "call":
+            said = f"calls {data['tool']}"
+        case "result":
+            said = f"{data['tool']} {'failed' if data['error'] else 'answered'}"
+        case "handoff":
+            said = f"hands over to {data['to']}"
+        case "approval":
+            name = data["approval"]
+            said = (
+                f"waits for the approval {name}: a person reads it with `host approvals show "
+                f"{name}` and answers with `host approvals approve {name}` or `host approvals deny "
+                f"{name}`"
+            )
+        case kind:
+            said = kind
+    return said
 
 
 def result_of(outcome: "Outcome") -> Json:

@@ -102,7 +102,7 @@ async def test_run_goes_on_without_a_server_of_the_hosts_that_does_not_start_and
     async with open_agents(store_folder, tmp_path) as scene:
         dead = ServerConfig.model_validate({"command": "no-such-program-here"})
         host = scene.host
-        host.servers["dead"] = host._make_server("dead", dead)  # noqa: SLF001 - as the settings would
+        host.servers["dead"] = host._make_server("dead", dead)
         scene.agent("reader", [{"reply": "Hello."}], tools=["notes", "dead__read_*"])
         outcome = await scene.ask("reader")
         notes = [

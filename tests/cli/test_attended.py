@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -24,13 +24,13 @@ def writer(home: Home, name: str, text: str) -> None:
 
 
 @contextmanager
-def stranger(home: Home) -> Iterator[str]:
+def stranger(home: Home) -> Generator[str]:
     """Yield the approval that a run waits for which nobody sits at."""
     writer(home, "stranger", "a stranger's words")
     child = home.start("run", "stranger", "write", "--quiet")
+    found = None
     try:
         assert child.stderr is not None
-        found = None
         while found is None:
             line = child.stderr.readline()
             assert line, "the run ended and never said what it waits for"
@@ -42,7 +42,7 @@ def stranger(home: Home) -> Iterator[str]:
 
 
 @contextmanager
-def terminal(home: Home, *words: str) -> Iterator[Terminal]:
+def terminal(home: Home, *words: str) -> Generator[Terminal]:
     found = home.terminal(*words)
     try:
         yield found
