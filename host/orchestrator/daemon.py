@@ -259,7 +259,8 @@ class Daemon:
 
     async def _control(self, method: str, params: Json, peer: Peer) -> Any:  # noqa: ANN401 - any JSON
         """Carry out a command of the command line."""
-        if method in FOR_PEOPLE:
+        denies = method == "approvals.answer" and params.get("approve") is False
+        if method in FOR_PEOPLE and not denies:  # a no needs nobody's authority
             await asyncio.to_thread(check_person, peer, method)
         if method == "status":
             if params.get("wait_for_store"):
