@@ -20,6 +20,29 @@ class ServerEvent:
     retry: int | None = None
 
 
+RECONNECT_DELAY = 1.0
+"""Seconds before a broken event stream is opened again, where the server names no delay."""
+
+
+@dataclass(slots=True)
+class Place:
+    """How far a stream has been read, and when to come back to it.
+
+    Attributes:
+        id: The last event's id; empty where the stream cannot be resumed.
+        delay: Seconds to wait before reconnecting.
+    """
+
+    id: str = ""
+    delay: float = RECONNECT_DELAY
+
+    def pass_by(self, event: ServerEvent) -> None:
+        """Take note of an event that was read."""
+        self.id = event.id or self.id
+        if event.retry is not None:
+            self.delay = event.retry / 1000
+
+
 @dataclass(slots=True)
 class EventParser:
     """Turns chunks of an event stream into events.

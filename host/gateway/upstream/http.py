@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 
 from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamUnavailableError
 from host.domain.header import encode_header_value
@@ -26,7 +25,7 @@ from host.gateway.http1.reply import BodyTooLongError, HttpReply
 from host.gateway.http1.url import HttpUrl
 from host.gateway.oauth.authorizer import Authorizer, Challenge
 from host.gateway.upstream.channel import OnMessage, Outgoing
-from host.gateway.upstream.event_stream import EventParser, ServerEvent
+from host.gateway.upstream.event_stream import RECONNECT_DELAY, EventParser, Place, ServerEvent
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +33,6 @@ BASE_HEADERS = {
     "accept": "application/json, text/event-stream",
     "content-type": "application/json",
 }
-RECONNECT_DELAY = 1.0
-"""Seconds before a broken event stream is opened again, where the server names no delay."""
 RECONNECT_LIMIT = 60.0
 """Longest delay, in seconds, between attempts to reopen the standing stream."""
 RESUME_ATTEMPTS = 5
@@ -43,24 +40,6 @@ RESUME_ATTEMPTS = 5
 REDIRECT_LIMIT = 3
 REPEATABLE = frozenset({"initialize", "server/discover", "ping", *LIST_METHODS})
 """Methods that may reach a server twice without harm, where a kept connection ended unseen."""
-
-
-@dataclass(slots=True)
-class _Place:
-    """How far a stream has been read, and when to come back to it.
-
-    Attributes:
-        id: The last event's id; empty where the stream cannot be resumed.
-        delay: Seconds to wait before reconnecting.
-    """
-
-    id: str = ""
-    delay: float = RECONNECT_DELAY
-
-    def pass_by(self, event: ServerEvent) -> None:
-        self.id = event.id or self.id
-        if event.retry is not None:
-            self.delay = event.retry / 1000
 
 
 class SessionExpiredError(UpstreamUnavailableError):
@@ -276,7 +255,7 @@ class HttpChannel:
 
     async def _stream_result(self, reply: HttpReply, outgoing: Outgoing) -> Json:
         """Read a response stream up to its result; resume it where it breaks and can be resumed."""
-        place = _Place()
+        place = Place()
         result = await self._scan(reply, outgoing, place)
         attempts = 0
         while result is None and place.id and not outgoing.stateless and attempts < RESUME_ATTEMPTS:
@@ -295,7 +274,7 @@ class HttpChannel:
             )
         return result
 
-    async def _scan(self, reply: HttpReply, outgoing: Outgoing, place: "_Place") -> Json | None:
+    async def _scan(self, reply: HttpReply, outgoing: Outgoing, place: Place) -> Json | None:
         """Read one stream; return the result, or None where the stream ended before it."""
         parser = EventParser(self._limit)
         try:
@@ -338,7 +317,7 @@ class HttpChannel:
 
     async def _stand(self) -> None:
         """Keep the standing stream open: the server's unsolicited messages come on it."""
-        place, wait = _Place(), RECONNECT_DELAY
+        place, wait = Place(), RECONNECT_DELAY
         while True:
             try:
                 headers = {**self._headers(None), **await self._credentials()}
