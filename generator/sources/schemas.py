@@ -1,6 +1,7 @@
 """Resolves the references of an OpenAPI document, cycles and all, within bounds."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -264,7 +265,8 @@ def _plain_keywords(found: Mapping[str, Any]) -> dict[str, Any]:
 def _is_pattern(text: str) -> bool:
     """Return whether a regular expression is one to Python, too, which most tools are made of."""
     try:
-        re.compile(text)
+        with warnings.catch_warnings(action="ignore"):
+            re.compile(text)
     except (re.error, RecursionError, OverflowError):
         return False
     return True
