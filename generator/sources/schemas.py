@@ -138,8 +138,7 @@ class Resolver:
                 for name, one in list(properties.items())[:MAX_PROPERTIES]
             }
             kept.setdefault("type", "object")
-            kept["required"] = _names(found.get("required"), kept["properties"])
-        elif names := list(dict.fromkeys(_texts(found.get("required")))):
+        if names := list(dict.fromkeys(_texts(found.get("required")))):
             kept["required"] = names
         more = found.get("additionalProperties")
         if isinstance(more, Mapping) and more:
@@ -223,10 +222,6 @@ class _Budget:
 def _texts(value: object) -> list[str]:
     items = cast("list[object]", value) if isinstance(value, list) else []
     return [item for item in items if isinstance(item, str)]
-
-
-def _names(value: object, properties: Mapping[str, Any]) -> list[str]:
-    return [name for name in dict.fromkeys(_texts(value)) if name in properties]
 
 
 def _plain_keywords(found: Mapping[str, Any]) -> dict[str, Any]:
