@@ -1,6 +1,7 @@
 """Writes a page about each tool from the source of the tools: `python -m PACKAGE.pages`.
 
-With `--check` nothing is written, and the exit status is 1 where a page is missing or old.
+With `--check` nothing is written, and the exit status is 1 where a page is missing or old,
+or is of no tool.
 """
 
 import ast
@@ -10,23 +11,24 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent
 FOLDER = PACKAGE.parents[1] / "docs" / "tools"
 
+_Function = ast.AsyncFunctionDef | ast.FunctionDef
+
 
 def render_pages(modules: dict[str, str]) -> dict[str, str]:
     """Return the pages, file name to text, for modules, name to source."""
     pages: dict[str, str] = {}
     for module, source in modules.items():
         for node in ast.parse(source).body:
-            if isinstance(node, ast.AsyncFunctionDef) and node.decorator_list:
+            if isinstance(node, _Function) and node.decorator_list:
                 pages[f"{node.name}.md"] = _page(node, module)
     return pages
 
 
-def _page(node: ast.AsyncFunctionDef, module: str) -> str:
+def _page(node: _Function, module: str) -> str:
     about, _, arguments = (ast.get_docstring(node) or "").partition("\nArgs:\n")
     lines = [f"# {node.name}", "", _fenced(about), "", f"Module: `tools/{module}.py`.", ""]
     lines += ["| what | value |", "|---|---|", *_facts(node)]
-    names = [arg.arg for arg in node.args.args if arg.arg != "ctx"]
-    if names:
+    if _arguments(node):
         lines += ["", "## Arguments", "", "```text", _signature(node), "```"]
     if arguments.strip():
         lines += ["", _fenced(arguments)]
@@ -38,19 +40,25 @@ def _fenced(text: str) -> str:
     return f"```text\n{kept}\n```"
 
 
-def _facts(node: ast.AsyncFunctionDef) -> list[str]:
+def _facts(node: _Function) -> list[str]:
     declared = node.decorator_list[0]
     if not isinstance(declared, ast.Call):
         return []
     return [f"| {keyword.arg} | `{ast.unparse(keyword.value)}` |" for keyword in declared.keywords]
 
 
-def _signature(node: ast.AsyncFunctionDef) -> str:
-    arguments = node.args.args
-    defaults = [None] * (len(arguments) - len(node.args.defaults)) + list(node.args.defaults)
+def _arguments(node: _Function) -> list[tuple[ast.arg, ast.expr | None]]:
+    """Return the arguments that a caller gives, each with its default."""
+    plain, only = [*node.args.posonlyargs, *node.args.args], node.args.kwonlyargs
+    defaults = [None] * (len(plain) - len(node.args.defaults)) + list(node.args.defaults)
+    pairs = [*zip(plain, defaults, strict=True), *zip(only, node.args.kw_defaults, strict=True)]
+    return [pair for pair in pairs if pair[0].arg != "ctx"]
+
+
+def _signature(node: _Function) -> str:
     lines: list[str] = []
-    for argument, default in zip(arguments, defaults, strict=True):
-        if argument.arg == "ctx" or argument.annotation is None:
+    for argument, default in _arguments(node):
+        if argument.annotation is None:
             continue
         value = f" = {ast.unparse(default)}" if default is not None else ""
         kind = ast.unparse(argument.annotation).replace("```", "'''")
@@ -74,6 +82,10 @@ def main() -> int:
             sys.stdout.write(f"wrote docs/tools/{name}\n")
         else:
             sys.stdout.write(f"docs/tools/{name} is old\n")
+    for page in sorted(FOLDER.glob("*.md")):
+        if page.name not in pages:
+            old += 1
+            sys.stdout.write(f"docs/tools/{page.name} is of no tool; remove it\n")
     return 1 if old and "--check" in sys.argv else 0
 
 

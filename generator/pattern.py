@@ -164,7 +164,7 @@ class _Reader:
         found = ""
         while not self.take("]"):
             first = self.one()
-            if first in "[&~" or (first == "-" and found and self.rest[:1] != "]"):
+            if first in "[&~|" or (first == "-" and found and self.rest[:1] != "]"):
                 raise _OtherError
             low = self.escaped() if first == "\\" else first
             if len(low) == 1 and self.rest[:1] == "-" and self.rest[1:2] not in ("]", ""):

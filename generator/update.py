@@ -3,12 +3,15 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from generator.errors import GeneratorError
 from generator.write import place_of, write_file
+
+YOURS, NOW = "yours", "as it is made now"
+"""How the two sides of a conflict are marked."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,16 @@ class Outcome:
     def conflicts(self) -> tuple[str, ...]:
         """Files that a person has to finish."""
         return tuple(path for path, change in self.changes.items() if change == "conflict")
+
+
+def open_conflicts(project: Path, files: Iterable[str]) -> tuple[str, ...]:
+    """Return those of a project's files that have the marks of an earlier update in them."""
+    found: list[str] = []
+    for path in sorted(files):
+        lines = (_read(place_of(project, path)) or "").splitlines()
+        if {f"<<<<<<< {YOURS}", f">>>>>>> {NOW}"} & set(lines):
+            found.append(path)
+    return tuple(found)
 
 
 def update_project(project: Path, before: Mapping[str, str], after: Mapping[str, str]) -> Outcome:
@@ -85,7 +98,7 @@ def _three_way(path: str, old: str, mine: str, new: str) -> tuple[str, str]:
         files = [Path(folder) / name for name in ("mine", "old", "new")]
         for file, text in zip(files, (mine, old, new), strict=True):
             file.write_bytes(text.encode())
-        labels = ["-L", "yours", "-L", "as it was made", "-L", "as it is made now"]
+        labels = ["-L", YOURS, "-L", "as it was made", "-L", NOW]
         done = subprocess.run(  # noqa: S603 - git, with files of our own
             [git, "merge-file", "--stdout", "--diff3", *labels, *map(str, files)],
             capture_output=True,

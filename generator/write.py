@@ -24,7 +24,8 @@ def write_project(folder: Path, files: Mapping[str, str]) -> None:
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise GeneratorError(
             f"{folder} exists already, and nothing is overwritten.",
-            next_step="Choose another name or folder, or `host new-server --update` for a project.",
+            next_step="Choose another name or folder; for a project that is there, "
+            "`host new-server --update FOLDER` or `--register FOLDER`.",
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -76,6 +76,8 @@ def _from_schema(
     fits = 0 < len(properties) <= MAX_PROPERTIES and closed and not counted
     if encoding == "text" or not fits or not required or "anyOf" in schema:
         kind = {"type": "string"} if encoding == "text" else schema
+        if encoding in ("form", "multipart") and "type" not in kind and "anyOf" not in kind:
+            kind = {"type": "object", **kind}  # there is no other way to send it
         about = str(schema.get("description", "")) or "The body of the request."
         return Body(encoding, (Draft("body", "whole", kind, required=required, description=about),))
     drafts = tuple(

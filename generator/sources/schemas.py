@@ -1,6 +1,7 @@
 """Resolves the references of an OpenAPI document, cycles and all, within bounds."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -137,8 +138,7 @@ class Resolver:
                 for name, one in list(properties.items())[:MAX_PROPERTIES]
             }
             kept.setdefault("type", "object")
-            kept["required"] = _names(found.get("required"), kept["properties"])
-        elif names := list(dict.fromkeys(_texts(found.get("required")))):
+        if names := list(dict.fromkeys(_texts(found.get("required")))):
             kept["required"] = names
         more = found.get("additionalProperties")
         if isinstance(more, Mapping) and more:
@@ -224,10 +224,6 @@ def _texts(value: object) -> list[str]:
     return [item for item in items if isinstance(item, str)]
 
 
-def _names(value: object, properties: Mapping[str, Any]) -> list[str]:
-    return [name for name in dict.fromkeys(_texts(value)) if name in properties]
-
-
 def _plain_keywords(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a schema is no schema itself, in JSON Schema's own words."""
     kept: dict[str, Any] = {}
@@ -264,7 +260,8 @@ def _plain_keywords(found: Mapping[str, Any]) -> dict[str, Any]:
 def _is_pattern(text: str) -> bool:
     """Return whether a regular expression is one to Python, too, which most tools are made of."""
     try:
-        re.compile(text)
+        with warnings.catch_warnings(action="ignore"):
+            re.compile(text)
     except (re.error, RecursionError, OverflowError):
         return False
     return True

@@ -63,7 +63,13 @@ def new_server(  # noqa: PLR0913, PLR0917 - each is an option of the command lin
     given = words or []
     with said_plainly():
         if update:
-            _update(Path(given[0] if given else "."), " ".join(given[1:]), templates or [])
+            project = Path(given[0] if given else ".")
+            _update(project, " ".join(given[1:]), templates or [])
+            if register_it:
+                _register_again(project, config)
+            return
+        if register_it and kind is None and folder is None and _is_project(given):
+            _register_again(Path(given[0]), config)
             return
         from generator.answers import Answers
 
@@ -81,12 +87,26 @@ def new_server(  # noqa: PLR0913, PLR0917 - each is an option of the command lin
             base_url=base_url,
         )
         answers = _asked(answers, kind=kind, folder=folder, yes=yes)
-        check = partial(_refuse_registered, config) if register_it else _allow
+        check = partial(_refuse_registered, config, folder) if register_it else _allow
         spec, project = _make(answers, folder, templates or [], check=check)
         if register_it:
-            _register(spec, project, config)
-    print(f"Next: cd {project} && pip install --upgrade pip", end=" ")
-    print("&& pip install --editable . --group dev && pytest")
+            from host.cli.registration import project_of, register_project
+
+            print(register_project(project_of(spec, project), config))
+    _say_next(spec, project, registered=register_it)
+
+
+def _say_next(spec: "ServerSpec", project: Path, *, registered: bool) -> None:
+    if not registered or spec.transport == "http":
+        print(f"Next: cd {project} && pip install --upgrade pip", end=" ")
+        print("&& pip install --editable . --group dev && pytest")
+        return
+    print("The host starts it with its own environment, which this makes:")
+    print(
+        f"Next: cd {project} && python3 -m venv .venv && .venv/bin/pip install --upgrade pip",
+        end=" ",
+    )
+    print("&& .venv/bin/pip install --editable . --group dev && .venv/bin/pytest")
 
 
 def _asked(answers: "Answers", *, kind: str | None, folder: Path | None, yes: bool) -> "Answers":
@@ -102,18 +122,28 @@ def _allow(name: str) -> None:
     """Let a server have any name."""
 
 
-def _refuse_registered(config: Path | None, name: str) -> None:
-    """Refuse a name that host.yaml has already, before anything is written."""
-    from host.cli.servers import refuse_taken, target_file
+def _refuse_registered(config: Path | None, folder: Path | None, name: str) -> None:
+    """Refuse a name that another server has in host.yaml, before anything is written."""
+    from host.cli.registration import refuse_other
+    from host.cli.servers import target_file
 
-    refuse_taken(target_file(config), name, replace=False)
+    refuse_other(target_file(config), name, folder or Path(name))
 
 
-def _register(spec: "ServerSpec", project: Path, config: Path | None) -> None:
-    from host.cli.registration import register_server
+def _is_project(given: list[str]) -> bool:
+    from generator.project import RECORD
 
-    file = register_server(spec.name, project, spec=spec, config=config)
-    print(f"Added {spec.name} to {file}.")
+    return len(given) == 1 and (Path(given[0]) / RECORD).is_file()
+
+
+def _register_again(folder: Path, config: Path | None) -> None:
+    from host.cli.registration import own_python, read_project, register_project
+
+    project = read_project(folder)
+    print(register_project(project, config))
+    if project.transport == "stdio" and not own_python(project.folder).exists():
+        print(f"It starts once {folder} has a .venv: cd {folder} && python3 -m venv .venv", end=" ")
+        print("&& .venv/bin/pip install --editable .")
 
 
 def asks(*, yes: bool) -> bool:
@@ -182,7 +212,7 @@ def read_spec(answers: "Answers") -> "ServerSpec":
 def _update(project: Path, where: str, templates: list[Path]) -> None:
     from generator.answers import from_record
     from generator.project import RECORD, read_record, record_of, render_server
-    from generator.update import update_project
+    from generator.update import open_conflicts, update_project
     from host import __version__
 
     record = read_record(project)
@@ -194,6 +224,10 @@ def _update(project: Path, where: str, templates: list[Path]) -> None:
         answers = replace(answers, where=where or _needed(answers))
     spec = read_spec(answers)
     files = render_server(spec, extra_templates=templates)
+    if unfinished := open_conflicts(project, {*files, *record.files}):
+        print(f"Conflicts of an earlier update are open: {', '.join(unfinished)}.")
+        print("Nothing was changed. Take the marks (<<<<<<< to >>>>>>>) out, then update again.")
+        raise typer.Exit(1)
     text = record_of(files, answers.as_record(), version=__version__)
     outcome = update_project(project, record.files, files)
     (project / RECORD).write_text(text, "utf-8")

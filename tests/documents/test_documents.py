@@ -36,18 +36,10 @@ PARTS = 4
 """In how many parts the other documents are tried, each in a process of its own."""
 _DOCUMENT = re.compile(r'^\s{0,4}"?(openapi|swagger)"?\s*:', re.MULTILINE)
 KNOWN = {
-    ("client/codec-errors.yaml", "get_enum_arrays"): "a query cannot say null",
-    ("fastapi/codec-errors.yaml", "get_enum_arrays"): "a query cannot say null",
-    ("client/nullable-parameters.yaml", "get_needed"): "a query cannot say null",
     ("client/discriminator-copies.yaml", "create_pet"): "`oneOf` becomes `anyOf`",
-    ("client/fields.yaml", "put_labels"): "the test's own arguments: additionalProperties",
     ("client/paths.yaml", "get_static"): "a `.` in a path is taken out by every client",
-    ("structural/native-leaves.yaml", "ledger"): "`prefixItems` is not carried over",
     ("fastapi/media-errors.yaml", "post_form_shapes"): "a form that is a list",
-    ("specs/github.yaml", "orgs_set_cluster_deployment_records"): "`pattern` is not carried over",
-    ("fastapi/native.yaml", "post_bounded"): "`minProperties` of a body in parts",
     ("fastapi/native.yaml", "post_extended"): "`additionalProperties: false` in a schema of parts",
-    ("fastapi/native.yaml", "post_nested"): "`minItems` inside a list",
     ("fastapi/native.yaml", "post_node"): "a cycle is cut, and what is below it is free",
 }
 """Calls that the mock refuses, and why: what the schemas of tools do not say."""

@@ -57,6 +57,19 @@ def test_server_is_registered_once_and_nothing_is_written_the_second_time(shell:
     assert not (shell.home / "elsewhere").exists()
 
 
+def test_registered_server_starts_from_its_own_environment_and_registers_again(shell: Shell):
+    said = shell.run("notes", "--yes", "--register")
+    assert ".venv/bin/pip install --editable ." in said
+    entry = yaml.safe_load(shell.config.read_text())["servers"]["notes"]
+    assert entry["command"] == str(shell.home / "notes/.venv/bin/python")
+    assert "nothing has changed" in shell.run("--register", "notes")
+    text = shell.config.read_text()
+    shell.config.write_text(text.replace("/notes/.venv/bin/python", "/elsewhere/python"))
+    assert "Renewed notes in" in shell.run("--update", "notes", "--register")
+    assert yaml.safe_load(shell.config.read_text())["servers"]["notes"] == entry
+    assert "nothing has changed" in shell.run("notes", "--yes", "--register")
+
+
 def test_newer_document_is_merged_into_edits_and_conflicts_are_said(shell: Shell):
     document = shell.home / "pets.yaml"
     document.write_text(DOCUMENT.read_text())
@@ -73,6 +86,9 @@ def test_newer_document_is_merged_into_edits_and_conflicts_are_said(shell: Shell
     document.write_text(document.read_text().replace("List pets", "List all pets"))
     assert "have conflicts" in shell.run("--update", "pets", "pets.yaml", status=1)
     assert "<<<<<<< yours" in tools.read_text()
+    said = shell.run("--update", "pets", "pets.yaml", status=1)
+    assert "are open: " in said
+    assert "src/pets/tools/pets.py" in said
 
 
 def test_templates_of_ones_own_are_those_of_an_update_too(shell: Shell):
@@ -111,6 +127,11 @@ def test_what_cannot_be_read_is_named_and_leaves_nothing(shell: Shell):
         (["Größe"], "try 'grosse'"),
         (["x", "--from", "cli", "git; touch y"], "no command 'git;'"),
         (["x", "--auth", "bearer"], "--transport http"),
+        (["x", "--from", "cli", "git", "--only", "lag"], "Nearest are tag, log"),
+        (["x", "--from", "openapi", str(DOCUMENT), "--tag", "pet"], "Nearest are pets"),
+        (["x", "--from", "curl", "curl --digest -u a:b https://a.b"], "does not do"),
+        (["pydantic"], "try 'pydantic-server'"),
+        (["email"], "try 'email-server'"),
     ]:
         assert said in shell.run(*words, "--yes", status=2)
     assert [one for one in shell.home.iterdir() if not one.name.startswith(".")] == []
@@ -118,6 +139,6 @@ def test_what_cannot_be_read_is_named_and_leaves_nothing(shell: Shell):
 
 def test_module_of_the_same_name_is_not_hidden(shell: Shell):
     shell.run("--from", "python", "statistics:mean", "--yes")
-    shell.run("stat", "--yes")
+    shell.run("email-server", "--yes")
     packages = sorted(path.name for path in shell.home.glob("*/src/*"))
-    assert packages == ["stat_server", "statistics_server"]
+    assert packages == ["email_server", "statistics_server"]
