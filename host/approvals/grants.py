@@ -13,6 +13,9 @@ from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.storage.store import Database
 
+SESSION_LIFE = 86_400.0
+"""Seconds after which a grant for a session ends that says no end: the session may be long gone."""
+
 Matches = Callable[[Json, AskedCall], bool]
 """Whether matchers, by JSON pointer, hold for a call; anything unsure is no."""
 
@@ -35,6 +38,7 @@ async def add(
         by: Who gives it.
         destructive: Whether the call, as it was approved, may destroy something.
     """
+    session = approval.session if terms.scope == "session" else ""
     cursor = await database.execute(
         """
         insert into host.approval_grants (id, user_id, client, scope, session, agent, method, name,
@@ -51,7 +55,7 @@ async def add(
             "user": approval.user,
             "client": approval.client,
             "scope": terms.scope,
-            "session": approval.session if terms.scope == "session" else "",
+            "session": session,
             "agent": approval.agent,
             "method": approval.method,
             "name": approval.name,
@@ -59,7 +63,7 @@ async def add(
             "arguments": (approval.edited or approval.arguments) if terms.exact else None,
             "matchers": None if terms.matchers is None else Jsonb(terms.matchers),
             "destructive": destructive,
-            "expires": terms.expires,
+            "expires": SESSION_LIFE if terms.expires is None and session else terms.expires,
             "most": terms.most,
             "approval": approval.id,
             "approver": by.id,

@@ -22,8 +22,8 @@ _STYLE = (
 _CHOICES = {"once": ONCE, "same": SAME, "any": ANY, "deny": DENY}
 """Value of the form's choice → the answer that it is."""
 
+HTML = "text/html; charset=utf-8"
 HEADERS = {
-    "content-type": "text/html; charset=utf-8",
     "cache-control": "no-store",
     "content-security-policy": (
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "

@@ -44,7 +44,8 @@ class RecordedNote:
     def about(self) -> str:
         """What it was done to, in a few words."""
         detail = as_object(self.fields.get("detail")) or {}
-        words = (detail.get(name) for name in ("id", "approval", "shown", "server", "name"))
+        names = ("shown",) if "shown" in detail else ("id", "approval", "grant", "server", "name")
+        words = (detail.get(name) for name in names)
         return " ".join(dict.fromkeys(word for word in words if isinstance(word, str) and word))
 
     def as_json(self) -> dict[str, Any]:

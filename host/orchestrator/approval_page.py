@@ -1,24 +1,20 @@
 """Serves approvals' pages on this machine alone, each under a link of its own."""
 
 import asyncio
-import contextlib
 import hmac
 import logging
 import secrets
 import socket
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, TypeAlias
-
-import uvicorn
-from typing_extensions import override
 
 from host.approvals.approval import Approval
 from host.approvals.inbox import Inbox
 from host.approvals.page import (
     HEADERS,
+    HTML,
     LARGEST_FORM,
     answer_of,
     parse_form,
@@ -29,6 +25,8 @@ from host.approvals.passphrase import Passphrase
 from host.domain.errors import AccessError, HostError
 from host.domain.jsonrpc import Json, as_object
 from host.domain.principal import Principal
+from host.orchestrator.http_message import BodyTooLargeError, HttpMessage
+from host.orchestrator.http_server import HttpServer
 from host.secrets.seal import Sealer
 
 log = logging.getLogger(__name__)
@@ -37,10 +35,6 @@ PATH = "/approve/"
 MOST_OPENED = 1000
 """Links of which it is known which browser opened them; the oldest are forgotten, and end."""
 _COOKIE = "approval"
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +50,6 @@ class _Opened:
 
     cookie: str
     token: str
-
-
-class _Server(uvicorn.Server):
-    """A web server that leaves the signals to the daemon."""
-
-    @override
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        yield
 
 
 class ApprovalPages:
@@ -90,15 +75,14 @@ class ApprovalPages:
         self._life = life
         self._opened: OrderedDict[str, _Opened] = OrderedDict()
         self._starting = asyncio.Lock()
-        self._server: _Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._server: HttpServer | None = None
         self._listener: socket.socket | None = None
 
     async def link(self, approval: Approval, who: Principal) -> str:
         """Return the link to an approval's page, for the person at a client."""
         async with self._starting:
             if self._listener is None:
-                self._start()
+                await self._start()
         page: Json = {
             "approval": approval.id,
             "digest": approval.digest,
@@ -109,55 +93,44 @@ class ApprovalPages:
 
     async def close(self) -> None:
         """End the server."""
-        if self._server is not None and self._task is not None:
-            self._server.should_exit = True
-            await asyncio.wait([self._task])
+        if self._server is not None:
+            await self._server.close(grace=1)
         if self._listener is not None:
             self._listener.close()
 
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+    async def __call__(self, http: HttpMessage) -> None:
         """Serve one request."""
-        reply = await self._serve(scope, receive)
+        reply = await self._serve(http)
         headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
         if reply.cookie is not None:
             cookie = f"{_COOKIE}={reply.cookie}; Path={PATH}; HttpOnly; SameSite=Strict"
             headers.append((b"set-cookie", cookie.encode()))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.text.encode()})
+        await http.answer(reply.status, reply.text.encode(), headers, kind=HTML.encode())
 
     @property
     def _origin(self) -> str:
         assert self._listener is not None  # noqa: S101 - it was started before
         return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def _start(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            self,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws="none",
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = _Server(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]))
+    async def _start(self) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.setblocking(False)
+        self._server = HttpServer(self)
+        await self._server.listen(listener)
+        self._listener = listener
 
-    async def _serve(self, scope: Message, receive: Receive) -> _Reply:
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        method = scope["method"]
+    async def _serve(self, http: HttpMessage) -> _Reply:
+        headers, method = http.headers, http.method
         # Another name for this address is another site's trick (DNS rebinding).
         if f"http://{headers.get('host')}" != self._origin or method not in ("GET", "POST"):
             return _said(404, "There is no such page.")
         try:
-            page = self._page(scope["path"])
+            page = self._page(http.path)
             if method == "GET":
                 return await self._show(page, headers)
-            return await self._take(page, headers, await _body(receive))
+            return await self._take(page, headers, await http.body(LARGEST_FORM))
+        except BodyTooLargeError:
+            return _said(413, "The form is too large.")
         except HostError as error:
             return _said(403 if isinstance(error, AccessError) else 503, str(error))
 
@@ -173,7 +146,7 @@ class ApprovalPages:
             raise AccessError("This link is not one that the host gave out.")
         return found
 
-    async def _show(self, page: Json, headers: dict[str, str]) -> _Reply:
+    async def _show(self, page: Json, headers: Mapping[str, str]) -> _Reply:
         approval, arguments = await self._inbox.show(page["approval"])
         if approval.state != "pending":
             return _said(200, f"{approval.id} is {approval.state}.")
@@ -192,7 +165,7 @@ class ApprovalPages:
         text = render_page(approval, arguments, token=opened.token, guarded=guarded)
         return _Reply(200, text, opened.cookie)
 
-    async def _take(self, page: Json, headers: dict[str, str], body: bytes) -> _Reply:
+    async def _take(self, page: Json, headers: Mapping[str, str], body: bytes) -> _Reply:
         form = parse_form(body)
         opened = self._opened.get(page["nonce"])
         if (
@@ -229,25 +202,9 @@ def _is_same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def _cookie(headers: dict[str, str]) -> str:
+def _cookie(headers: Mapping[str, str]) -> str:
     try:
         found = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
     except CookieError:
         return ""
     return "" if found is None else found.value
-
-
-async def _body(receive: Receive) -> bytes:
-    """Return a request's body.
-
-    Raises:
-        AccessError: It is too large.
-    """
-    found = b""
-    while True:
-        message = await receive()
-        found += message.get("body", b"")
-        if len(found) > LARGEST_FORM:
-            raise AccessError("The form is too large.")
-        if not message.get("more_body"):
-            return found

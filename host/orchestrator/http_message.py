@@ -170,12 +170,17 @@ class HttpMessage:
         return self._line.lost
 
     async def answer(
-        self, status: int, body: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = ()
+        self,
+        status: int,
+        body: bytes = b"",
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        *,
+        kind: bytes = JSON,
     ) -> None:
         """Send a whole response."""
         all_headers = [(b"content-length", b"%d" % len(body)), *headers]
         if body:
-            all_headers.append((b"content-type", JSON))
+            all_headers.append((b"content-type", kind))
         head = self._head(status, all_headers)
         self._line.write(head if self.method == "HEAD" else head + body)
         self._end()

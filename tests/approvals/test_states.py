@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -410,5 +411,6 @@ def explore(folder: Path, examples: int, *, derandomize: bool) -> None:
         assert reached >= {"grant.given", "grant.used", "grant.revoked"}
 
 
+@pytest.mark.timeout(900)  # seconds of work, which a busy machine does not get at once
 def test_at_most_once_and_never_without_a_valid_decision(empty_store_folder: Path):
     explore(empty_store_folder, 20, derandomize=True)

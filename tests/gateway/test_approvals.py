@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from host.app import TERMINAL
-from host.approvals.approval import Answer
+from host.approvals.approval import Answer, Approval
 from host.approvals.desk import ASKED_AT_MOST
 from host.approvals.elicitation import ANY, DENY, ONCE, SAME
 from host.approvals.grant import GrantTerms
@@ -513,6 +513,53 @@ async def test_one_grant_answers_a_batch_within_its_matchers_and_its_count(
         outside = asyncio.ensure_future(client.call("bad__echo", {"n": 10}))
         await answer(scene, approve=False)
         assert "denied by a person" in text(await outside)
+
+
+@pytest.mark.parametrize("kind", ERAS)
+@pytest.mark.parametrize(
+    ("shows", "page", "text", "mode"),
+    [
+        ({"url": {}}, "needed", "hi", "url"),
+        ({"url": {}}, "never", "hi", None),
+        ({"form": {}, "url": {}}, "needed", "hi", "form"),
+        ({"form": {}, "url": {}}, "needed", "x" * 9_000, "url"),
+        ({"form": {}, "url": {}}, "always", "hi", "url"),
+        ({"form": {}}, "always", "hi", "form"),
+        ({"form": {}}, "needed", "x" * 9_000, None),
+    ],
+)
+async def test_a_client_is_asked_by_a_page_or_a_form_as_it_shows_them(
+    empty_store_folder: Path, kind: str, shows: Json, page: str, text: str, mode: str | None
+):
+    asked: list[Json] = []
+    opened = asyncio.Event()
+
+    async def person(method: str, params: Json) -> Json:
+        asked.append(params)
+        opened.set()
+        return {"action": "accept", "content": {"answer": ONCE} if params["mode"] == "form" else {}}
+
+    async def link(approval: Approval, who: Principal) -> str:
+        return f"http://127.0.0.1:1/approve/{approval.id}/{who.client}"
+
+    approvals = {"wait": 60 if mode else 0, "progress": 1, "page": page}
+    async with scene_of(empty_store_folder, approvals=approvals) as scene:
+        scene.host.board.page = link
+        own = token(scene)
+        capabilities = {"elicitation": shows}
+        async with getattr(scene, kind)(person, bare=True, token=own, **capabilities) as client:
+            call = asyncio.ensure_future(client.call("bad__echo", {"text": text}))
+            if mode == "url":
+                await opened.wait()
+                approval = await answer(scene)
+                assert asked[0]["url"].endswith(f"{approval.id}/ide")
+                assert text not in asked[0]["message"]
+            result = await call
+            if mode == "url" and kind == "handshake":
+                done = await client.wait_note("notifications/elicitation/complete")
+                assert done == [{"elicitationId": asked[0]["elicitationId"]}]
+        assert [one["mode"] for one in asked] == ([] if mode is None else [mode])
+        assert ("structuredContent" in result) is (mode is not None)
 
 
 @asynccontextmanager
