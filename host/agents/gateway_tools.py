@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, answer_of, tools_o
 from host.domain.errors import (
     ApprovalPendingError,
     RunError,
+    StoreError,
     UpstreamError,
     UpstreamUnavailableError,
 )
@@ -140,7 +142,7 @@ class GatewayTools:
         actor: Callable[[], Actor],
         taint: SessionTaint,
         go_on: Callable[[Exchange, str], Awaitable[Json]],
-        withdraw: Callable[[str], Awaitable[None]],
+        withdraw: Callable[[str], Awaitable[object]],
         on_progress: Callable[[Json], None],
     ) -> None:
         self._on_progress = on_progress
@@ -240,7 +242,9 @@ class GatewayTools:
             return _given_up(name, seconds)
         except asyncio.CancelledError as stop:
             if exchange.waits_for and STOPPING not in stop.args:
-                await self._withdraw(exchange.waits_for)  # the run will not make this call
+                # The run will not make this call, so nobody is to be asked about it.
+                with anyio.CancelScope(shield=True), suppress(StoreError):
+                    await self._withdraw(exchange.waits_for)
             raise
         finally:
             if self._log.status == "parked":

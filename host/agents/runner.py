@@ -3,9 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import anyio
 
 from host.agents.active import EVENT_META, STOPPING, Active, ending_of
 from host.agents.budget import MAX_DEPTH, RunBudget
@@ -13,7 +12,7 @@ from host.agents.library import Agent, AgentLibrary
 from host.agents.own_servers import OwnServers
 from host.agents.recall import Recaller
 from host.approvals.inbox import Inbox
-from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError, StoreError
+from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.domain.protocol import object_member
@@ -366,16 +365,9 @@ class Runner:
             actor=lambda: active.actor or Actor(active.agent),
             taint=active.taint,
             go_on=self._go_on,
-            withdraw=self._withdraw,
+            withdraw=partial(self._inbox.withdraw, reason="The run that asked has ended."),
             on_progress=lambda params: self._hear_inside(active, params),
         )
-
-    async def _withdraw(self, approval_id: str) -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._inbox.withdraw(approval_id, reason="The run that asked has ended.")
-            except StoreError as error:
-                log.warning("%s is still asked about: %s", approval_id, error)
 
     async def _go_on(self, exchange: Exchange, run_id: str) -> Json:
         """Take up a run inside a run, wait for its end, and return its result."""
