@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from host.agents.gateway_tools import Actor
     from host.agents.order import Order, Outcome
 
+STOPPING = "the host stops"
+"""What a cancellation says when the host ends, so that the run can be taken up later."""
 
 EVENT_META = "mcp-agent-host/event"
 """Member of a progress notification's `_meta` that holds the event as it happened; `inside` in it

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
@@ -13,7 +13,7 @@ from host.agents.provider import AgentProvider, run_uri
 from host.agents.recall import Recaller
 from host.agents.router import Router
 from host.agents.runner import Runner
-from host.approvals.approval import Approval
+from host.approvals.inbox import Inbox
 from host.config.paths import Paths
 from host.config.shipped import shipped_folder
 from host.domain.errors import HostError, StoreError
@@ -48,7 +48,7 @@ class Agents:
         redactor: Keeps secrets out of events.
         variables: For `${VARIABLE}`s of agents' files.
         make_server: Makes a server that an agent's file declares.
-        find_approval: Returns an approval by its id.
+        inbox: The approvals.
     """
 
     def __init__(  # noqa: PLR0913 - it is wired once, by name
@@ -60,7 +60,7 @@ class Agents:
         redactor: Redactor,
         variables: Mapping[str, str],
         make_server: Make,
-        find_approval: Callable[[str], Awaitable[Approval]],
+        inbox: Inbox,
     ) -> None:
         self.prompts = prompt_library(paths)
         self.library = agent_library(paths, self.prompts, variables)
@@ -88,7 +88,7 @@ class Agents:
             hub=self.hub,
             recaller=Recaller(store),
             own_servers=self._own_servers,
-            find_approval=find_approval,
+            inbox=inbox,
         )
         self.provider = AgentProvider(self.runner, gateway.on_notice, prompts=self.prompts)
 

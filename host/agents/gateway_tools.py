@@ -1,16 +1,20 @@
 """Tools of the gateway for a run: each call goes the path that every client's call goes."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import anyio
 from typing_extensions import override
 
+from host.agents.active import STOPPING
 from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, answer_of, tools_of
 from host.domain.errors import (
     ApprovalPendingError,
     RunError,
+    StoreError,
     UpstreamError,
     UpstreamUnavailableError,
 )
@@ -54,6 +58,7 @@ class RunExchange(InnerExchange):
         actor: Actor,
         call_id: str,
         tool: str,
+        seconds: float | None,
         taint: SessionTaint,
         on_progress: Callable[[Json], None],
     ) -> None:
@@ -65,13 +70,18 @@ class RunExchange(InnerExchange):
         self.policies = (*outer.policies, *actor.policies)
         self._log = log
         self._tool_call, self._tool = call_id, tool
-        self._waits_for = ""
+        self._seconds = seconds
+        self.waits_for = ""
+        """The approval that it waits for now."""
+        self.clock = asyncio.timeout(None)
+        """Ends the call; it stands still while somebody thinks about an approval."""
 
     @override
     def waits(self, approval: str, *, inside: str | None = None) -> None:
         """Write down that the run is parked: the intent of its call is stored, and nothing done."""
-        if approval != self._waits_for:
-            self._waits_for = approval
+        if approval != self.waits_for:
+            self.waits_for = approval
+            self.clock.reschedule(None)
             self._log.status = "parked"
             told = (
                 f"{self._tool} waits for an approval: `host approvals approve {approval}` or "
@@ -80,6 +90,20 @@ class RunExchange(InnerExchange):
             about = {"id": self._tool_call, "approval": approval, "inside": inside, "text": told}
             self._log.add("approval", about)
         self._outer.waits(approval, inside=self._log.run.id)
+
+    @override
+    def goes_on(self) -> None:
+        if self.waits_for:
+            about = {"id": self._tool_call, "approval": self.waits_for}
+            self.waits_for, self._log.status = "", "running"
+            self._log.add("answer", about)
+            self.start_clock()
+        self._outer.goes_on()
+
+    def start_clock(self) -> None:
+        """Give the call as long as one may take, from now on."""
+        if self._seconds is not None:
+            self.clock.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
     @override
     async def ask(self, method: str, params: Json | None) -> Json:
@@ -105,6 +129,7 @@ class GatewayTools:
         actor: Returns the agent that has the conversation.
         taint: What the run has met.
         go_on: Takes up a run that a call had begun, and returns its result.
+        withdraw: Takes back an approval that nobody should be asked for any more.
         on_progress: Takes the progress of calls.
     """
 
@@ -117,9 +142,11 @@ class GatewayTools:
         actor: Callable[[], Actor],
         taint: SessionTaint,
         go_on: Callable[[Exchange, str], Awaitable[Json]],
+        withdraw: Callable[[str], Awaitable[object]],
         on_progress: Callable[[Json], None],
     ) -> None:
         self._on_progress = on_progress
+        self._withdraw = withdraw
         self._taint = taint
         self._go_on = go_on
         self._gateway = gateway
@@ -195,29 +222,44 @@ class GatewayTools:
         except RunError as error:
             return ToolAnswer(str(error), error=True)
 
-    async def call(self, name: str, arguments: Json, call_id: str) -> ToolAnswer:
+    async def call(
+        self, name: str, arguments: Json, call_id: str, *, seconds: float | None = None
+    ) -> ToolAnswer:
         """Call a tool; what went wrong is an answer too, since the model has to deal with it."""
         params: Json = {"name": name, "arguments": arguments}
-        exchange = self._exchange(call_id, name)
+        exchange = self._exchange(call_id, name, seconds)
         try:
-            result = await self._gateway.handle(exchange, "tools/call", params)
+            async with exchange.clock:
+                exchange.start_clock()
+                result = await self._gateway.handle(exchange, "tools/call", params)
         except RpcError as error:
             return ToolAnswer(error.message, error=True)
         except UpstreamError as error:
             return ToolAnswer(str(error), error=True)
+        except TimeoutError:
+            if not exchange.clock.expired():
+                raise
+            return _given_up(name, seconds)
+        except asyncio.CancelledError as stop:
+            if exchange.waits_for and STOPPING not in stop.args:
+                # The run will not make this call, so nobody is to be asked about it.
+                with anyio.CancelScope(shield=True), suppress(StoreError):
+                    await self._withdraw(exchange.waits_for)
+            raise
         finally:
             if self._log.status == "parked":
                 self._log.status = "running"
         waits = isinstance(exchange.refused, ApprovalPendingError)
         return replace(answer_of(result), waits=waits)
 
-    def _exchange(self, call_id: str, tool: str = "") -> RunExchange:
+    def _exchange(self, call_id: str, tool: str = "", seconds: float | None = None) -> RunExchange:
         return RunExchange(
             self._outer,
             self._log,
             actor=self._actor(),
             call_id=call_id,
             tool=tool,
+            seconds=seconds,
             taint=self._taint,
             on_progress=self._on_progress,
         )
@@ -228,3 +270,11 @@ def _names(pattern: str, server: ToolProvider) -> bool:
     prefix = server.config.prefix
     beginning = f"{server.name if prefix is None else prefix}__"
     return pattern == server.name or pattern.startswith(beginning)
+
+
+def _given_up(name: str, seconds: float | None) -> ToolAnswer:
+    return ToolAnswer(
+        f"{name} did not answer within {seconds:g} s and was given up; whether it took effect is "
+        "not known.",
+        error=True,
+    )

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,9 @@ from host.policy.policy_set import PolicySet
 from host.policy.source import read_source, shipped_source
 from host.prompts.library import PromptLibrary
 from host.prompts.template import names_in, render_template
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+"""Names that the tool `agent__NAME` can have with every client."""
 
 ENDINGS = (".yaml", ".yml", ".json")
 
@@ -174,6 +178,12 @@ class AgentLibrary:
         config = validate_document(
             AgentConfig, document, value=expansion.value, known=expansion.errors
         )
+        if not NAME.fullmatch(name):
+            raise document.error(
+                f"An agent cannot be called {name!r}, which is its file's name.",
+                next_step="Use small letters, digits, - and _, at most 32, and begin with one of "
+                "the first two.",
+            )
         if config.name and config.name != name and file not in self._added.values():
             raise document.error(
                 f"The agent is called {config.name!r}, but its file {name!r}.",

@@ -275,18 +275,7 @@ class Loop:
     async def _in_time(self, now: Cast, name: str, arguments: Json, call_id: str) -> ToolAnswer:
         seconds = now.agent.config.limits.tool_seconds
         while True:
-            clock = asyncio.timeout(seconds)
-            try:
-                async with clock:
-                    answer = await self._tools.call(name, arguments, call_id)
-            except TimeoutError:
-                if not clock.expired():
-                    raise
-                return ToolAnswer(
-                    f"{name} did not answer within {seconds:g} s and was given up; whether it took "
-                    "effect is not known.",
-                    error=True,
-                )
+            answer = await self._tools.call(name, arguments, call_id, seconds=seconds)
             if not answer.waits:
                 return answer
             # The same call made again goes on waiting; no client's deadline ends a run.

@@ -259,6 +259,8 @@ def order_of(agent: str, arguments: Json) -> Any:  # noqa: ANN401 - pydantic-ai 
         raise RpcError(INVALID_PARAMS, f"The arguments of {agent} are wrong: {'; '.join(faults)}.")
     files = [file_of(as_object(one) or {}) for one in list_member(arguments, "files")]
     message = str(arguments["message"])
+    if not files and not message.strip():
+        raise RpcError(INVALID_PARAMS, f"The message to {agent} is empty.")
     return Order(
         agent=agent,
         content=[message, *files] if files else message,

@@ -185,7 +185,9 @@ class _Record:
         """Return the recorded result."""
         return await self.call("", {}, call_id)
 
-    async def call(self, name: str, arguments: Json, call_id: str) -> ToolAnswer:
+    async def call(
+        self, name: str, arguments: Json, call_id: str, *, seconds: float | None = None
+    ) -> ToolAnswer:
         """Return the recorded result."""
         found = self._results.get(call_id)
         if found is None:

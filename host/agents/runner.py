@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from host.agents.active import EVENT_META, Active, ending_of
+from host.agents.active import EVENT_META, STOPPING, Active, ending_of
 from host.agents.budget import MAX_DEPTH, RunBudget
 from host.agents.library import Agent, AgentLibrary
 from host.agents.own_servers import OwnServers
 from host.agents.recall import Recaller
-from host.approvals.approval import Approval
+from host.approvals.inbox import Inbox
 from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STOPPING = "the host stops"
-"""What a cancellation says when the host ends, so that the run can be taken up later."""
-
 RECALLED = frozenset({"private", "untrusted"})
 """Labels of memories: they may have been a stranger's words when they were kept."""
 
@@ -50,7 +48,7 @@ class Runner:
         hub: Passes events on inside this process.
         recaller: Reads and writes the long-term memory.
         own_servers: Makes the servers that agents bring along.
-        find_approval: Returns an approval by its id.
+        inbox: The approvals.
     """
 
     def __init__(  # noqa: PLR0913 - it is wired once, by name
@@ -64,7 +62,7 @@ class Runner:
         hub: Hub,
         recaller: Recaller,
         own_servers: OwnServers,
-        find_approval: Callable[[str], Awaitable[Approval]],
+        inbox: Inbox,
     ) -> None:
         self.library = library
         self.runs = runs
@@ -74,7 +72,7 @@ class Runner:
         self._writer = writer
         self._recaller = recaller
         self._own_servers = own_servers
-        self._find_approval = find_approval
+        self._inbox = inbox
         self.active: dict[str, Active] = {}
 
     async def start(self, exchange: Exchange, order: "Order") -> Active:
@@ -89,8 +87,9 @@ class Runner:
         depth = outer.run.depth + 1 if outer is not None else exchange.depth
         if depth > MAX_DEPTH:
             raise RunLimitError(
-                f"The agent {agent.name} was not started: {depth} runs are around it already.",
-                next_step=f"At most {MAX_DEPTH} agents may call one another.",
+                f"The agent {agent.name} was not started: {depth} runs are around it already, and "
+                f"at most {MAX_DEPTH} may be.",
+                next_step="Let the agents inside do their work themselves.",
             )
         principal = exchange.session.principal
         history: list[str] = []
@@ -351,8 +350,8 @@ class Runner:
         for call in transcript.open_calls():
             approval_id = transcript.waiting.get(call.tool_call_id)
             if approval_id is not None:
-                approval = await self._find_approval(approval_id)
-                if approval.state in ("pending", "approved", "denied", "expired"):
+                approval = await self._inbox.find(approval_id)
+                if approval.state not in ("consumed", "unknown"):
                     found.add(call.tool_call_id)
         return found
 
@@ -366,6 +365,7 @@ class Runner:
             actor=lambda: active.actor or Actor(active.agent),
             taint=active.taint,
             go_on=self._go_on,
+            withdraw=partial(self._inbox.withdraw, reason="The run that asked has ended."),
             on_progress=lambda params: self._hear_inside(active, params),
         )
 

@@ -66,8 +66,10 @@ class Tools(Protocol):
         """Return the tools that match an agent's patterns."""
         ...
 
-    async def call(self, name: str, arguments: Json, call_id: str) -> ToolAnswer:
-        """Call a tool.
+    async def call(
+        self, name: str, arguments: Json, call_id: str, *, seconds: float | None = None
+    ) -> ToolAnswer:
+        """Call a tool, and give it up after so many seconds; waits for approvals do not count.
 
         Raises:
             HostError: The run cannot go on; whatever the model can deal with is an answer.

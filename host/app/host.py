@@ -130,7 +130,7 @@ class Host:
             redactor=self.redactor,
             variables=os.environ,
             make_server=self._make_server,
-            find_approval=self.inbox.find,
+            inbox=self.inbox,
         )
         self.own["agent"] = self.agents.provider
 

@@ -268,6 +268,7 @@ class Caller:
             said = self._gate.judge(exchange, method, target)
         record = self._recorder.open(exchange, method, target, admitted.judged)
         exchange.call_id = record.call_id
+        exchange.goes_on()
         note_call(record.call_id, target.upstream)
         try:
             await record.begin()

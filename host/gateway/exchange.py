@@ -190,6 +190,9 @@ class Exchange(ABC):
                 else; None where it waits itself.
         """
 
+    def goes_on(self) -> None:  # noqa: B027 - the same
+        """Hear that nothing is waited for any more: the call is being made."""
+
     def progress(self, params: Json) -> None:
         """Pass on a progress notification under the client's own token."""
         if self.progress_token is not None:
@@ -305,6 +308,10 @@ class InnerExchange(Exchange):
     @override
     def waits(self, approval: str, *, inside: str | None = None) -> None:
         self._outer.waits(approval, inside="")
+
+    @override
+    def goes_on(self) -> None:
+        self._outer.goes_on()
 
     @override
     def progress(self, params: Json) -> None:

@@ -233,3 +233,13 @@ def test_shown_agent_hides_its_servers_secrets() -> None:
         {"servers": {"side": {"command": "x", "env": {"TOKEN": CREDENTIAL}}}}
     )
     assert CREDENTIAL not in config.model_dump_json()
+
+
+@pytest.mark.parametrize("name", ["My Agent", "UPPER", "a" * 33, "-dash"])
+async def test_file_whose_name_cannot_be_a_tools_is_refused(
+    store_folder: Path, tmp_path: Path, name: str
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent(name, None, model="scripted:demo")
+        errors = scene.host.agents.library.errors()
+    assert f"cannot be called {name!r}" in str(errors[name])

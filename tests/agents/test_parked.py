@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from host.agents.active import Active
+from host.agents.gateway_tools import RunExchange
 from host.approvals.approval import Answer, Approval
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
@@ -122,7 +123,8 @@ async def test_approved_call_that_was_being_made_is_not_made_again(
         await answer(scene, await parked(scene, active))
         await scene.notes.begun.wait()
     async with open_agents(store_folder, tmp_path, policy="default", user=user) as scene:
-        outcome = await (await taken_up(scene, active.run.id)).wait()
+        assert await scene.host.agents.take_up() == []  # it does not wait any more
+        outcome = await (await scene.runner.resume(scene.exchange(), active.run.id)).wait()
     assert "is not known" in outcome.text
     assert scene.notes.calls == []
 
@@ -159,3 +161,79 @@ async def test_run_that_was_working_when_the_host_stopped_is_interrupted_and_can
         outcome = await (await scene.runner.resume(scene.exchange(), active.run.id)).wait()
     assert left.status == "interrupted"
     assert outcome.text.startswith("Done: The host stopped while this call was being made")
+
+
+async def test_cancelling_a_run_that_waits_takes_its_approval_back(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", ADD)
+        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
+        active = await scene.start("outer")
+        approval = await parked(scene, active)
+        run = await scene.runner.cancel(scene.principal, active.run.id)
+        found = await scene.host.inbox.find(approval.id)
+        assert (run.status, found.state) == ("cancelled", "withdrawn")
+        again = await scene.runner.resume(scene.exchange(), run.id)
+        await again.wait()
+    assert scene.notes.calls == []
+
+
+async def test_run_whose_time_is_over_while_it_waits_takes_its_approval_back(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", ADD, limits={"seconds": 0.2})
+        outcome = await scene.ask("keeper")
+        mine = [
+            one.state
+            for one in await scene.host.inbox.approvals()
+            if one.user == scene.principal.user
+        ]
+    assert "limit of 0.2 seconds" in str(outcome.error)
+    assert "pending" not in mine
+
+
+async def test_time_of_a_call_does_not_run_while_somebody_thinks_about_it(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[float | None] = []
+    waits, goes_on = RunExchange.waits, RunExchange.goes_on
+
+    def watched_waits(self: RunExchange, approval: str, *, inside: str | None = None) -> None:
+        waits(self, approval, inside=inside)
+        ends.append(self.clock.when())
+
+    def watched_goes_on(self: RunExchange) -> None:
+        goes_on(self)
+        ends.append(self.clock.when())
+
+    monkeypatch.setattr(RunExchange, "waits", watched_waits)
+    monkeypatch.setattr(RunExchange, "goes_on", watched_goes_on)
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", ADD)
+        active = await scene.start("keeper")
+        await answer(scene, await parked(scene, active))
+        outcome = await active.wait()
+        kinds = await scene.kinds(active.run.id)
+    assert outcome.status == "succeeded"
+    assert ends[0] is None
+    assert ends[-1] is not None
+    assert kinds.index("approval") < kinds.index("answer") < kinds.index("result")
+
+
+async def test_run_whose_approved_call_is_being_made_is_not_parked_any_more(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    turns: list[Json] = [{"calls": [{"tool": "notes__wait"}]}, {"reply": "${result}"}]
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("waiter", turns)
+        active = await scene.start("waiter")
+        await answer(scene, await parked(scene, active))
+        await scene.notes.begun.wait()
+        await active.log.settle()
+        run = await scene.host.agents.runs.get(scene.principal, active.run.id)
+        scene.notes.gate.set()
+        outcome = await active.wait()
+    assert run.status == "running"
+    assert outcome.status == "succeeded"
