@@ -34,11 +34,14 @@ class HashEmbedder:
 
 
 class Writer:
-    """Writes texts whose words are as unevenly frequent as those of a language (Zipf)."""
+    """Writes texts whose words are as unevenly frequent as those of a language (Zipf).
+
+    All writers have the same words, so that one finds what another wrote.
+    """
 
     def __init__(self, seed: int = 1) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - a repeatable text
-        parts = self._chance.choices
+        parts = random.Random(0).choices  # noqa: S311 - the same words for all writers
         self._words = ["".join(parts(SYLLABLES, k=3)) + str(n) for n in range(WORDS)]
         total = 0.0
         self._weights: list[float] = []

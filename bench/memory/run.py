@@ -84,6 +84,7 @@ async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
         result |= await fill(words, records)
         result |= await embed(store, both, records)
         queries = [writer.query() for _ in range(searches)]
+        await check_answered(words, queries)
         ways: dict[str, Callable[[str], Awaitable[object]]] = {
             "search, words": words.search,
             "search, words + vectors": both.search,
@@ -110,6 +111,19 @@ async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
     finally:
         await store.close()
     return result
+
+
+async def check_answered(memory: Memory, queries: Sequence[str]) -> None:
+    """Make sure that what is timed are searches that find something.
+
+    Raises:
+        AssertionError: More than a tenth of the queries have no word of any record.
+    """
+    sample = queries[:50]
+    found = [len((await memory.search(query)).hits) for query in sample]
+    answered = sum(map(bool, found))
+    print(f"  {answered} of {len(sample)} queries find records by their words")
+    assert answered >= 0.9 * len(sample)
 
 
 async def quantiles(

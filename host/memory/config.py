@@ -15,7 +15,7 @@ class RankingConfig(BaseModel):
     fusion: Literal["weighted", "reciprocal"] = "weighted"
     """`weighted`: sum of scaled scores (Bruch et al. 2023); `reciprocal`: of 1/(k + rank)."""
     lexical: float = Field(default=0.5, ge=0)
-    """Weight of BM25 beside vectors; `bench/memory.py` prints what others give."""
+    """Weight of BM25 beside vectors; `python -m bench memory_quality` prints what others give."""
     vector: float = Field(default=0.5, ge=0)
     """Weight of the vectors' cosine."""
     reciprocal_k: float = Field(default=60, gt=0)

@@ -14,6 +14,11 @@ where r.user_id = %(user)s and r.tier = 'core' and r.superseded is null and r.fo
     and (r.scope = 'user' or r.scope = 'agent' and r.agent = %(agent)s)
 order by r.scope desc, r.label
 """
+_SIZES = """
+select r.label, r.scope, r.agent, length(r.text) as size from host.memory_records r
+where r.user_id = %(user)s and r.tier = 'core' and r.superseded is null and r.forgotten is null
+"""
+_LONGEST_LABEL = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,10 @@ class CoreMemory:
             The block; None if it was removed.
 
         Raises:
-            MemoryRecordError: It would be too long, or `old` does not occur exactly once.
+            MemoryRecordError: It would be too long, its name does not fit, or `old` does not occur
+                exactly once.
         """
+        check_label(label)
         scope: Scope = "agent" if agent else "user"
         async with self._access.transaction() as database:
             await database.execute(
@@ -64,17 +71,25 @@ class CoreMemory:
             blocks = await self._blocks(database, agent)
             old = next((b for b in blocks if b.label == label and b.scope == scope), None)
             text = _edited(label, old.text if old else None, edit)
-            self._check_size(label, text, [b for b in blocks if b is not old])
             if old is not None and old.text == text:
                 return old
             if not text:
                 if old is not None:
                     await versions.forget(database, self._access, [old.id])
                 return None
-            if old is not None:
-                return (await versions.supersede(database, self._access, old, Change(text)))[0]
-            draft = Draft(text, "note", scope, agent, tier="core", label=label, importance=1.0)
-            return await self._insert(database, draft)
+            written = await self._put(database, label, text, old, agent)
+            if old is None or len(text) > len(old.text):
+                await check_sizes(database, self._access)
+            return written
+
+    async def _put(
+        self, database: Database, label: str, text: str, old: Record | None, agent: str
+    ) -> Record:
+        if old is not None:
+            return (await versions.supersede(database, self._access, old, Change(text)))[0]
+        scope: Scope = "agent" if agent else "user"
+        draft = Draft(text, "note", scope, agent, tier="core", label=label, importance=1.0)
+        return await self._insert(database, draft)
 
     async def _insert(self, database: Database, draft: Draft) -> Record:
         access = self._access
@@ -87,18 +102,43 @@ class CoreMemory:
     async def _blocks(self, database: Database, agent: str) -> list[Record]:
         return await fetch_records(database, _BLOCKS, {"user": self._access.user, "agent": agent})
 
-    def _check_size(self, label: str, text: str, others: list[Record]) -> None:
-        config = self._access.config
-        if len(text) > config.core_block_chars:
+
+def check_label(label: str) -> None:
+    """Refuse a block's name that cannot stand between angle brackets around the block.
+
+    Raises:
+        MemoryRecordError: It has brackets, line ends or nothing in it.
+    """
+    plain = label.isprintable() and label == label.strip() and not set(label) & set("<>")
+    if not plain or not 0 < len(label) <= _LONGEST_LABEL:
+        raise MemoryRecordError(
+            f"{label[:120]!r} cannot be the name of a core block.",
+            next_step="Use up to 100 characters on one line, without < and >.",
+        )
+
+
+async def check_sizes(database: Database, access: Access) -> None:
+    """Refuse what was written in this transaction if core memory is now longer than it may be.
+
+    Raises:
+        MemoryRecordError: Which block, or that all of them together are too long.
+    """
+    config = access.config
+    rows = await (await database.execute(_SIZES, {"user": access.user})).fetchall()
+    for row in rows:
+        if row["size"] > config.core_block_chars:
             raise MemoryRecordError(
-                f"The core block {label!r} would have {len(text)} characters;"
+                f"The core block {row['label']!r} would have {row['size']} characters;"
                 f" {config.core_block_chars} is the most.",
                 next_step="Shorten it, and `remember` the details.",
             )
-        total = len(text) + sum(len(block.text) for block in others)
-        if total > config.core_chars:
+    everybody = sum(row["size"] for row in rows if row["scope"] == "user")
+    for agent in {"", *(row["agent"] for row in rows if row["scope"] == "agent")}:
+        own = sum(r["size"] for r in rows if r["scope"] == "agent" and r["agent"] == agent)
+        if everybody + own > config.core_chars:
+            whose = f" of agent {agent!r}" if agent else ""
             raise MemoryRecordError(
-                f"All core blocks together would have {total} characters;"
+                f"All core blocks{whose} together would have {everybody + own} characters;"
                 f" {config.core_chars} is the most.",
                 next_step="Shorten or remove a block, and `remember` the details.",
             )

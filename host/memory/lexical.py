@@ -37,9 +37,11 @@ _TERM_SCORE = (
     " / (p.count + %(k1)s * (1 - %(b)s + %(b)s * p.length / %(average)s))"
 )
 
+# Rounded, since the last digit of a sum depends on the order in which its parts are read: records
+# that fit equally well would change places from one search to the next.
 _SEARCH = """
 with chosen as (
-    select p.entry, sum({score}) as score
+    select p.entry, round(sum({score}) * 1e9) / 1e9 as score
     from unnest(%(terms)s::text[], %(weights)s::float8[]) t (term, weight)
     join host.memory_postings p on p.space = any(%(spaces)s) and p.term = t.term
     group by p.entry
@@ -48,7 +50,7 @@ with chosen as (
 ),
 scored as (
     select l.entry, l.score + coalesce((
-        select sum({score})
+        select round(sum({score}) * 1e9) / 1e9
         from unnest(%(more_terms)s::text[], %(more_weights)s::float8[]) t (term, weight)
         join host.memory_postings p
             on p.space = any(%(spaces)s) and p.term = t.term and p.entry = l.entry

@@ -9,7 +9,7 @@ from host.domain.principal import Principal
 from host.memory import embedding, versions
 from host.memory.access import Access
 from host.memory.config import MemoryConfig
-from host.memory.core import CoreMemory
+from host.memory.core import CoreMemory, check_sizes
 from host.memory.embedder import Embedder
 from host.memory.graph import Graph
 from host.memory.likeness import text_digest
@@ -143,6 +143,7 @@ class Memory:
         """Write a record's next version; the old one stays in its history."""
         if change.text is not None:
             self._check(Draft(change.text))
+        _check_validity(change.valid_from, change.valid_until)
         if not change.given():
             raise MemoryRecordError(
                 f"The update of memory {record_id!r} changes nothing.",
@@ -176,7 +177,10 @@ class Memory:
     async def restore(self, ids: Sequence[str]) -> Forgotten:
         """Bring forgotten records back."""
         async with self.access.transaction() as database:
-            return await versions.restore(database, self.access, ids)
+            done = await versions.restore(database, self.access, ids)
+            if any(record.tier == "core" for record in done.records):
+                await check_sizes(database, self.access)
+            return done
 
     async def purge(self, ids: Sequence[str]) -> int:
         """Remove forgotten records and their history for good."""
@@ -277,12 +281,34 @@ class Memory:
             )
         if "\0" in draft.text:
             raise MemoryRecordError("The text has a NUL character.", next_step="Leave it out.")
+        if draft.tier == "core":
+            raise MemoryRecordError(
+                "A core block has a name and a size.", next_step="Write it with `core_write`."
+            )
+        _check_validity(draft.valid_from, draft.valid_until)
         for scope in ("agent", "session"):
             if draft.scope == scope and not getattr(draft, scope):
                 raise MemoryRecordError(
                     f"The scope {scope!r} needs to know which {scope}.",
                     next_step=f"Give `{scope}`, or use the scope 'user'.",
                 )
+
+
+def _check_validity(since: datetime | None, until: datetime | None) -> None:
+    """Refuse a time that ends before it begins.
+
+    Raises:
+        MemoryRecordError: Both are given, and it does.
+    """
+    if since is not None and until is not None and _aware(until) < _aware(since):
+        raise MemoryRecordError(
+            f"valid_until ({until.isoformat()}) is before valid_from ({since.isoformat()}).",
+            next_step="Exchange them, or leave one out.",
+        )
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _adds_nothing(known: Record, draft: Draft) -> bool:

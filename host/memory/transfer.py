@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from host.domain.errors import MemoryRecordError
 from host.memory.access import Access
+from host.memory.core import check_label, check_sizes
 from host.memory.graph import Entity, Graph
 from host.memory.link import Link, add_links
 from host.memory.record import Draft, Record
@@ -100,6 +101,8 @@ async def _write(
 ) -> Imported:
     async with access.transaction() as database:
         written = await _write_records(database, access, drafts)
+        if any(draft.tier == "core" for draft in drafts):
+            await check_sizes(database, access)
         made = 0
         for graph in (False, True):
             given = [link for is_graph, link in links if is_graph is graph]
@@ -193,6 +196,11 @@ def _parse_record(number: int, row: dict[str, Any]) -> Draft:
         raise _wrong(number, f"has a wrong {place!r}: {first['msg']}") from error
     if draft.id is None:
         raise _wrong(number, "is a record without an 'id'")
+    if draft.tier == "core":
+        try:
+            check_label(draft.label)
+        except MemoryRecordError as error:
+            raise _wrong(number, f"is a core block with a wrong name: {error.message}") from error
     return draft
 
 

@@ -21,6 +21,7 @@ from mcp_types import (
 from pydantic import Field
 
 from servers.files import results
+from servers.files.born import born_at
 from servers.files.names import is_own
 from servers.files.paging import Cursor, parse_cursor
 from servers.files.reading import load, load_part, load_text, slice_lines
@@ -224,7 +225,7 @@ class ReadTools:
         place = self._service.place(path)
         status = require(place)
         kind = kind_of(status)
-        born = getattr(status, "st_birthtime", None)
+        born = born_at(place, status)
         info = results.Info(
             path=str(place),
             uri=place.uri,

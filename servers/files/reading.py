@@ -118,7 +118,8 @@ def slice_lines(text: str, first: int, last: int, most_bytes: int) -> Slice:
         most_bytes: UTF-8 bytes after which the range is cut, at a line's end where it can be.
 
     Raises:
-        RefusalError: When a line number is 0 or the range starts behind the text's end.
+        RefusalError: When a line number is 0, or the range starts behind the text's end or ends
+            before it starts.
     """
     lines = _split(text)
     total = len(lines)
@@ -128,6 +129,11 @@ def slice_lines(text: str, first: int, last: int, most_bytes: int) -> Slice:
     end = min(last if last > 0 else total + last + 1, total)
     if first > max(total, 1):
         raise RefusalError(f"The text ends at line {total}.", "Ask for an earlier line.")
+    if end < start + 1 <= total:
+        raise RefusalError(
+            f"The range of lines ends at line {max(end, 0)}, before it begins at line {start + 1}.",
+            "first_line comes first; -20 with last_line left out gives the last 20 lines.",
+        )
     kept, size = start, 0
     while kept < end and size + len(lines[kept].encode(errors="surrogatepass")) <= most_bytes:
         size += len(lines[kept].encode(errors="surrogatepass"))

@@ -1,6 +1,7 @@
 """Files as `file://` resources: a listing a root, a template for what is below, path completion."""
 
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +69,7 @@ def _read(service: Service, path: str) -> ResourceResult:
             return _folder(place)
         loaded = load(place, service.settings)
     except (RefusalError, OSError) as error:
-        raise ResourceError(str(error)) from error
+        raise ResourceError(str(error), log_level=logging.DEBUG) from error
     kind = mime_type(place.name)
     if is_binary(loaded.data):
         return ResourceResult([ResourceContent(loaded.data, mime_type=kind)])

@@ -1,7 +1,7 @@
 """The tools that write: remember, update, forget, restore, link."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastmcp import FastMCP
 from fastmcp.tools import ToolResult
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from host.memory.link import Link
 from host.memory.memory import Remembered
-from host.memory.record import Change, Draft, Kind, Scope, Tier
+from host.memory.record import Change, Draft, Kind, Scope
 from servers.memory.results import (
     LinkList,
     MemoriesChanged,
@@ -54,7 +54,8 @@ def _add_remember(server: FastMCP[Any], service: Service) -> None:
         agent: Agent = "",
         session: Session = "",
         tier: Annotated[
-            Tier, Field(description="recall: a turn of the conversation; archival: anything else")
+            Literal["recall", "archival"],
+            Field(description="recall: a turn of the conversation; archival: anything else"),
         ] = "archival",
         valid_from: Annotated[
             datetime | None, Field(description="Since when it is true; default: now")

@@ -1,5 +1,6 @@
 """DuckDuckGo, asked without a key by way of its HTML page, which the `ddgs` package reads."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 _LIMITED = {202, 403, 418, 429}
 """What DuckDuckGo answers to programs that ask too often; 202 comes with a riddle."""
 _RIDDLE = "anomaly-modal"
+_LONGEST = 4_000_000
+"""Bytes of a page of results, unpacked; real ones have a hundredth of it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class DuckDuckGo:
             ) from error
 
     def _ask(self, question: Question) -> list[Hit]:
-        from ddgs.exceptions import DDGSException  # noqa: PLC0415 - loads a native HTTP client
+        from primp import PrimpError  # noqa: PLC0415 - loads a native HTTP client
 
         answer = _Answer()
         try:
@@ -49,7 +52,7 @@ class DuckDuckGo:
                 timelimit=question.freshness[0] if question.freshness else None,
                 page=question.page,
             )
-        except DDGSException as error:
+        except PrimpError as error:
             raise RefusalError(
                 f"DuckDuckGo could not be reached ({error}).", "Check the network connection."
             ) from error
@@ -60,17 +63,27 @@ class DuckDuckGo:
             )
         if answer.status != 200:
             raise RefusalError(f"DuckDuckGo failed (HTTP {answer.status}).", "Try again later.")
+        if not answer.kind.startswith(("text/html", "application/xhtml")):
+            raise RefusalError(
+                f"DuckDuckGo answered with {answer.kind or 'something unnamed'}, not with a page.",
+                "Try again later, or configure another provider.",
+            )
         return [_hit(row) for row in rows or [] if row.href][: question.count]
 
 
 @dataclass
 class _Answer:
     status: int = 0
+    kind: str = ""
     text: str = ""
 
 
 def _engine(url: str, timeout: float, answer: _Answer) -> Any:  # noqa: ANN401 - a class of ddgs made here
-    """Return ddgs's own DuckDuckGo engine, keeping the status that it would drop."""
+    """Return ddgs's own DuckDuckGo engine, keeping the status that it would drop.
+
+    Its client looks like a browser's, which DuckDuckGo asks for. What it would do on its own is
+    taken from it: to follow redirects, wherever they lead, and to read answers of any size.
+    """
     from ddgs.engines.duckduckgo import Duckduckgo  # noqa: PLC0415 - loads a native HTTP client
 
     class Engine(Duckduckgo):
@@ -78,11 +91,26 @@ def _engine(url: str, timeout: float, answer: _Answer) -> Any:  # noqa: ANN401 -
 
         @override
         def request(self, *args: Any, **kwargs: Any) -> str | None:
-            response = self.http_client.request(*args, **kwargs)
-            answer.status, answer.text = response.status_code, response.text
-            return response.text if response.status_code == 200 and response.text else None
+            client = self.http_client.client
+            client.follow_redirects = False
+            with client.request(*args, stream=True, **kwargs) as response:
+                answer.status = response.status_code
+                answer.kind = response.headers.get("content-type", "")
+                answer.text = _read(response.iter_bytes())
+            return answer.text if answer.status == 200 and answer.text else None
 
     return Engine(timeout=max(1, int(timeout)))
+
+
+def _read(chunks: Iterable[bytes]) -> str:
+    body = bytearray()
+    for chunk in chunks:
+        body += chunk
+        if len(body) > _LONGEST:
+            raise RefusalError(
+                f"DuckDuckGo answered with more than {_LONGEST} bytes.", "Try another provider."
+            )
+    return body.decode("utf-8", "replace")
 
 
 def _hit(row: "TextResult") -> Hit:

@@ -30,6 +30,7 @@ _NEVER = tuple(
         "198.18.0.0/15",
         "240.0.0.0/4",
         "64:ff9b:1::/48",  # NAT64 for local use, inside by definition
+        "3fff::/20",  # documentation; global to Python 3.11
         "fec0::/10",  # site-local, withdrawn but still routed in places
     )
 )

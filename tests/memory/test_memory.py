@@ -256,6 +256,18 @@ async def test_an_update_that_changes_nothing_or_a_core_block_is_refused(store_f
             await memory.update("x", Change(text="y"))
 
 
+async def test_a_time_that_ends_before_it_begins_is_refused(store_folder: Path):
+    async with open_memories(store_folder, "ann") as (memory,):
+        late, early = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1)  # noqa: DTZ001 - as callers give it
+        with pytest.raises(MemoryRecordError, match="before valid_from"):
+            await memory.remember(Draft(TEA, valid_from=late, valid_until=early))
+        record_id = (await memory.remember(Draft(TEA))).record.id
+        with pytest.raises(MemoryRecordError, match="before valid_from"):
+            await memory.update(record_id, Change(valid_from=late, valid_until=early))
+        ended = await memory.update(record_id, Change(valid_until=late))
+        assert ended.record.valid_until == late
+
+
 async def test_statistics_count_records_versions_and_what_was_forgotten(store_folder: Path):
     async with open_memories(store_folder, "ann") as (memory,):
         one = (await memory.remember(Draft("One."))).record.id

@@ -1,4 +1,5 @@
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,23 @@ async def test_an_import_of_an_export_gives_the_same_answers(store_folder: Path)
         assert texts((await bob.page(Filter(forgotten=True))).records) == ["Tea is blue."]
         assert await bob.graph.read() == await ann.graph.read()
         assert texts(await bob.core.read()) == ["Name: Ann."]
+
+
+async def test_searches_of_an_import_answer_to_the_last_digit(store_folder: Path):
+    chance = random.Random(1)  # noqa: S311 - repeatable
+    words = [f"w{n}" for n in range(40) for _ in range(40 // (n + 1) + 1)]
+    async with open_memories(store_folder, "ann", "bob") as (ann, bob):
+        drafts = [Draft(" ".join(chance.choices(words, k=20))) for _ in range(200)]
+        await ann.remember_many(drafts)
+        await import_lines(bob.access, await export(ann, most=500))
+        for _ in range(10):
+            query = " ".join(chance.choices(words, k=6))
+            theirs, ours = [(await m.search(query)).hits for m in (ann, bob)]
+            assert [(h.record.text, h.lexical) for h in ours] == [
+                (h.record.text, h.lexical) for h in theirs
+            ]
+            # The digits behind these depend on the order in which a sum's parts are read.
+            assert all(h.lexical == round(h.lexical or 0.0, 9) for h in ours)
 
 
 async def test_an_import_may_be_repeated(store_folder: Path):

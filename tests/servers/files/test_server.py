@@ -1,10 +1,12 @@
 """The server through real clients: in memory, over stdio and over HTTP, in both eras."""
 
 import base64
+import logging
 import os
 import subprocess
 import sys
 import warnings
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from anyio.abc import Process
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from fastmcp.exceptions import ToolError
+from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference
 
 from servers.docs import FOLDER, render_page
@@ -150,6 +153,31 @@ async def test_wrong_arguments_are_named(root: Path):
         answer = await client.call_tool("read_text", {"pth": "a"}, raise_on_error=False)
     assert "pth: Unexpected keyword argument" in str(answer.content)
     assert "pydantic" not in str(answer.content)
+
+
+async def test_a_resource_that_is_refused_is_no_fault_of_the_server(
+    root: Path, caplog: pytest.LogCaptureFixture
+):
+    async with Client(create_server(settings_for(root))) as client:
+        with pytest.raises(MCPError, match="There is no 'nope'"):
+            await client.read_resource(root.as_uri() + "/nope")
+    assert [record.message for record in caplog.records if record.levelno >= logging.INFO] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the status tells it elsewhere")
+async def test_info_tells_when_a_file_was_made(root: Path):
+    before = datetime.now(UTC).replace(microsecond=0)
+    (root / "a-link").symlink_to("a.txt")
+    async with Client(create_server(settings_for(root))) as client:
+        made = [
+            data(await client.call_tool("info", {"path": path}))["created"]
+            for path in (".", "a.txt", "a-link")
+        ]
+    # A file system that keeps none answers null for all of them.
+    kept = [datetime.fromisoformat(one) for one in made if one is not None]
+    assert len(kept) in (0, 3)
+    assert all(abs(one - before) < timedelta(hours=1) for one in kept)
+    assert kept == sorted(kept)
 
 
 async def test_resources_and_completion_reach_what_the_tools_reach(root: Path, tmp_path: Path):

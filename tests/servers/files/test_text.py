@@ -87,7 +87,7 @@ def test_ranges_count_from_both_ends(first: int, last: int, expected: str):
     assert slice_lines("1\n2\n3\n4\n", first, last, 100).text == expected
 
 
-@pytest.mark.parametrize(("first", "last"), [(0, 1), (1, 0), (9, 10)])
+@pytest.mark.parametrize(("first", "last"), [(0, 1), (1, 0), (9, 10), (2, 1), (-1, 1), (1, -3)])
 def test_ranges_outside_the_text_are_refused(first: int, last: int):
     with pytest.raises(RefusalError):
         slice_lines("1\n2\n", first, last, 100)

@@ -1,3 +1,5 @@
+import gzip
+import zlib
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -164,6 +166,61 @@ async def test_failures_of_providers_are_told(
         await search(settings(site, provider))
 
 
+PATHS = {"duckduckgo": "/ddg", "brave": "/brave", "tavily": "/tavily", "searxng": "/search"}
+every_provider = pytest.mark.parametrize("provider", PATHS)
+
+
+@every_provider
+async def test_provider_that_sends_elsewhere_is_not_followed(site: Site, provider: str):
+    site.put(PATHS[provider], Reply(b"", 302, {"Location": f"{site.url}/inside"}))
+    site.put("/inside", html_reply("<html>secret of the private network</html>"))
+
+    with pytest.raises(ToolError, match=rf"{provider}: .*HTTP 302"):
+        await search(settings(site, provider))
+    assert site.paths() == [PATHS[provider]]
+
+
+@every_provider
+async def test_endless_answer_of_a_provider_is_cut_off(site: Site, provider: str):
+    endless = iter(lambda: b"<p>" + b" " * 100_000, b"")
+    site.put(PATHS[provider], lambda _: Reply(chunks=endless))
+
+    with pytest.raises(ToolError, match=rf"{provider}: .*more than \d000000 bytes"):
+        await search(settings(site, provider))
+
+
+@every_provider
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_decompression_bomb_of_a_provider_does_not_unfold(
+    site: Site, provider: str, encoding: str
+):
+    bomb = (gzip.compress if encoding == "gzip" else zlib.compress)(b" " * 100_000_000)
+    headers = {"Content-Type": "text/html", "Content-Encoding": encoding}
+    site.put(PATHS[provider], Reply(bomb, headers=headers))
+
+    with pytest.raises(ToolError, match=rf"{provider}: .*(more than \d000000 bytes|compressed)"):
+        await search(settings(site, provider))
+
+
+@every_provider
+async def test_rate_limit_of_a_provider_is_told(site: Site, provider: str):
+    site.put(PATHS[provider], Reply(b"", 429, {"Retry-After": "7"}))
+
+    with pytest.raises(ToolError, match=rf"{provider}: .*[Tt]ry again in (7 s|some minutes)"):
+        await search(settings(site, provider))
+
+
+@every_provider
+async def test_provider_that_sends_a_picture_is_told_from_one_without_results(
+    site: Site, provider: str
+):
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+    site.put(PATHS[provider], Reply(picture, headers={"Content-Type": "image/png"}))
+
+    with pytest.raises(ToolError, match=rf"{provider}: .*(not JSON|image/png)"):
+        await search(settings(site, provider))
+
+
 async def test_wrong_keys_are_told_without_the_key(site: Site):
     given = settings(site, "brave", "tavily", brave_key="wrong-1", tavily_key="wrong-2")
 
@@ -179,10 +236,9 @@ async def test_nothing_found_is_an_answer(site: Site):
     assert (await search(settings(site, "duckduckgo")))["hits"] == []
 
 
-@pytest.mark.parametrize("provider", ["duckduckgo", "brave"])
+@every_provider
 async def test_slow_provider_is_given_up(site: Site, provider: str):
-    site.hang("/ddg")
-    site.hang("/brave")
+    site.hang(PATHS[provider])
 
     with pytest.raises(ToolError, match=r"did not answer within 0.3 s"):
         await search(settings(site, provider, timeout_seconds=0.3))

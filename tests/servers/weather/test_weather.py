@@ -1,3 +1,4 @@
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -234,6 +235,48 @@ async def test_failures_of_the_service_say_what_happened_and_what_to_try(
 
     with pytest.raises(ToolError, match=said):
         await ask(client, "current_weather", place="52, 13")
+
+
+@pytest.mark.parametrize(
+    ("path", "tool", "asked"),
+    [
+        ("/search", "find_place", {"name": "Berlin"}),
+        ("/forecast", "daily_forecast", {"place": "52, 13"}),
+        (
+            "/archive",
+            "weather_history",
+            {"place": "52, 13", "start": "2020-01-01", "end": "2020-01-02"},
+        ),
+        ("/air", "air_quality", {"place": "52, 13"}),
+        ("/alerts", "weather_alerts", {"place": "Springfield, Missouri"}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (Reply(b"", 307, {"Location": "/inside"}), "HTTP 307"),
+        (json_reply({}, 429, Retry_After="17"), "Try again in 17 s"),
+        (Reply(b"", 500), r"failed \(HTTP 500\)"),
+        (Reply(b"\x89PNG", 200, {"Content-Type": "image/png"}), "not JSON"),
+        (Reply(gzip.compress(bytes(50_000_000)), 200, {"Content-Encoding": "gzip"}), "compressed"),
+    ],
+    ids=["redirect", "rate", "failure", "picture", "bomb"],
+)
+async def test_every_service_may_fail_in_every_way(
+    client: Caller,
+    site: Site,
+    *,
+    path: str,
+    tool: str,
+    asked: dict[str, str],
+    reply: Reply,
+    said: str,
+):
+    site.put(path, reply)
+
+    with pytest.raises(ToolError, match=said):
+        await ask(client, tool, **asked)
+    assert "/inside" not in site.paths()
 
 
 async def test_value_in_another_unit_than_its_field_name_is_refused(client: Caller, site: Site):
