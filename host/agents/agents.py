@@ -14,6 +14,7 @@ from host.agents.recall import Recaller
 from host.agents.router import Router
 from host.agents.runner import Runner
 from host.approvals.approval import Approval
+from host.config.files import Stamp, is_unchanged, stamp_file
 from host.config.paths import Paths
 from host.config.shipped import shipped_folder
 from host.domain.errors import HostError, StoreError
@@ -36,6 +37,9 @@ log = logging.getLogger(__name__)
 
 LOOK_AGAIN = 1.0
 """Seconds between two looks at agents' files, for clients that keep the list of tools."""
+
+SHORTEST_KEY = 8
+"""Characters; a shorter key is an ordinary word that a local server is content with."""
 
 
 class Agents:
@@ -72,6 +76,8 @@ class Agents:
         self.hub = Hub()
         self.runs = Runs(store)
         self._models: Models | None = None
+        self._models_read: Stamp | None = None
+        self._redactor = redactor
         self._paths, self._store, self._variables = paths, store, variables
         self._writer = EventWriter(
             store,
@@ -93,12 +99,32 @@ class Agents:
         self.provider = AgentProvider(self.runner, gateway.on_notice, prompts=self.prompts)
 
     def models(self) -> "Models":
-        """Return the models; pydantic-ai is imported when they are first asked for."""
+        """Return the models as `models.yaml` says now; pydantic-ai is imported at the first time.
+
+        Raises:
+            ConfigError: `models.yaml` says something that is not allowed.
+        """
+        file = self._paths.config / "models.yaml"
+        if self._models is not None and is_unchanged(file, self._models_read):
+            return self._models
+        stamp = stamp_file(file)
         if self._models is None:
             from host.models.models import Models  # noqa: PLC0415
 
-            self._models = Models.load(self._paths, self._variables, store=self._store)
+            self._models = Models.load(
+                self._paths, self._variables, store=self._store, on_key=self._hide_key
+            )
+        else:
+            from host.models.config_file import load_models_config  # noqa: PLC0415
+
+            self._models.renew(load_models_config(self._paths.config))
+        self._models_read = stamp
         return self._models
+
+    def _hide_key(self, key: str) -> None:
+        """Keep a provider's key out of all records, those of later as well."""
+        if len(key) >= SHORTEST_KEY:
+            self._redactor.add_secrets([key])
 
     async def watch(self) -> None:
         """Tell clients of edited agents, until cancelled."""
