@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from host.agents.library import AgentLibrary
+from host.agents.library import Agent, AgentLibrary
 from host.agents.own_servers import Make, OwnServers
 from host.agents.provider import AgentProvider, run_uri
 from host.agents.recall import Recaller
@@ -22,7 +22,7 @@ from host.domain.principal import Principal
 from host.events.run import Run, utc_now
 from host.events.runs import Hub, Runs
 from host.events.writer import SILENCE, WRITER, EventWriter
-from host.gateway.exchange import QuietExchange, QuietSession
+from host.gateway.exchange import Exchange, QuietExchange, QuietSession
 from host.gateway.gateway import Gateway
 from host.gateway.notices import UPDATED
 from host.prompts.library import PromptLibrary
@@ -31,6 +31,7 @@ from host.secrets.redaction import Redactor, dump_json
 from host.storage.store import Store
 
 if TYPE_CHECKING:
+    from host.agents.toolbox import Tool
     from host.models.models import Models
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,16 @@ class Agents:
         """Keep a provider's key out of all records, those of later as well."""
         if len(key) >= SHORTEST_KEY:
             self._redactor.add_secrets([key])
+
+    async def tools_of(self, exchange: Exchange, agent: Agent) -> "list[Tool]":
+        """Return the tools that an agent can call.
+
+        Raises:
+            ConfigError: A server of its own has the name of one of the host's.
+        """
+        from host.agents.offered import offered_tools  # noqa: PLC0415 - pydantic-ai loads slowly
+
+        return await offered_tools(self._gateway, exchange, agent, self._own_servers.of(agent))
 
     async def watch(self) -> None:
         """Tell clients of edited agents, until cancelled."""

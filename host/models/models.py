@@ -72,6 +72,12 @@ class ModelCard:
     context: int | None
     vision: bool | None
 
+    def line(self) -> str:
+        """Return it in words."""
+        behind = f" ({', '.join(self.models)})" if self.models else ""
+        price = "" if self.input is None else f", ${self.input:g} in, ${self.output or 0:g} out"
+        return f"{self.name}{behind}: key {self.key}{price}"
+
 
 @dataclass(frozen=True, slots=True)
 class _Read:
