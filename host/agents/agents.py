@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from host.agents.library import AgentLibrary
+from host.agents.library import Agent, AgentLibrary
 from host.agents.own_servers import Make, OwnServers
 from host.agents.provider import AgentProvider, run_uri
 from host.agents.recall import Recaller
 from host.agents.router import Router
 from host.agents.runner import Runner
+from host.approvals.approval import Approval
 from host.approvals.inbox import Inbox
+from host.config.files import Stamp, is_unchanged, stamp_file
 from host.config.paths import Paths
 from host.config.shipped import shipped_folder
 from host.domain.errors import HostError, StoreError
@@ -21,7 +23,7 @@ from host.domain.principal import Principal
 from host.events.run import Run, utc_now
 from host.events.runs import Hub, Runs
 from host.events.writer import SILENCE, WRITER, EventWriter
-from host.gateway.exchange import QuietExchange, QuietSession
+from host.gateway.exchange import Exchange, QuietExchange, QuietSession
 from host.gateway.gateway import Gateway
 from host.gateway.notices import UPDATED
 from host.prompts.library import PromptLibrary
@@ -30,12 +32,16 @@ from host.secrets.redaction import Redactor, dump_json
 from host.storage.store import Store
 
 if TYPE_CHECKING:
+    from host.agents.toolbox import Tool
     from host.models.models import Models
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN = 1.0
 """Seconds between two looks at agents' files, for clients that keep the list of tools."""
+
+SHORTEST_KEY = 8
+"""Characters; a shorter key is an ordinary word that a local server is content with."""
 
 
 class Agents:
@@ -72,6 +78,8 @@ class Agents:
         self.hub = Hub()
         self.runs = Runs(store)
         self._models: Models | None = None
+        self._models_read: Stamp | None = None
+        self._redactor = redactor
         self._paths, self._store, self._variables = paths, store, variables
         self._writer = EventWriter(
             store,
@@ -93,12 +101,42 @@ class Agents:
         self.provider = AgentProvider(self.runner, gateway.on_notice, prompts=self.prompts)
 
     def models(self) -> "Models":
-        """Return the models; pydantic-ai is imported when they are first asked for."""
+        """Return the models as `models.yaml` says now; pydantic-ai is imported at the first time.
+
+        Raises:
+            ConfigError: `models.yaml` says something that is not allowed.
+        """
+        file = self._paths.config / "models.yaml"
+        if self._models is not None and is_unchanged(file, self._models_read):
+            return self._models
+        stamp = stamp_file(file)
         if self._models is None:
             from host.models.models import Models  # noqa: PLC0415
 
-            self._models = Models.load(self._paths, self._variables, store=self._store)
+            self._models = Models.load(
+                self._paths, self._variables, store=self._store, on_key=self._hide_key
+            )
+        else:
+            from host.models.config_file import load_models_config  # noqa: PLC0415
+
+            self._models.renew(load_models_config(self._paths.config))
+        self._models_read = stamp
         return self._models
+
+    def _hide_key(self, key: str) -> None:
+        """Keep a provider's key out of all records, those of later as well."""
+        if len(key) >= SHORTEST_KEY:
+            self._redactor.add_secrets([key])
+
+    async def tools_of(self, exchange: Exchange, agent: Agent) -> "list[Tool]":
+        """Return the tools that an agent can call.
+
+        Raises:
+            ConfigError: A server of its own has the name of one of the host's.
+        """
+        from host.agents.offered import offered_tools  # noqa: PLC0415 - pydantic-ai loads slowly
+
+        return await offered_tools(self._gateway, exchange, agent, self._own_servers.of(agent))
 
     async def watch(self) -> None:
         """Tell clients of edited agents, until cancelled."""

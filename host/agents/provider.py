@@ -88,6 +88,7 @@ class AgentProvider(LocalProvider):
     @override
     async def call(self, exchange: Exchange, name: str, arguments: Json) -> Json:
         order = order_of(name, arguments)
+        check_model(exchange, order.model)
         return await self.answer(exchange, lambda asked: self._runner.start(asked, order))
 
     async def answer(
@@ -268,6 +269,25 @@ def order_of(agent: str, arguments: Json) -> Any:  # noqa: ANN401 - pydantic-ai 
         model=str(arguments.get("model") or ""),
         schema=arguments.get("schema"),
     )
+
+
+def check_model(exchange: Exchange, model: str) -> None:
+    """Refuse a script by its path to all but the user's own terminal and program.
+
+    Whoever holds a token would learn which files there are, and what stands in them, by the errors.
+
+    Raises:
+        RpcError: It is one.
+    """
+    from host.models.script import is_path  # noqa: PLC0415 - pydantic-ai loads slowly
+
+    provider, _, name = model.partition(":")
+    if provider == "scripted" and is_path(name) and exchange.face != "cli":
+        raise RpcError(
+            INVALID_PARAMS,
+            "A script is named by its path in a terminal only. Give the name of one in "
+            "`models/scripts` of the configuration folder.",
+        )
 
 
 async def attend(runner: Runner, active: "Active", exchange: Exchange) -> "Outcome":

@@ -23,7 +23,7 @@ from host.config.runtime import data_folder
 from host.domain.jsonrpc import Json
 from host.domain.protocol import object_member
 
-SHOWN = ("call", "result", "rejected", "handoff", "error", "compacted", "approval")
+SHOWN = ("call", "result", "rejected", "handoff", "error", "compacted", "approval", "note")
 """Events that are shown, each in one line."""
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,8 +47,6 @@ class ChatSession:
         self.agent, self.model = agent, model
         self.thread = ""
         self.runs: list[str] = []
-        self._tokens = 0
-        self._cost = 0.0
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "/help": self._help,
             "/agents": self._agents,
@@ -104,12 +101,7 @@ class ChatSession:
         if self.model:
             arguments["model"] = self.model
         self._screen.calls.clear()
-        result = await self._client.call("orchestrator__run_agent", arguments, on_event=hear)
-        outcome = object_member(result, "structuredContent")
-        self._tokens += int(outcome.get("input_tokens") or 0)
-        self._tokens += int(outcome.get("output_tokens") or 0)
-        self._cost += float(outcome.get("cost") or 0.0)
-        return result
+        return await self._client.call("orchestrator__run_agent", arguments, on_event=hear)
 
     def _hear(self, event: Json) -> None:
         run = str(event.get("run"))
@@ -149,8 +141,11 @@ class ChatSession:
         self.thread = str(found.get("thread"))
         runs = [as_object(one) or {} for one in list_member(found, "runs")]
         self.runs = [str(run.get("id")) for run in runs]
-        if runs:
-            self.agent = str(runs[-1].get("name"))
+        if not runs:
+            self.thread = ""  # all of it was taken back
+            self._screen.say(f"Nothing is left of the conversation {name}; this is a new one.")
+            return
+        self.agent = str(runs[-1].get("name"))
         self._screen.show_markdown(await self._written())
 
     async def _ask(self, tool: str, arguments: Json | None = None) -> Json:
@@ -178,15 +173,17 @@ class ChatSession:
             self._screen.say(f"{one.get('name')}  {one.get('model')}  {one.get('description')}")
 
     async def _tools(self, rest: str) -> None:
-        agents = {str(one.get("name")): one for one in await self._known_agents()}
-        wanted = [str(one) for one in list_member(agents.get(self.agent, {}), "tools")]
-        listed = (await self._client.request("tools/list")).get("tools", [])
-        for tool in listed:
-            name = str(tool.get("name"))
-            server = name.partition("__")[0]
-            if not wanted or any(server == one or fnmatchcase(name, one) for one in wanted):
-                lines = str(tool.get("description") or "").strip().splitlines()[:1]
-                self._screen.say(f"{name}  {''.join(lines)[:80]}")
+        """Print what the agent can call; where the host chooses one, what there is."""
+        if self.agent:
+            found = await self._ask("list_tools", {"agent": self.agent})
+        else:
+            found = await self._client.request("tools/list")
+        tools = [as_object(one) or {} for one in list_member(found, "tools")]
+        for tool in tools:
+            lines = str(tool.get("description") or "").strip().splitlines()[:1]
+            self._screen.say(f"{tool.get('name')}  {''.join(lines)[:80]}")
+        if not tools:
+            self._screen.say(f"{self.agent} calls no tools.")
 
     async def _calls(self, rest: str) -> None:
         self._screen.unfold()
@@ -209,7 +206,9 @@ class ChatSession:
             self._screen.say("Nothing.")
 
     async def _cost_of(self, rest: str) -> None:
-        self._screen.say(f"{self._tokens:,} tokens, ${self._cost:.4f}, {len(self.runs)} messages")
+        found = await self._ask("find_thread", {"name": self.thread}) if self.thread else {}
+        tokens, cost = int(found.get("tokens") or 0), float(found.get("cost") or 0.0)
+        self._screen.say(f"{tokens:,} tokens, ${cost:.4f}, {len(self.runs)} messages")
 
     async def _save(self, rest: str) -> None:
         if not rest or not self.thread:

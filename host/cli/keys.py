@@ -83,7 +83,8 @@ def probe_key(
             f"The host knows no cheap model of {name!r}.",
             next_step=f"Name one: host keys test {name} --model NAME.",
         )
-    print_probe(try_model(f"{provider.name}:{model or provider.probe}"), as_json)
+    asked = (model or provider.probe or "").removeprefix(f"{provider.name}:")
+    print_probe(try_model(f"{provider.name}:{asked}"), as_json)
 
 
 def remove_key(

@@ -122,12 +122,17 @@ class Printer:
             sys.stdout.write(printable(str(data.get("text", ""))))
             sys.stdout.flush()
             self._open = True
-        elif kind == "approval" and not event.get("inside") and not can_ask():
-            self.end()  # even a quiet command says what it waits for
-            print(describe(event), file=sys.stderr)
-        elif kind in ("call", "result", "rejected", "handoff", "error") and not self._quiet:
+        elif self._says(event):
             self.end()
             print(describe(event), file=sys.stderr)
+
+    def _says(self, event: Json) -> bool:
+        """Whether an event is told of; what it waits for or does without even a quiet command."""
+        kind = event.get("kind")
+        if kind == "approval":
+            return not event.get("inside") and not can_ask()
+        calls = ("call", "result", "rejected", "handoff", "error")
+        return kind == "note" or (kind in calls and not self._quiet)
 
     def end(self) -> None:
         """End a line that was begun."""
@@ -166,9 +171,9 @@ def read_message(message: str | None) -> str:
     Raises:
         ConfigError: There is nothing.
     """
-    if message is not None and message != "-":
-        return message
-    text = "" if sys.stdin.isatty() and message is None else sys.stdin.read()
+    text = message
+    if text is None or text == "-":
+        text = "" if sys.stdin.isatty() and message is None else sys.stdin.read()
     if not text.strip():
         raise ConfigError(
             "There is no message.", next_step='Write it: host run demo "What is in this folder?"'

@@ -222,7 +222,7 @@ def _print_event(event: Json) -> None:
         for part in parts:
             if part.get("part_kind") == "text" and part.get("content"):
                 print(f"{mark}  {data.get('agent')}: {printable(str(part['content']))}")
-    elif kind in ("call", "result", "rejected", "handoff", "approval", "error"):
+    elif kind in ("call", "result", "rejected", "handoff", "approval", "note", "error"):
         print(f"{mark}{describe(event)}")
     elif kind == "finished":
         print(f"{mark}  {data.get('status')}")

@@ -119,9 +119,13 @@ class Budget:
     """
 
     def __init__(self, config: BudgetConfig, ledger: Ledger) -> None:
-        self._config = config
         self._ledger = ledger
         self._owed: list[tuple[Scope, Expense]] = []
+        self.limit(config)
+
+    def limit(self, config: BudgetConfig) -> None:
+        """Put other limits into force, for requests of runs that go on as well."""
+        self._config = config
         self._limits: Limits = {
             kind: limit for kind in KINDS if (limit := getattr(config, kind)) is not None
         }

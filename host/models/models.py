@@ -1,14 +1,14 @@
 """All models: resolves a name of `models.yaml`, a route or a model id into something to ask."""
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx2
 from pydantic_ai.models import Model
 
+from host.config.files import Stamp, is_unchanged, stamp_file
 from host.config.paths import Paths
 from host.domain.errors import ConfigError, NotFoundError
 from host.models.budget import Budget, MemoryLedger, Scope
@@ -22,26 +22,22 @@ from host.models.config import (
 )
 from host.models.config_file import load_models_config
 from host.models.endpoint import Endpoint, Headers, Health
-from host.models.headers import watch_headers
 from host.models.name import ModelName, parse_model_name
 from host.models.ollama import first_ollama_model
 from host.models.parameters import Parameters
 from host.models.price import PriceTable
-from host.models.provider import Provider, build_model, providers, require_key
+from host.models.provider import Provider, providers, require_key
+from host.models.ready import ReadyModel, make_ready
 from host.models.route import Desk, RoutedModel
-from host.models.script import Script, load_script, script_names
+from host.models.script import Script, find_script, read_script, script_names
 from host.models.scripted import ScriptedModel
-from host.models.sent import watch_request
-from host.models.settings import DEFAULT_TIMEOUT, build_settings
+from host.models.settings import build_settings
 from host.models.stored_bucket import StoredBuckets
 from host.models.stored_ledger import StoredLedger
 from host.secrets.keys import Keys
 from host.storage.store import Store
 
 __all__ = ["Models", "Sampler", "Scope"]
-
-CONNECT_SECONDS = 10.0
-"""How long a provider may take to accept a connection."""
 
 
 class KeySource(Protocol):
@@ -76,15 +72,20 @@ class ModelCard:
     context: int | None
     vision: bool | None
 
+    def line(self) -> str:
+        """Return it in words."""
+        behind = f" ({', '.join(self.models)})" if self.models else ""
+        price = "" if self.input is None else f", ${self.input:g} in, ${self.output or 0:g} out"
+        return f"{self.name}{behind}: key {self.key}{price}"
+
 
 @dataclass(frozen=True, slots=True)
-class _Made:
-    """What is kept of a model between runs; `key` is a digest."""
+class _Read:
+    """A script, and the file that it was read from as it was then."""
 
-    client: httpx2.AsyncClient
-    model: Model[Any]
-    headers: Headers
-    key: str
+    file: Path
+    stamp: Stamp | None
+    script: Script
 
 
 class Models:
@@ -95,6 +96,7 @@ class Models:
         keys: Where API keys are found.
         folders: Folders of scripts for `scripted:`.
         desk: Buckets, budget, prices and clock; None: in-process ones.
+        on_key: Is told of each key before it is used, so that it can be kept out of records.
     """
 
     def __init__(
@@ -104,20 +106,28 @@ class Models:
         keys: KeySource,
         folders: tuple[Path, ...] = (),
         desk: Desk | None = None,
+        on_key: Callable[[str], None] = lambda key: None,
     ) -> None:
         self.config = config
+        self._on_key = on_key
         self._keys = keys
         self._folders = folders
         self._providers = providers(config.providers)
         budget = Budget(config.budgets, MemoryLedger())
         self.desk = desk or Desk(budget=budget, prices=price_table(config))
-        self._made: dict[ModelName, _Made] = {}
-        self._scripts: dict[str, Script] = {}
+        self._made: dict[ModelName, ReadyModel] = {}
+        self._retired: list[httpx2.AsyncClient] = []
+        self._scripts: dict[str, _Read] = {}
         self._health: dict[ModelName, Health] = {}
 
     @classmethod
     def load(
-        cls, paths: Paths, environ: Mapping[str, str], *, store: Store | None = None
+        cls,
+        paths: Paths,
+        environ: Mapping[str, str],
+        *,
+        store: Store | None = None,
+        on_key: Callable[[str], None] = lambda key: None,
     ) -> "Models":
         """Read the user's `models.yaml`, or the shipped one.
 
@@ -125,6 +135,7 @@ class Models:
             paths: The user's folders.
             environ: Environment variables, which may hold keys.
             store: Where rate buckets and expenses are; None: in this process, for its life.
+            on_key: Is told of each key before it is used.
 
         Raises:
             ConfigError: It says something that is not allowed.
@@ -133,7 +144,17 @@ class Models:
         folders = (paths.config / "models" / "scripts",)
         config = load_models_config(paths.config)
         desk = stored_desk(config, store) if store is not None else None
-        return cls(config, keys=keys, folders=folders, desk=desk)
+        return cls(config, keys=keys, folders=folders, desk=desk, on_key=on_key)
+
+    def renew(self, config: ModelsConfig) -> None:
+        """Go by another `models.yaml` from now on; what was spent and how models do stays known.
+
+        Models that were resolved before keep their settings; budgets hold for them at once.
+        """
+        self.config = config
+        self._providers = providers(config.providers)
+        self.desk.budget.limit(config.budgets)
+        self.desk = replace(self.desk, prices=price_table(config))
 
     def resolve(
         self,
@@ -220,8 +241,9 @@ class Models:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        clients = [made.client for made in self._made.values()]
+        clients = [*self._retired, *(made.client for made in self._made.values())]
         self._made.clear()
+        self._retired.clear()
         for client in clients:
             await client.aclose()
 
@@ -236,10 +258,9 @@ class Models:
             inner = ClientModel(sampler)
         else:
             provider = self._providers[name.provider]
-            made = self._made.get(name) or self._make(provider, name)
+            made = self._ready(provider, name)
             inner, headers, dialect = made.model, made.headers, provider.dialect
-            bucket = f"{name}#{made.key}"
-            secret = self._keys.find(provider.key, provider.variables) or ""
+            bucket, secret = f"{name}#{made.bucket}", made.secret
         return Endpoint(
             name,
             inner,
@@ -256,24 +277,32 @@ class Models:
         )
 
     def _script(self, name: str) -> Script:
-        if name not in self._scripts:
-            self._scripts[name] = load_script(name, self._folders)
-        return self._scripts[name]
+        """Return a script as its file says it now."""
+        read = self._scripts.get(name)
+        if read is None or read.stamp is None or not is_unchanged(read.file, read.stamp):
+            file = find_script(name, self._folders)
+            stamp = stamp_file(file)
+            read = self._scripts[name] = _Read(file, stamp, read_script(file))
+        return read.script
 
-    def _make(self, provider: Provider, name: ModelName) -> "_Made":
-        headers = Headers()
-        key = self._keys.find(provider.key, provider.variables)
-        require_key(provider, name, key)
-        client = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(DEFAULT_TIMEOUT, connect=CONNECT_SECONDS),
-            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=20),
-            follow_redirects=False,  # a key is not carried elsewhere
-            event_hooks={"request": [watch_request], "response": [watch_headers(headers)]},
-        )
-        model = build_model(provider, name.name, key=key, client=client)
-        digest = hashlib.sha256((key or "").encode()).hexdigest()[:12]
-        made = self._made[name] = _Made(client=client, model=model, headers=headers, key=digest)
-        return made
+    def _ready(self, provider: Provider, name: ModelName) -> ReadyModel:
+        """Return a model with the key that is in force now.
+
+        One with an earlier key goes on serving whoever has it, and is closed at the end.
+        """
+        secret = self._keys.find(provider.key, provider.variables)
+        require_key(provider, name, secret)
+        made = self._made.get(name)
+        if made is not None and (made.provider, made.secret) == (provider, secret or ""):
+            return made
+        if secret:
+            self._on_key(secret)
+        fresh = make_ready(provider, name, secret)
+        if made is not None:
+            self._retired.append(made.client)
+            self._health.pop(name, None)
+        self._made[name] = fresh
+        return fresh
 
     def _limits(self, provider: str) -> LimitConfig:
         config = self.config.providers.get(provider)

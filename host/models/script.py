@@ -148,7 +148,7 @@ def load_script(name: str, folders: tuple[Path, ...] = ()) -> Script:
         NotFoundError: There is none.
         ConfigError: Its file is not a script.
     """
-    return _read(_find(name, folders))
+    return read_script(find_script(name, folders))
 
 
 def script_names(folders: tuple[Path, ...] = ()) -> list[str]:
@@ -161,8 +161,18 @@ def _shipped() -> Path:
     return shipped_folder("configs") / "models" / "scripts"
 
 
-def _find(name: str, folders: tuple[Path, ...]) -> Path:
-    if name.endswith((".yaml", ".yml", ".json")):
+def is_path(name: str) -> bool:
+    """Whether a script is named by the path of its file."""
+    return name.endswith((".yaml", ".yml", ".json"))
+
+
+def find_script(name: str, folders: tuple[Path, ...]) -> Path:
+    """Return the file of a script.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    if is_path(name):
         return Path(name).expanduser()
     known = script_names(folders)
     if name not in known:  # before it becomes a path
@@ -171,7 +181,12 @@ def _find(name: str, folders: tuple[Path, ...]) -> Path:
     return next(place for place in places if place.is_file())
 
 
-def _read(file: Path) -> Script:
+def read_script(file: Path) -> Script:
+    """Read a script's file.
+
+    Raises:
+        ConfigError: It is not a script.
+    """
     document = load_yaml(file)
     try:
         return Script.model_validate(document.value)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from host.agents.provider import INPUT, order_of, outcome_schema
+from host.agents.provider import INPUT, check_model, order_of, outcome_schema
 from host.agents.toolbox import schema_faults
 from host.app import Host
 from host.domain.errors import HostError
@@ -42,6 +42,13 @@ class OrchestratorProvider(LocalProvider):
         after = {**RUN, "after": {"type": "integer", "minimum": 0}}
         return [
             OwnTool("list_agents", "List the agents.", self._list_agents, {}),
+            OwnTool(
+                "list_tools",
+                "List the tools that an agent can call.",
+                self._list_tools,
+                {"agent": TEXT},
+                ("agent",),
+            ),
             OwnTool("list_models", "List the models that can be used.", self._list_models, {}),
             OwnTool(
                 "run_agent",
@@ -155,10 +162,21 @@ class OrchestratorProvider(LocalProvider):
         wrong = {name: str(error) for name, error in library.errors().items()}
         return text_result("\n".join(lines) or "None.", {"agents": found, "errors": wrong})
 
+    async def _list_tools(self, exchange: Exchange, arguments: Json) -> Json:
+        agent = self._agents.library.get(str(arguments["agent"]))
+        found = await self._agents.tools_of(exchange, agent)
+        lines = [f"{tool.name}: {tool.description}" for tool in found]
+        tools = [{"name": tool.name, "description": tool.description} for tool in found]
+        return text_result("\n".join(lines) or "None.", {"agent": agent.name, "tools": tools})
+
     async def _list_models(self, exchange: Exchange, arguments: Json) -> Json:
-        cards = [str(card) for card in self._agents.models().describe()]
-        names = [getattr(card, "name", "") for card in self._agents.models().describe()]
-        return text_result("\n".join(cards), {"models": names})
+        cards = self._agents.models().describe()
+        lines = [card.line() for card in cards]
+        body = {
+            "models": [card.name for card in cards],
+            "cards": [dataclasses.asdict(card) for card in cards],
+        }
+        return text_result("\n".join(lines), body)
 
     async def _run_agent(self, exchange: Exchange, arguments: Json) -> Json:
         return await self._agents.provider.answer(
@@ -182,6 +200,7 @@ class OrchestratorProvider(LocalProvider):
             )
             name, chosen = choice.agent, choice.reason
         order = dataclasses.replace(order_of(name, given), chosen=chosen)
+        check_model(exchange, order.model)
         return await self._agents.runner.start(exchange, order)
 
     async def _list_runs(self, exchange: Exchange, arguments: Json) -> Json:
@@ -235,12 +254,19 @@ class OrchestratorProvider(LocalProvider):
         principal = exchange.session.principal
         thread = await self._agents.runs.find_thread(principal, str(arguments["name"]))
         runs = await self._agents.runs.thread(principal, thread)
-        body = {"thread": thread, "runs": [run.fields() for run in runs]}
+        inside = [one for run in runs for one in await self._agents.runs.family(principal, run.id)]
+        body = {
+            "thread": thread,
+            "runs": [run.fields() for run in runs],
+            "tokens": sum(run.input_tokens + run.output_tokens for run in (*runs, *inside)),
+            "cost": sum(run.cost for run in (*runs, *inside)),
+        }
         return text_result(thread, body)
 
     async def _save_thread(self, exchange: Exchange, arguments: Json) -> Json:
-        name, thread = str(arguments["name"]), str(arguments["thread"])
-        await self._agents.runs.save_thread(exchange.session.principal, name, thread)
+        name, principal = str(arguments["name"]), exchange.session.principal
+        thread = await self._agents.runs.find_thread(principal, str(arguments["thread"]))
+        await self._agents.runs.save_thread(principal, name, thread)
         return text_result(f"The conversation is called {name}.", {"name": name, "thread": thread})
 
     async def _undo_run(self, exchange: Exchange, arguments: Json) -> Json:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.fakes.home import Home
+from tests.fakes.model_provider import model_provider
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are Unix's")
 
@@ -268,3 +269,46 @@ def test_run_takes_files_and_pictures_and_prints_the_whole_outcome(home: Home) -
     assert "image/png" in exported
     assert "text/plain" in exported
     assert home.host("run", "echo", "Look", "--image", "gone.png").returncode == 2
+
+
+def test_cost_is_that_of_the_conversation_and_tools_are_the_agents_own(home: Home) -> None:
+    usage = {"input": 30, "output": 12}
+    home.agent("priced", [{"reply": "You said: ${prompt}", "usage": usage}])
+    said = "first\n/save priced-talk\nsecond\n/cost\n/new\n/cost\n/tools\n/quit\n"
+    shown = home.host("chat", "priced", stdin=said).stdout
+    assert "84 tokens, $0.0000, 2 messages" in shown
+    assert "0 tokens, $0.0000, 0 messages" in shown
+    assert "priced calls no tools." in shown
+    again = home.host("chat", "--resume", "priced-talk", stdin="/cost\n/quit\n").stdout
+    assert "84 tokens, $0.0000, 2 messages" in again
+
+
+def test_conversation_of_which_nothing_is_left_is_begun_anew(home: Home) -> None:
+    home.agent("fresh", [{"reply": "You said: ${prompt}"}])
+    home.host("chat", "fresh", stdin="only\n/save emptied\n/undo\n/quit\n")
+    shown = home.host("chat", "fresh", "--resume", "emptied", stdin="again\n/quit\n").stdout
+    assert "Nothing is left of the conversation emptied" in shown
+    assert "You said: again" in shown
+
+
+def test_run_says_which_parameters_were_not_sent(home: Home) -> None:
+    with model_provider() as vendor:
+        models = home.folder / "xdg" / "mcp-agent-host" / "models.yaml"
+        before = models.read_text()
+        models.write_text(json.dumps({"providers": {"mine": {"base_url": f"{vendor.url}/v1"}}}))
+        home.agent("tuned", [{"reply": "unused"}], model="mine:m", parameters={"top_a": 0.5})
+        try:
+            plain = home.host("run", "tuned", "hello", "--quiet")
+            whole = json.loads(home.host("run", "tuned", "hello", "--json").stdout)
+            talk = home.host("chat", "tuned", stdin="hello\n/quit\n")
+        finally:
+            models.write_text(before)
+    shown = home.host("runs", "show", whole["run"])
+    told = [plain.stderr, str(whole["notes"]), talk.stdout, shown.stdout]
+    assert all("takes no top_a" in text for text in told), told
+    assert plain.stdout == "Hello there.\n"
+
+
+def test_run_refuses_a_message_without_words(home: Home) -> None:
+    done = home.host("run", "demo", " ")
+    assert (done.returncode, "There is no message." in done.stderr) == (2, True)
