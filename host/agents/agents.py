@@ -13,7 +13,6 @@ from host.agents.provider import AgentProvider, run_uri
 from host.agents.recall import Recaller
 from host.agents.router import Router
 from host.agents.runner import Runner
-from host.approvals.approval import Approval
 from host.approvals.inbox import Inbox
 from host.config.files import Stamp, is_unchanged, stamp_file
 from host.config.paths import Paths
