@@ -1,6 +1,7 @@
 """Ordinary programs print in the sandbox what they print in plain CPython."""
 
 import builtins
+import contextvars
 import sys
 import types
 from pathlib import Path
@@ -27,7 +28,8 @@ def in_plain_python(source: str) -> str:
         "__builtins__": {**vars(builtins), "print": show},
     }
     sys.modules.setdefault("plugin:program", types.ModuleType("plugin:program"))
-    exec(compile(source, "program", "exec", dont_inherit=True), names)  # noqa: S102
+    code = compile(source, "program", "exec", dont_inherit=True)
+    contextvars.Context().run(exec, code, names)  # a decimal context that ends with the program
     return "".join(written)
 
 
