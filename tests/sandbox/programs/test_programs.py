@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from host.sandbox.compiler import compile_plugin
+from tests.escape.process.arena import Arena
 
 PROGRAMS = [
     block.partition("\n")
@@ -39,6 +40,27 @@ def in_the_sandbox(source: str) -> str:
     return "".join(written)
 
 
+_KEPT = r"""_said = []
+def print(*values, sep=" ", end="\n"):
+    _said.append(sep.join([str(value) for value in values]) + end)
+"""
+_TOLD = """
+@tool
+def said() -> str:
+    "What was printed."
+    return "".join(_said)
+"""
+
+
+def in_worker(arena: Arena, source: str) -> str:
+    """Run a program as a plugin of a confined worker; return what it printed, or how it failed."""
+    first, _, rest = (
+        source.partition("\n") if source.startswith("from __future__") else ("", "", source)
+    )
+    found = arena.run(f"{first}\n{_KEPT}{rest}\n{_TOLD}", "said", timeout=60)
+    return found["value"] if found["outcome"] == "returned" else str(found)
+
+
 @pytest.mark.parametrize(
     ("name", "source"),
     [(item[0], item[2]) for item in PROGRAMS],
@@ -46,6 +68,14 @@ def in_the_sandbox(source: str) -> str:
 )
 def test_program_prints_what_it_prints_in_plain_python(name: str, source: str):
     assert in_the_sandbox(source) == in_plain_python(source)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the confined process is Linux's")
+def test_some_programs_print_the_same_in_a_confined_worker():
+    arena = Arena(loader="host.sandbox.compiler:compile_plugin")
+    for name, _, source in PROGRAMS[::25] + PROGRAMS[-8:]:
+        assert in_worker(arena, source) == in_plain_python(source), name
+    arena.close()
 
 
 def test_there_are_at_least_a_hundred_programs():
