@@ -23,10 +23,14 @@ BUILTINS: dict[str, tuple[str, str]] = {
     "memoryview": ("It gives raw access to memory.", "Slice the bytes."),
     "__import__": ("Modules are named in the source.", "Write `import NAME`."),
     "__builtins__": (_SCOPE, "Use the built-in functions by their names."),
-    "ExceptionGroup": ("Groups can be made to lie to the interpreter.", "Raise one exception."),
-    "BaseExceptionGroup": ("Groups can be made to lie to the interpreter.", "Raise one exception."),
 }
 """Built-in names that a plugin does not have: (why, what to write instead)."""
+
+MAKER = (
+    "What makes objects is checked where it is defined.",
+    "Write it as a function: `def __new__(cls, ...):`.",
+)
+"""About a `__new__` that is bound in another way than by `def`."""
 
 _ATTRIBUTES: dict[str, tuple[str, str]] = {
     "mro": ("It lists classes that are hidden from plugins.", "Use isinstance, or C.__mro__."),

@@ -85,7 +85,6 @@ _INTERNAL = frozenset(
     ]
 )
 """Modules that the interpreter's C code imports in the plugin's frame, for its own use."""
-_GROUPS = ("BaseExceptionGroup", "ExceptionGroup")
 _missing: Any = object()
 
 
@@ -118,11 +117,7 @@ def _unguarded() -> Mapping[str, Any]:
 
 def _exceptions() -> Mapping[str, Any]:
     found = {name: item for name, item in vars(builtins).items() if isinstance(item, type)}
-    return {
-        name: item
-        for name, item in found.items()
-        if issubclass(item, BaseException) and name not in _GROUPS
-    }
+    return {name: item for name, item in found.items() if issubclass(item, BaseException)}
 
 
 def _attribute_functions(guards: Guards) -> Mapping[str, Any]:

@@ -6,6 +6,9 @@ names below and nothing else. A name is in `PLAIN` when the library's own object
 `facades.NAME.members` replaces or adds those that are not.
 """
 
+import codecs
+import contextlib
+import encodings.aliases
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -24,32 +27,32 @@ PLAIN: dict[str, str] = {
         standard_b64decode b32encode b32decode b32hexencode b32hexdecode b16encode b16decode
         a85encode a85decode b85encode b85decode encodebytes decodebytes z85encode z85decode""",
     "bisect": "bisect bisect_left bisect_right insort insort_left insort_right",
-    "collections": "Counter OrderedDict defaultdict deque ChainMap",
+    "collections": "Counter OrderedDict defaultdict deque",
     "collections.abc": """
         AsyncGenerator AsyncIterable AsyncIterator Awaitable Buffer ByteString Callable Collection
         Container Coroutine Generator Hashable ItemsView Iterable Iterator KeysView Mapping
         MappingView MutableMapping MutableSequence MutableSet Reversible Sequence Set Sized
         ValuesView""",
     "contextlib": """
-        contextmanager asynccontextmanager suppress nullcontext closing ExitStack ContextDecorator
+        contextmanager asynccontextmanager suppress nullcontext closing ContextDecorator
         AbstractContextManager""",
     "copy": "Error",
-    "dataclasses": "field fields is_dataclass replace FrozenInstanceError InitVar KW_ONLY MISSING",
+    "dataclasses": "fields is_dataclass replace FrozenInstanceError InitVar KW_ONLY MISSING",
     "datetime": "date datetime time timedelta timezone tzinfo MINYEAR MAXYEAR UTC",
     "decimal": """
         Decimal Context getcontext setcontext localcontext ROUND_CEILING ROUND_DOWN ROUND_FLOOR
         ROUND_HALF_DOWN ROUND_HALF_EVEN ROUND_HALF_UP ROUND_UP ROUND_05UP MAX_PREC MAX_EMAX
-        MIN_EMIN DecimalException Clamped InvalidOperation DivisionByZero Inexact Rounded
-        Subnormal Overflow Underflow FloatOperation DivisionImpossible DivisionUndefined
+        MIN_EMIN DecimalTuple DecimalException Clamped InvalidOperation DivisionByZero Inexact
+        Rounded Subnormal Overflow Underflow FloatOperation DivisionImpossible DivisionUndefined
         ConversionSyntax InvalidContext""",
     "enum": """
-        auto unique member nonmember property
-        EnumCheck CONTINUOUS NAMED_FLAGS UNIQUE FlagBoundary STRICT CONFORM EJECT KEEP""",
+        auto unique verify member nonmember property EnumCheck CONTINUOUS NAMED_FLAGS UNIQUE
+        FlagBoundary STRICT CONFORM EJECT KEEP""",
     "fractions": "Fraction",
     "functools": "reduce cmp_to_key partial partialmethod lru_cache cache cached_property",
     "hashlib": """
-        md5 sha1 sha224 sha256 sha384 sha512 sha3_224 sha3_256 sha3_384 sha3_512 shake_128
-        shake_256 blake2b blake2s new pbkdf2_hmac""",
+        md5 sha1 sha224 sha256 sha384 sha512 sha3_224 sha3_256 sha3_384 sha3_512 shake_128 shake_256
+        blake2b blake2s new pbkdf2_hmac scrypt""",
     "heapq": "heappush heappop heapify heappushpop heapreplace merge nlargest nsmallest",
     "html": "escape unescape",
     "itertools": """
@@ -77,24 +80,25 @@ PLAIN: dict[str, str] = {
     "string": """
         ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits printable
         punctuation whitespace capwords Template""",
-    "textwrap": "wrap fill shorten dedent indent",
+    "textwrap": "wrap fill shorten dedent indent TextWrapper",
     "time": """
         time time_ns monotonic monotonic_ns perf_counter perf_counter_ns process_time
-        process_time_ns gmtime localtime mktime ctime asctime strftime strptime struct_time""",
+        process_time_ns gmtime localtime mktime ctime asctime strftime strptime struct_time timezone
+        altzone daylight tzname""",
     "types": "SimpleNamespace MappingProxyType NoneType",
     "typing": """
-        Annotated Any AnyStr Awaitable Callable ClassVar Collection Concatenate Container Coroutine
-        Dict Final FrozenSet Generator Generic Hashable ItemsView Iterable Iterator KeysView List
-        Literal LiteralString Mapping MutableMapping MutableSequence MutableSet NamedTuple Never
-        NewType NoReturn NotRequired Optional ParamSpec Protocol ReadOnly Required Reversible
-        Self Sequence Set Sized SupportsAbs SupportsFloat SupportsIndex SupportsInt SupportsRound
-        TYPE_CHECKING Text Tuple Type TypeAlias TypeGuard TypeIs TypeVar TypeVarTuple TypedDict
-        Union Unpack ValuesView AsyncIterator AsyncIterable AsyncGenerator assert_never
-        assert_type cast is_typeddict""",
+        Any AnyStr AsyncContextManager Awaitable BinaryIO Callable ClassVar Collection Concatenate
+        Container ContextManager Coroutine DefaultDict Deque Dict Final FrozenSet Generator Generic
+        Hashable IO ItemsView Iterable Iterator KeysView List Literal LiteralString Mapping
+        MutableMapping Match MutableSequence MutableSet Never NewType NoReturn NotRequired Optional
+        OrderedDict ParamSpec Pattern Protocol ReadOnly Required Reversible Self Sequence Set Sized
+        SupportsAbs SupportsFloat SupportsIndex SupportsInt SupportsRound TYPE_CHECKING Text TextIO
+        Tuple Type TypeAlias TypeGuard TypeIs TypeVar TypeVarTuple TypedDict Union Unpack ValuesView
+        AsyncIterator AsyncIterable AsyncGenerator assert_never assert_type cast is_typeddict""",
     "urllib": "",
     "urllib.parse": """
         quote quote_plus quote_from_bytes unquote unquote_plus unquote_to_bytes urlencode parse_qs
-        parse_qsl urlparse urlunparse urlsplit urlunsplit urljoin urldefrag ParseResult
+        parse_qsl urlparse urlunparse urlunsplit urljoin urldefrag ParseResult
         SplitResult DefragResult""",
     "uuid": "UUID uuid3 uuid4 uuid5 SafeUUID NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500",  # noqa: E501  # one name list or message
 }
@@ -102,9 +106,10 @@ PLAIN: dict[str, str] = {
 
 MADE: dict[str, str] = {
     "abc": "ABCMeta abstractmethod",
-    "collections": "namedtuple UserDict",
+    "collections": "namedtuple ChainMap UserDict",
+    "contextlib": "ExitStack",
     "copy": "copy deepcopy replace",
-    "dataclasses": "dataclass asdict astuple",
+    "dataclasses": "dataclass field make_dataclass asdict astuple",
     "enum": "Enum IntEnum StrEnum Flag IntFlag",
     "functools": "wraps update_wrapper total_ordering singledispatch singledispatchmethod",
     "hashlib": "algorithms_available algorithms_guaranteed",
@@ -112,13 +117,16 @@ MADE: dict[str, str] = {
     "random": """
         random uniform triangular randint randrange choice choices sample shuffle gauss
         normalvariate expovariate betavariate gammavariate lognormvariate paretovariate
-        vonmisesvariate weibullvariate getrandbits randbytes seed""",
+        vonmisesvariate weibullvariate getrandbits randbytes seed
+        getstate setstate""",
     "statistics": """
         mean fmean geometric_mean harmonic_mean median median_low median_high median_grouped mode
         multimode quantiles stdev pstdev variance pvariance correlation covariance
         linear_regression""",
     "typing": """
-        final overload override runtime_checkable get_type_hints get_origin get_args""",
+        Annotated NamedTuple final overload override runtime_checkable get_type_hints get_origin
+        get_args""",
+    "urllib.parse": "urlsplit",
 }
 """Module to the names that `facades` makes for each plugin."""
 
@@ -150,10 +158,14 @@ def members(module: str, guards: "Guards") -> Mapping[str, Any]:
     real = _settled(module)
     found = {name: getattr(real, name) for name in PLAIN[module].split() if hasattr(real, name)}
     if module in MADE:
-        maker = importlib.import_module(f"{_FACADES}.made_{module}")
+        maker = importlib.import_module(_maker_of(module))
         make: Callable[[Guards], Mapping[str, Any]] = maker.members
         found.update(make(guards))
     return found
+
+
+def _maker_of(module: str) -> str:
+    return f"{_FACADES}.made_{module.replace('.', '_')}"
 
 
 def _settled(module: str) -> ModuleType:
@@ -164,8 +176,11 @@ def _settled(module: str) -> ModuleType:
     return real
 
 
+_UNALIASED = {"utf_8_sig", "cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "idna", "punycode"}
+
+
 def preload(modules: Iterable[str] = ()) -> None:
-    """Import the library modules ahead of time, before a worker closes itself off.
+    """Import the library modules, and the codecs of text, ahead of time, before a worker closes itself off.
 
     Args:
         modules: Their names; all when empty.
@@ -173,5 +188,8 @@ def preload(modules: Iterable[str] = ()) -> None:
     for module in modules or PLAIN:
         _settled(module)
         if module in MADE:
-            importlib.import_module(f"{_FACADES}.made_{module}")
+            importlib.import_module(_maker_of(module))
     importlib.import_module("_strptime")
+    for codec in sorted(set(encodings.aliases.aliases.values()) | _UNALIASED):
+        with contextlib.suppress(LookupError):  # those of another platform
+            codecs.lookup(codec)

@@ -11,11 +11,11 @@ import abc
 import builtins
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from host.sandbox.compiler.enums import PluginEnumKind
-from host.sandbox.compiler.kinds import StandInKind, is_metaclass
+from host.sandbox.compiler.kinds import is_metaclass
 from host.sandbox.compiler.ownership import Ownership
 
 _BUILTIN_BASES = frozenset(
@@ -35,9 +35,34 @@ _BUILTIN_BASES = frozenset(
         property,
     }
 )
-_LIBRARY_BASES: set[type] = set()
-_EXCLUDED = (BaseExceptionGroup, typing.NewType, typing.TypeVar, typing.ParamSpec)
-_MAKERS = (typing.NamedTuple, typing.TypedDict, typing.Any)
+EXTENDABLE = {
+    "abc": "ABC",
+    "collections": "Counter OrderedDict defaultdict deque ChainMap UserDict",
+    "collections.abc": "*",
+    "contextlib": "AbstractContextManager ContextDecorator ExitStack",
+    "datetime": "date datetime time timedelta tzinfo",
+    "decimal": "Decimal",
+    "fractions": "Fraction",
+    "functools": "partial cached_property",
+    "json": "JSONEncoder JSONDecoder",
+    "numbers": "*",
+    "random": "Random",
+    "statistics": "NormalDist",
+    "string": "Template",
+    "textwrap": "TextWrapper",
+    "types": "SimpleNamespace",
+    "typing": """
+        Any Generic Protocol SupportsAbs SupportsFloat SupportsIndex SupportsInt SupportsRound""",
+    "urllib.parse": "ParseResult SplitResult DefragResult",
+    "uuid": "UUID",
+}
+"""Library classes that a plugin may extend: every attribute they hand down has been judged.
+
+A subclass is the plugin's own, so its attributes are read past checks that hold for a library's.
+`partialmethod`, for one, would run a library's property on a class, where `self.__class__` is
+`type`.
+"""
+_library_bases: set[type] = set()
 
 
 class AbstractKind:
@@ -49,10 +74,12 @@ class AbstractKind:
 ABSTRACT_KIND = AbstractKind()
 
 
-def allow_base(found: Any) -> None:
-    """Let plugins extend a library class."""
-    if isinstance(found, type) and not is_metaclass(found) and found not in _EXCLUDED:
-        _LIBRARY_BASES.add(found)
+def allow_bases(module: str, members: Mapping[str, Any]) -> None:
+    """Let plugins extend those classes of a library module that are on the list."""
+    listed = EXTENDABLE.get(module, "").split()
+    for name, found in members.items():
+        if (name in listed or listed == ["*"]) and isinstance(found, type):
+            _library_bases.add(found)
 
 
 def class_builder(ownership: Ownership) -> Callable[..., type]:
@@ -60,7 +87,7 @@ def class_builder(ownership: Ownership) -> Callable[..., type]:
 
     def build(body: Callable[..., Any], name: str, /, *bases: Any, **options: Any) -> type:
         for base in bases:
-            _check_base(base, ownership)
+            check_base(base, ownership)
         if "metaclass" in options:
             if options["metaclass"] is not ABSTRACT_KIND:
                 message = f"Class {name} has a metaclass. Use a base class with __init_subclass__."
@@ -72,34 +99,33 @@ def class_builder(ownership: Ownership) -> Callable[..., type]:
     return build
 
 
-def _check_base(base: Any, ownership: Ownership) -> None:
+def check_base(base: Any, ownership: Ownership) -> None:
     """Refuse bases with powers: a metaclass, a stand-in, an object that names its own bases.
 
     A subclass of `BaseExceptionGroup` can break the interpreter (CVE-2025-22153), and an object
     with
     `__mro_entries__` could bring in any class unseen.
     """
-    if any(base is maker for maker in _MAKERS):
+    if any(base is maker for maker in ownership.makers):
         return
-    if not isinstance(base, type):
-        origin = typing.get_origin(base)
-        if origin is None or not isinstance(base, (types.GenericAlias, *_TYPING_ALIAS)):
-            message = f"{base!r} cannot be a base class. Name a class."
-            raise TypeError(message)
-        base = origin
-    if type(base) is StandInKind or not _may_extend(base, ownership):
-        message = (
-            f"{base.__name__} cannot be extended in a plugin. Keep one in an attribute instead."
-        )
+    if not isinstance(base, type) and not isinstance(base, (types.GenericAlias, *_TYPING_ALIAS)):
+        message = f"{base!r} cannot be a base class. Name a class."
         raise TypeError(message)
+    for found in types.resolve_bases((base,)):  # what an alias stands for, not what it is called
+        if not isinstance(found, type) or not may_extend(found, ownership):
+            message = (
+                f"{base.__name__} cannot be extended in a plugin. Keep one in an attribute instead."
+            )
+            raise TypeError(message)
 
 
 _TYPING_ALIAS = (type(typing.Sequence), type(typing.Sequence[int]))
 
 
-def _may_extend(base: type, ownership: Ownership) -> bool:
-    if is_metaclass(base) or issubclass(base, BaseExceptionGroup):
+def may_extend(base: type, ownership: Ownership) -> bool:
+    """Return whether a plugin's class may have this base."""
+    if is_metaclass(base) or BaseExceptionGroup in base.__mro__:
         return False
-    known = base in _BUILTIN_BASES or base in _LIBRARY_BASES or issubclass(base, BaseException)
+    known = base in _BUILTIN_BASES or base in _library_bases or BaseException in base.__mro__
     known = known or type(base) is PluginEnumKind
     return known or ownership.owns_class(base)

@@ -24,6 +24,7 @@ class PluginEnumKind(enum.EnumType):
         """Look a member up by its value, or make an enumeration."""
         if names is _missing and not options:
             return super().__call__(value)
+        options = {key: item for key, item in options.items() if key not in ("module", "qualname")}
         extra = sorted(set(options) - {"start", "boundary"})
         if extra:
             message = f"{extra[0]} cannot be given in a plugin. Write a class statement."

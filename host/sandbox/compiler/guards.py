@@ -8,32 +8,42 @@
 # Why: guards and facades take and give objects of any type.
 
 import decimal
+import textwrap
 import types
 import typing
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ForwardRef, NoReturn, cast
+from typing import Any, ForwardRef, cast
 
 from host.sandbox.compiler.formatting import GuardedFormatter
 from host.sandbox.compiler.kinds import visible
 from host.sandbox.compiler.names import (
     OWN_ONLY,
+    TABLES,
     is_dunder,
     kind_of_read,
     kind_of_write,
 )
-from host.sandbox.compiler.ownership import Ownership
+from host.sandbox.compiler.ownership import PLAIN_DATA, Ownership
+from host.sandbox.compiler.refusal import (
+    as_plain_text,
+    is_enum_table,
+    is_of_group,
+    named,
+    refuse,
+    self_checked,
+    unshared,
+)
 
 _missing: Any = object()
 _RECORDS = frozenset({"_asdict", "_replace", "_fields", "_make", "_field_defaults"})
 _ENUMS = frozenset({"_value_", "_name_", "_missing_", "_generate_next_value_"})
-_WRITABLE = (types.SimpleNamespace, BaseException, decimal.Context)
+_WRITABLE = (types.SimpleNamespace, BaseException, decimal.Context, textwrap.TextWrapper)
 _ALIASES = (
     types.GenericAlias,
     *(kind for kind in type(typing.Sequence).__mro__ if kind.__name__ == "_BaseGenericAlias"),
 )
 """What hands attribute reads on to the class, or to whatever else, that it was made from."""
-_MAPPINGS = (dict, types.MappingProxyType)
 
 
 class Guards:
@@ -58,7 +68,7 @@ class Guards:
         if kind == "public":
             return getattr(value, name) if default is _missing else getattr(value, name, default)
         if kind == "refused":
-            _refuse(value, name)
+            refuse(value, name)
         try:
             reader = _READERS[kind]
             return reader(self, value, name)
@@ -71,12 +81,15 @@ class Guards:
         while issubclass(type(value), _ALIASES):
             value = value.__origin__  # `Sequence[int].register` is `Sequence.register`
         if isinstance(value, BaseException) and name == "obj":
-            _refuse(value, name)
+            refuse(value, name)
         if name == "evaluate" and isinstance(value, ForwardRef):
-            _refuse(value, name)
+            refuse(value, name)
         if name == "register" and isinstance(value, type) and not self.ownership.owns_class(value):
-            _refuse(value, name)
-        return self._checked(value, name, getattr(value, name))
+            refuse(value, name)
+        found = getattr(value, name)
+        if name in TABLES and not self.ownership.is_pure(type(value)):
+            found = unshared(found)
+        return self._checked(value, name, found)
 
     def _checked(self, value: Any, name: str, found: Any) -> Any:
         """Replace what must not be held raw: formatters, and methods without their self check."""
@@ -86,18 +99,19 @@ class Guards:
             return found
         holder = value.__thisclass__ if type(value) is super else value
         if isinstance(holder, type):
-            return _self_checked(cast("Callable[..., Any]", found), holder)
+            return self_checked(cast("Callable[..., Any]", found), holder)
         if self.ownership.is_facade(value):
             return cast("Any", found)
-        return _refuse(value, name)
+        return refuse(value, name)
 
     def _formatter(self, found: Any, name: str) -> Any:
-        template = getattr(found, "__self__", None)
-        if isinstance(found, types.BuiltinMethodType) and isinstance(template, str):
+        kind = type(found)  # by identity: `==` would show the raw method to a plugin's `__eq__`
+        if kind is types.BuiltinMethodType and isinstance(found.__self__, str):
+            template = found.__self__
             return self._format(template) if name == "format" else self._format_map(template)
-        if found in (str.format, str.format_map):
+        if kind is types.MethodDescriptorType and found.__objclass__ is str:
             chosen = self._format if name == "format" else self._format_map
-            return lambda text, *args, **kwargs: chosen(_text(text))(*args, **kwargs)
+            return lambda text, *args, **kwargs: chosen(as_plain_text(text))(*args, **kwargs)
         return found
 
     @cached_property
@@ -125,19 +139,19 @@ class Guards:
             return vars(value)[name]
         if name in _RECORDS and own.is_record(value):
             found = getattr(value, name)
-            return _unshared(found) if name == "_field_defaults" else found
+            return unshared(found) if name == "_field_defaults" else found
         if name in _ENUMS and own.is_enum(value):
             return getattr(value, name)
         if own.owns_private(value, name):
             return getattr(value, name)
-        return _refuse(value, name)
+        return refuse(value, name)
 
     def _read_dunder(self, value: Any, name: str) -> Any:
         special = _SPECIAL.get(name)
         if special is not None:
             return special(self, value, name)
         if name in OWN_ONLY and not self.ownership.owns(value):
-            _refuse(value, name)
+            refuse(value, name)
         return self._checked(value, name, getattr(value, name))
 
     def _class_of(self, value: Any, _: str) -> Any:
@@ -146,30 +160,31 @@ class Guards:
     def _dict_of(self, value: Any, name: str) -> Any:
         if self.ownership.is_pure(type(value)) or type(value) is types.SimpleNamespace:
             return vars(value)
-        return _refuse(value, name)
+        return refuse(value, name)
 
     def _bases_of(self, value: Any, name: str) -> Any:
         if not self.ownership.owns_class(value):
-            _refuse(value, name)
+            refuse(value, name)
         found = type.__getattribute__(value, name)
         return visible(found) if name == "__base__" else tuple(visible(item) for item in found)
 
     def _subclasses_of(self, value: Any, name: str) -> Any:
         if not self.ownership.owns_class(value):
-            _refuse(value, name)
+            refuse(value, name)
         return lambda: [visible(item) for item in type.__subclasses__(value)]
 
     def _initialiser(self, value: Any, name: str) -> Any:
         """Return `__init__`, for own objects only: it could start a shared property anew."""
         found = self._checked(value, name, getattr(value, name))
-        if type(value) is super or self.ownership.owns(value):
+        held = value.__self__ if type(value) is super else value
+        if self.ownership.owns_function(found):
             return found
-        if not isinstance(value, type):
-            _refuse(value, name)
+        if not isinstance(held, type):
+            return found if self.ownership.owns_class(type(held)) else refuse(value, name)
 
         def initialise(target: Any, /, *args: Any, **kwargs: Any) -> None:
             if not self.ownership.owns_class(type(target)):
-                _refuse(target, name)
+                refuse(target, name)
             found(target, *args, **kwargs)
 
         return initialise
@@ -181,61 +196,76 @@ class Guards:
             return found
         holder = value.__thisclass__ if type(value) is super else value
         if not isinstance(holder, type):
-            _refuse(value, name)
+            refuse(value, name)
 
         def make(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not isinstance(cls, type) or holder not in cls.__mro__:
-                message = f"{_named(cls)} is no subclass of {holder.__name__}."
+                message = f"{named(cls)} is no subclass of {holder.__name__}."
                 raise TypeError(message)
             return found(cls, *args, **kwargs)
 
         return make
 
-    def _descriptor(self, value: Any, name: str) -> Any:
-        """Return a descriptor's method, for own descriptors; a library's gets own objects only.
+    def maker_of_own(self, function: Any) -> Callable[..., Any]:
+        """Return a class's `__new__` that gives own objects or plain data, and nothing shared.
 
-        `cached_property.__get__` keeps what it computed in the object that it is given.
+        `Enum`, `C[int]()` and copying set attributes on whatever it gives them.
+        """
+        raw = function.__func__ if type(function) is staticmethod else function
+
+        def new(cls: Any, /, *args: Any, **kwargs: Any) -> Any:
+            made = raw(cls, *args, **kwargs)
+            if self.ownership.owns(made) or type(made) in PLAIN_DATA:
+                return made
+            message = f"__new__ of {named(cls)} gave {named(made)}, which is not the plugin's own."
+            raise TypeError(message)
+
+        new.__name__ = "__new__"
+        return new
+
+    def _descriptor(self, value: Any, name: str) -> Any:
+        """Return a descriptor's method, for own descriptors and objects of own classes.
+
+        `property.__get__` would run a library's property on a class, where `self.__class__` is
+        `type`; `cached_property.__get__` keeps what it computed in the object that it is given.
         """
         own = self.ownership
-        if not own.owns(value.__self__ if type(value) is super else value):
-            _refuse(value, name)
+        held = value.__self__ if type(value) is super else value
+        if not own.owns(held):
+            refuse(value, name)
         found = getattr(value, name)
-        bound = isinstance(found, types.MethodType)
-        raw = found.__func__ if bound else found
-        if not isinstance(raw, types.FunctionType) or own.owns_function(raw):
+        if own.owns_function(found) or own.owns_function(held):
             return found
-
-        def check(target: Any) -> None:
-            if not (target is None or own.owns(target)):
-                message = f"{name}() takes an object of the plugin's own."
-                raise TypeError(message)
+        fits = own.owns_class if name == "__set_name__" else own.owns_object
 
         def of_it(target: Any, /, *rest: Any) -> Any:
-            check(target)
+            if not (target is None or fits(target)):
+                message = f"{name}() takes an object of the plugin's own."
+                raise TypeError(message)
             return found(target, *rest)
 
-        def of_class(self: Any, target: Any, /, *rest: Any) -> Any:
-            check(target)
-            return found(self, target, *rest)
+        def of_class(descriptor: Any, target: Any, /, *rest: Any) -> Any:
+            if not own.owns_object(descriptor) or not (target is None or fits(target)):
+                message = f"{name}() takes a descriptor and an object of the plugin's own."
+                raise TypeError(message)
+            return found(descriptor, target, *rest)
 
-        if bound:
-            return of_it
-        return _self_checked(of_class, value.__thisclass__ if type(value) is super else value)
+        return of_class if isinstance(held, type) else of_it
 
     def _own_hook(self, value: Any, name: str) -> Any:
         if type(value) is super or self.ownership.owns(value):
             return self._checked(value, name, getattr(value, name))
-        return _refuse(value, name)
+        return refuse(value, name)
 
     def _annotations(self, value: Any, name: str) -> Any:
-        return dict(getattr(value, name)) if self.ownership.owns(value) else _refuse(value, name)
+        return dict(getattr(value, name)) if self.ownership.owns(value) else refuse(value, name)
 
     def _wrapped(self, value: Any, name: str) -> Any:
         found = getattr(value, name)
-        return found if self.ownership.owns(found) else _refuse(value, name)
+        return found if self.ownership.owns(found) else refuse(value, name)
 
     def _members(self, value: Any, name: str) -> Any:
-        return _unshared(getattr(value, name))
+        return unshared(getattr(value, name))
 
     def _setter(self, value: Any, name: str) -> Any:
         if type(value) is super:
@@ -247,7 +277,7 @@ class Guards:
             return lambda target, *args: self._store_by(base, target, args)
         if self.ownership.owns(value):
             return lambda *args: self._store_by(getattr(type(value), name), value, args)
-        return _refuse(value, name)
+        return refuse(value, name)
 
     def _store_by(self, base: Callable[..., Any], target: Any, args: tuple[Any, ...]) -> None:
         self._check_write(target, args[0] if args else None)
@@ -271,13 +301,13 @@ class Guards:
             message = f"An attribute's name must be a plain str, not {type(name).__name__}."
             raise TypeError(message)
         if kind_of_write(name) == "refused":
-            _refuse(target, name)
-        if self.ownership.owns(target):
+            refuse(target, name)
+        if self.ownership.owns(target) and not is_enum_table(target, name):
             return
-        if isinstance(target, _WRITABLE) and not is_dunder(name):
+        if isinstance(target, _WRITABLE) and not (is_dunder(name) or is_of_group(target)):
             return
         message = (
-            f"{name!r} cannot be set on {_named(target)}: it is not the plugin's own. "
+            f"{name!r} cannot be set on {named(target)}: it is not the plugin's own. "
             "Keep the value in a variable, or in an object of your own class."
         )
         raise AttributeError(message)
@@ -308,48 +338,6 @@ def _sealed_kind(guards: Guards) -> Callable[[Any], Any]:
             guards.erase(object.__getattribute__(self, "target"), name)
 
     return Sealed
-
-
-def _self_checked(found: Callable[..., Any], holder: type) -> Callable[..., Any]:
-    """Return a library's method that insists on a self of its class, as methods written in C do.
-
-    Called with something else, `Counter.copy(int)` would answer `type`, and a dataclass's generated
-    `__init__` would set attributes on whatever it is given.
-    """
-
-    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        if not issubclass(type(self), holder):
-            message = f"{found.__name__}() needs a {holder.__name__}, not {_named(self)}."
-            raise TypeError(message)
-        return found(self, *args, **kwargs)
-
-    return method
-
-
-def _unshared(found: Any) -> Any:
-    """Return a read-only view of a copy.
-
-    A view hands out what it is a view of: to `__eq__` and `__ror__` of whatever stands beside it.
-    """
-    return types.MappingProxyType(dict(found)) if isinstance(found, _MAPPINGS) else found
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    message = f"format needs a str, not {type(value).__name__}."
-    raise TypeError(message)
-
-
-def _named(value: Any) -> str:
-    if isinstance(value, type):
-        return f"class {value.__name__}"
-    return f"a {type(value).__name__} object"
-
-
-def _refuse(value: Any, name: str) -> NoReturn:
-    message = f"{name!r} of {_named(value)} is not available to plugins."
-    raise AttributeError(message)
 
 
 _Reader = Callable[[Guards, Any, str], Any]

@@ -104,8 +104,23 @@ class _TypeKind(type):
         return "<class 'type'>"
 
 
+class _TypeAlias(types.GenericAlias):
+    """What `type[X]` is: for annotations only.
+
+    A library's alias can be called, and marks what the call returns; `type[int](x)` would mark x's
+    class.
+    """
+
+    __slots__ = ()
+    __module__ = "types"
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        message = "type[...] is for annotations. Call type(x)."
+        raise TypeError(message)
+
+
 def _item(_: object, item: Any) -> Any:
-    return types.GenericAlias(PluginType, item)
+    return _TypeAlias(PluginType, item)
 
 
 PluginType: type = _TypeKind(
@@ -113,7 +128,7 @@ PluginType: type = _TypeKind(
 )
 """What the name `type` means in a plugin."""
 
-_library_classes: set[type] = set()
+_library_classes: set[type] = {ExceptionGroup}
 
 
 def allow_class(found: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from host.sandbox.compiler.catalog import PLAIN, members
-from host.sandbox.compiler.classes import allow_base
+from host.sandbox.compiler.classes import allow_bases
 from host.sandbox.compiler.facade import Facade, make_facade, sealed
 from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.kinds import allow_class
@@ -58,5 +58,5 @@ class Library:
         found = members(name, self._guards)
         for value in found.values():
             allow_class(value)
-            allow_base(value)
+        allow_bases(name, found)
         return found

@@ -41,19 +41,23 @@ GATED = frozenset(
         "register",
         "evaluate",
         "copy",
-        "new_child",
-        "pop_all",
         "seed",
         "setstate",
+        "groupindex",
+        "unicode_whitespace_trans",
+        "parse_object",
+        "parse_array",
     ]
 )
 """Public names that some library type answers with more than the plugin may have.
 
-`copy`, `new_child` and `pop_all` call `self.__class__(...)`: taken from the class and called with a
-class in place of `self`, they would hand out `type` (`Counter.copy(int)`). `seed` and `setstate`
-would set
-attributes on it. `evaluate` runs the text of a `ForwardRef`.
+`copy` calls `self.__class__(...)`: taken from the class and called with a class in place of `self`,
+it would hand out `type` (`Counter.copy(int)`). `seed` and `setstate` would set attributes on it.
+`evaluate` runs the text of a `ForwardRef`. The parsers of a `JSONDecoder` are its inside.
 """
+
+TABLES = frozenset({"groupindex", "unicode_whitespace_trans"})
+"""Those of them that are tables of all plugins; a plugin gets a copy."""
 
 _OPERATORS = [
     "add",

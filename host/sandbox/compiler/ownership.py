@@ -10,13 +10,19 @@
 import abc
 import builtins
 import collections.abc
+import datetime
+import decimal
 import enum
+import fractions
+import itertools
 import types
 import typing
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 from host.sandbox.compiler.facade import Facade
+from host.sandbox.compiler.names import is_matchable
 
 _DATA = (object, int, str, float, complex, bytes, bytearray, tuple, list, dict, set, frozenset)
 _PURE_BASES = frozenset(
@@ -36,6 +42,24 @@ _PURE_BASES = frozenset(
 """Bases without private state of their own, so that every `_x` of a subclass is the plugin's."""
 
 
+PLAIN_DATA = frozenset(
+    {
+        *_DATA[1:],
+        bool,
+        type(None),
+        type(NotImplemented),
+        datetime.date,
+        datetime.datetime,
+        datetime.time,
+        datetime.timedelta,
+        decimal.Decimal,
+        fractions.Fraction,
+        uuid.UUID,
+    }
+)
+"""Classes whose objects hold nothing but their value, so that sharing one joins nobody."""
+
+
 class Ownership:
     """What one plugin made.
 
@@ -53,9 +77,15 @@ class Ownership:
         """Own classes whose every attribute is the plugin's, private ones included."""
         self.safe: set[type] = {dict, list, set, bytearray}
         """Classes on which the gated names are harmless."""
+        self.makers: list[object] = [typing.TypedDict, typing.Any]
+        """What a class statement may name as a base though it is no class."""
 
     def adopt(self, made: type) -> type:
         """Take in a class that the plugin has just made; return it."""
+        named = vars(made).get("__match_args__", ())
+        if not all(map(_may_match, named)):  # patterns read past the guards
+            kept = itertools.takewhile(_may_match, named)
+            type.__setattr__(made, "__match_args__", tuple(kept))
         if all(base in _PURE_BASES or base in self.pure for base in made.__mro__[1:]):
             self.pure.add(made)
             if not issubclass(made, (str, BaseException)):
@@ -81,6 +111,10 @@ class Ownership:
     def owns(self, value: Any) -> bool:
         """Return whether a value is the plugin's class, function or object."""
         return self.owns_class(type(value)) or self.owns_class(value) or self.owns_function(value)
+
+    def owns_object(self, value: Any) -> bool:
+        """Return whether a value is an object of a class that the plugin made."""
+        return self.owns_class(type(value))
 
     def demand(self, value: Any, decorator: str) -> None:
         """Raise unless a value is the plugin's own; for decorators, which set attributes on it."""
@@ -134,6 +168,10 @@ class Ownership:
         if type(value) is super:
             kind = type(value.__self__)
         return issubclass(kind, enum.Enum)
+
+
+def _may_match(name: str) -> bool:
+    return is_matchable(name) or name[1:].isdecimal()  # `_1`, as `rename=True` calls a field
 
 
 def names_used_by(base: type) -> frozenset[str]:

@@ -1,6 +1,7 @@
 """Compiles a plugin's source and loads it; the worker's way into this package."""
 
 import ast
+import contextvars
 import sys
 import types
 import warnings
@@ -22,7 +23,7 @@ from host.sandbox.compiler.library import Library
 from host.sandbox.compiler.ownership import Ownership
 from host.sandbox.compiler.policy import Policy
 from host.sandbox.compiler.program import as_function
-from host.sandbox.compiler.rewriting import MEMBER, MODULE, OWN, READ, SAFE, SEAL, TYPE
+from host.sandbox.compiler.rewriting import MEMBER, MODULE, NEW, OWN, READ, SAFE, SEAL, TYPE
 
 MAX_SOURCE = 1_000_000
 """Characters of source; a parser's memory grows with it."""
@@ -34,6 +35,8 @@ class Namespace(Mapping[str, Any]):
     def __init__(self, names: dict[str, Any], guards: Guards) -> None:
         self._names = names
         self._guards = guards
+        self.context = contextvars.Context()
+        """Holds the plugin's decimal context; what runs the plugin's functions enters it."""
 
     @override
     def __getitem__(self, name: str) -> Any:
@@ -51,7 +54,7 @@ class Namespace(Mapping[str, Any]):
 
     def run(self, code: types.CodeType) -> None:
         """Run compiled plugin source in this namespace."""
-        exec(code, self._names)  # noqa: S102  # the policy has passed it
+        self.context.run(exec, code, self._names)  # the policy has passed it
 
     def annotations(self, function: Any) -> dict[str, Any]:
         """Return a function's or class's annotations as values.
@@ -128,7 +131,7 @@ class CompiledPlugin:
         )
         names.update({"__builtins__": available, READ: guards.read, SEAL: guards.seal})
         names.update({OWN: guards.ownership.pure, SAFE: guards.ownership.safe, TYPE: type})
-        names.update({MODULE: library.module, MEMBER: library.member})
+        names.update({MODULE: library.module, MEMBER: library.member, NEW: guards.maker_of_own})
         return Namespace(names, guards)
 
 

@@ -27,6 +27,7 @@ from host.sandbox.compiler.names import (
     kind_of_write,
 )
 from host.sandbox.compiler.rewriting import (
+    NEW,
     OWN,
     READ,
     SAFE,
@@ -58,6 +59,7 @@ _PLAIN = [
     "YieldFrom",
     "Raise",
     "Try",
+    "TryStar",
     "If",
     "While",
     "Global",
@@ -138,6 +140,8 @@ class Policy(RestrictingNodeTransformer):
             by_name = isinstance(node, ast.Name) or name not in _LITERAL
             if name not in allowed or not by_name:
                 self.reject(node, name, advice.about_attribute(name))
+            elif name == "__new__" and not isinstance(node, ast.FunctionDef):
+                self.reject(node, name, advice.MAKER)
         elif in_class and name in REFUSED:
             self.reject(node, name, advice.about_attribute(name))
 
@@ -225,6 +229,8 @@ class Policy(RestrictingNodeTransformer):
         self._hidden.pop()
         self._scopes.pop()
         self._ask_once(node, hoisted)
+        if node.name == "__new__" and self._scopes[-1:] == ["class"]:
+            node.decorator_list.insert(0, place(load(NEW), node))
         return node
 
     def _visited(self, body: list[ast.stmt]) -> list[ast.stmt]:
@@ -327,12 +333,6 @@ class Policy(RestrictingNodeTransformer):
                 self.reject(part, f".{part.attr}", (why, "Compare with == in an `if`."))
             elif isinstance(part, ast.Name):
                 self.visit_Name(part)
-        return node
-
-    @override
-    def visit_TryStar(self, node: ast.AST) -> ast.AST:
-        why = "Exception groups can be made to lie to the interpreter."
-        self.reject(node, "except*", (why, "Write `except` and handle one exception at a time."))
         return node
 
     # Modules

@@ -104,6 +104,7 @@ class Worker:
         self._declared = Declarations()
         self._facade: HostFacade | None = None
         self._name = ""
+        self._enter: Callable[..., Any] = _called
 
     def serve(self) -> None:
         """Answers frames until the host closes the wire."""
@@ -139,6 +140,7 @@ class Worker:
                 modules=modules,
                 output=channel.output.write,
             )
+            self._enter = _entry(namespace)
             channel.send(
                 {
                     "t": "loaded",
@@ -165,9 +167,9 @@ class Worker:
         if self._facade is not None:
             self._facade.begin()
         try:
-            outcome = self._declared.functions[name](**arguments)
+            outcome = self._enter(self._declared.functions[name], **arguments)
             if inspect.iscoroutine(outcome):
-                outcome = _drive(outcome)
+                outcome = self._enter(_drive, outcome)
             channel.send(
                 {"t": "result", "id": number, "value": outcome, "out": channel.output.take()}
             )
@@ -185,6 +187,15 @@ class Worker:
         out = self._channel.output.take()
         frame = {"t": "error", "id": number, "kind": kind, "message": message, "trace": trace}
         self._channel.send({**frame, "out": out})
+
+
+def _called(function: Callable[..., Any], /, *args: object, **kwargs: object) -> object:
+    return function(*args, **kwargs)
+
+
+def _entry(namespace: object) -> Callable[..., Any]:
+    """What runs a plugin's function in the context that its module's body had."""
+    return getattr(getattr(namespace, "context", None), "run", _called)
 
 
 def _resolver(namespace: object) -> Annotations | None:

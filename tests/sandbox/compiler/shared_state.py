@@ -9,9 +9,16 @@
 
 import _abc
 import abc
+import dataclasses
+import decimal
 import enum
+import functools
 import importlib
+import json
+import re
 import types
+import urllib.parse
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -21,7 +28,11 @@ from host.sandbox.compiler.catalog import PLAIN, preload
 def fingerprint() -> dict[str, int]:
     """Return the identity of every attribute of every shared class, and the size of functions'."""
     preload()
-    found: dict[str, int] = {}
+    found: dict[str, int] = {
+        "metadata of fields": len(dataclasses.field().metadata),
+        "precision of decimals": decimal.getcontext().prec,
+        "attributes of facades' functions": sum(len(vars(item)) for item in _unlisted()),
+    }
     for name, item in _shared():
         if isinstance(item, type):
             found.update(
@@ -45,9 +56,25 @@ def _inside(name: str, item: type) -> dict[str, int]:
         found[f"{name} registered"] = len(_abc._get_dump(item)[0])
     if isinstance(item, enum.EnumType):
         found[f"{name} members"] = len(item.__members__)
+    for key, value in vars(item).items():
+        found.update({f"{name}.{key} {part}": seen for part, seen in _parts(value)})
     if "_field_defaults" in vars(item):
         found[f"{name} defaults"] = len(vars(item)["_field_defaults"])
     return found
+
+
+def _parts(value: Any) -> Iterator[tuple[str, int]]:
+    """Yield what an attribute of a class is made of: a property's functions, a table's items."""
+    if isinstance(value, property):
+        yield from (("getter", id(value.fget)), ("setter", id(value.fset)))
+    elif isinstance(value, re.Pattern):
+        yield "groups", hash(tuple(value.groupindex.items()))
+    elif isinstance(value, (dict, types.MappingProxyType)) and all(map(_is_flat, value.items())):
+        yield "items", hash(tuple(value.items()))
+
+
+def _is_flat(item: tuple[Any, Any]) -> bool:
+    return all(isinstance(part, (str, int, float, type(None))) for part in item)
 
 
 def _is_cache(key: str) -> bool:
@@ -60,6 +87,12 @@ def _is_cache(key: str) -> bool:
         "__weakref__",
         "__dict__",
     ) or key.startswith("_inverted")
+
+
+@cache
+def _unlisted() -> list[Any]:
+    """Return library functions that plugins meet behind a facade's own, or inside another."""
+    return [urllib.parse.urlsplit, functools.wraps, json.JSONDecoder.decode]
 
 
 @cache

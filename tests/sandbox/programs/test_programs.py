@@ -1,6 +1,7 @@
 """Ordinary programs print in the sandbox what they print in plain CPython."""
 
 import builtins
+import contextvars
 import sys
 import types
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from host.sandbox.compiler import compile_plugin
+from tests.escape.process.arena import Arena
 
 PROGRAMS = [
     block.partition("\n")
@@ -27,7 +29,8 @@ def in_plain_python(source: str) -> str:
         "__builtins__": {**vars(builtins), "print": show},
     }
     sys.modules.setdefault("plugin:program", types.ModuleType("plugin:program"))
-    exec(compile(source, "program", "exec", dont_inherit=True), names)  # noqa: S102
+    code = compile(source, "program", "exec", dont_inherit=True)
+    contextvars.Context().run(exec, code, names)  # a decimal context that ends with the program
     return "".join(written)
 
 
@@ -37,6 +40,27 @@ def in_the_sandbox(source: str) -> str:
     return "".join(written)
 
 
+_KEPT = r"""_said = []
+def print(*values, sep=" ", end="\n"):
+    _said.append(sep.join([str(value) for value in values]) + end)
+"""
+_TOLD = """
+@tool
+def said() -> str:
+    "What was printed."
+    return "".join(_said)
+"""
+
+
+def in_worker(arena: Arena, source: str) -> str:
+    """Run a program as a plugin of a confined worker; return what it printed, or how it failed."""
+    first, _, rest = (
+        source.partition("\n") if source.startswith("from __future__") else ("", "", source)
+    )
+    found = arena.run(f"{first}\n{_KEPT}{rest}\n{_TOLD}", "said", timeout=60)
+    return found["value"] if found["outcome"] == "returned" else str(found)
+
+
 @pytest.mark.parametrize(
     ("name", "source"),
     [(item[0], item[2]) for item in PROGRAMS],
@@ -44,6 +68,14 @@ def in_the_sandbox(source: str) -> str:
 )
 def test_program_prints_what_it_prints_in_plain_python(name: str, source: str):
     assert in_the_sandbox(source) == in_plain_python(source)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the confined process is Linux's")
+def test_some_programs_print_the_same_in_a_confined_worker():
+    arena = Arena(loader="host.sandbox.compiler:compile_plugin")
+    for name, _, source in PROGRAMS[::25] + PROGRAMS[-8:]:
+        assert in_worker(arena, source) == in_plain_python(source), name
+    arena.close()
 
 
 def test_there_are_at_least_a_hundred_programs():

@@ -6,6 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from host.sandbox.compiler.facades.chain_map import ChainMap
 from host.sandbox.compiler.guards import Guards
 
 
@@ -74,4 +75,4 @@ def members(guards: Guards) -> Mapping[str, Any]:
         )
         return guards.ownership.adopt(made)
 
-    return {"namedtuple": namedtuple, "UserDict": UserDict}
+    return {"namedtuple": namedtuple, "ChainMap": ChainMap, "UserDict": UserDict}

@@ -26,11 +26,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from host.sandbox.compiler.facade import Facade
+from host.sandbox.compiler.facades.chain_map import ChainMap
 from host.sandbox.compiler.guards import Guards
 
 _SHALLOW = (
     dict, list, set, bytearray, collections.deque, collections.OrderedDict, collections.defaultdict,
-    collections.Counter, collections.ChainMap,
+    collections.Counter, ChainMap,
 )  # fmt: skip
 _Each = Callable[[Any], Any]
 
@@ -84,11 +85,13 @@ class Copier:
             if own is not None:
                 return own(value, *extra)
             return self._copied_object(value, each, memo)
+        if isinstance(value, type):
+            return value
         if kind is tuple or kind is frozenset:
             return kind(each(part) for part in value)
         if kind in _SHALLOW or kind is types.SimpleNamespace:
             return self._copied_container(value, each, memo)
-        if isinstance(value, (type, *_FIXED)):
+        if isinstance(value, _FIXED):
             return value
         message = f"A {kind.__name__} object cannot be copied in a plugin. Make a new one."
         raise TypeError(message)
@@ -103,7 +106,7 @@ class Copier:
         return made
 
     def _copied_object(self, value: Any, each: _Each, memo: dict[int, Any] | None) -> Any:
-        made = _blank(value, each)
+        made = self._blank(value, each)
         if memo is not None:
             memo[id(value)] = made
         if isinstance(value, (list, dict, set)) and not isinstance(value, tuple):
@@ -115,6 +118,22 @@ class Copier:
                 object.__setattr__(made, name, each(getattr(value, name)))
         return made
 
+    def _blank(self, value: Any, each: _Each) -> Any:
+        """Return a new object of the same class, without asking the class."""
+        kind = type(value)
+        if isinstance(value, tuple):
+            return tuple.__new__(kind, [each(part) for part in value])
+        if isinstance(value, (str, bytes, int, float, complex, frozenset)):
+            return value
+        own = self._guards.ownership
+        foreign = next(base for base in kind.__mro__ if not own.owns_class(base))
+        if isinstance(value, BaseException):
+            return foreign.__new__(kind, *value.args)
+        for base in (dict, list, set):
+            if isinstance(value, base):
+                return base.__new__(kind)
+        return object.__new__(kind)
+
 
 _FIXED = (
     int, float, complex, bool, str, bytes, type(None), type(Ellipsis), range, slice,
@@ -125,22 +144,8 @@ _FIXED = (
 )  # fmt: skip
 
 
-def _blank(value: Any, each: _Each) -> Any:
-    kind = type(value)
-    if isinstance(value, tuple):
-        return tuple.__new__(kind, [each(part) for part in value])
-    if isinstance(value, (str, bytes, int, float, complex, frozenset)):
-        return value
-    if isinstance(value, BaseException):
-        return kind.__new__(kind, *value.args)
-    for base in (dict, list, set):
-        if isinstance(value, base):
-            return base.__new__(kind)
-    return object.__new__(kind)
-
-
 def _refill(made: Any, value: Any, each: _Each) -> None:
-    if isinstance(value, collections.ChainMap):
+    if isinstance(value, ChainMap):
         object.__setattr__(made, "maps", [each(part) for part in value.maps])
     elif isinstance(value, dict):
         dict.clear(made)

@@ -8,12 +8,15 @@
 # Why: guards and facades take and give objects of any type.
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import keyword
+import types
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from host.sandbox.compiler.classes import check_base
 from host.sandbox.compiler.facades.made_copy import Copier
 from host.sandbox.compiler.guards import Guards
-from host.sandbox.compiler.names import is_matchable
+from host.sandbox.compiler.names import METHODS, REFUSED, is_dunder, is_matchable
 
 _Made = Callable[..., Any]
 
@@ -29,6 +32,7 @@ def members(guards: Guards) -> Mapping[str, Any]:
             message = f"dataclass works on the plugin's own classes, not on {cls!r}."
             raise TypeError(message)
         made: type = dataclasses.dataclass(cls, match_args=False, **options)
+        _give_tables(made)
         if match_args and "__match_args__" not in vars(made):
             type.__setattr__(made, "__match_args__", _matched(made))
         return guards.ownership.adopt(made)
@@ -41,7 +45,58 @@ def members(guards: Guards) -> Mapping[str, Any]:
         _demand_dataclass(value)
         return _Plain(guards, lambda pairs: tuple_factory([item for _, item in pairs])).of(value)
 
-    return {"dataclass": dataclass, "asdict": asdict, "astuple": astuple}
+    def make_dataclass(
+        cls_name: str,
+        fields: Iterable[Any],
+        *,
+        bases: tuple[Any, ...] = (),
+        namespace: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Make a dataclass; its attributes are those that a class statement could give it."""
+        spelled = _spelled(cls_name, fields, dict(namespace or {}))
+        spelled["__module__"] = guards.ownership.module
+        for base in bases:
+            check_base(base, guards.ownership)
+        options.pop("module", None)
+        return dataclass(
+            types.new_class(cls_name, bases, {}, lambda ns: ns.update(spelled)), **options
+        )
+
+    return {
+        "dataclass": dataclass,
+        "field": field,
+        "make_dataclass": make_dataclass,
+        "asdict": asdict,
+        "astuple": astuple,
+    }
+
+
+def _give_tables(made: Any) -> None:
+    """Give each field a table of its own; the library's empty one is shared by all."""
+    for item in dataclasses.fields(made):
+        if not item.metadata:
+            item.metadata = types.MappingProxyType({})
+
+
+def field(*, metadata: Mapping[Any, Any] | None = None, **options: Any) -> Any:
+    """Describe a field; its table of metadata is its own."""
+    return dataclasses.field(metadata=dict(metadata or {}), **options)
+
+
+def _spelled(cls_name: str, fields: Iterable[Any], namespace: dict[str, Any]) -> dict[str, Any]:
+    annotations: dict[str, Any] = {}
+    for item in fields:
+        name, kind, *default = (item, Any) if type(item) is str else tuple(item)
+        annotations[name] = kind
+        namespace.update(dict.fromkeys([name], *default) if default else {})
+    for name in (cls_name, *annotations, *namespace):
+        plain = type(name) is str and name.isidentifier() and not keyword.iskeyword(name)
+        special = name in METHODS - {"__new__"} and name in namespace and name not in annotations
+        if not plain or name in REFUSED or (is_dunder(name) and not special):
+            message = f"{name!r} cannot be a name in a class. Use a plain identifier."
+            raise TypeError(message)
+    return {**namespace, "__annotations__": annotations}
 
 
 def _matched(made: Any) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from host.sandbox.compiler.annotations import annotations_of
+from host.sandbox.compiler.facades.annotated import Annotated
 from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.kinds import visible
 
@@ -37,7 +38,18 @@ def members(guards: Guards) -> Mapping[str, Any]:
         found = annotations_of(target, own.namespace)
         return found if include_extras else {key: _bare(item) for key, item in found.items()}
 
+    def NamedTuple(typename: str, fields: Any = (), /, **named: Any) -> Any:  # noqa: N802
+        """Make a named tuple; it belongs to the plugin. As a base class, the library's."""
+        made: Any = typing.NamedTuple(typename, list(fields or named.items()))
+        made.__module__ = own.module
+        return own.adopt(made)
+
+    NamedTuple.__mro_entries__ = lambda _: (_NAMED_TUPLE,)  # pyright: ignore[reportFunctionMemberAccess]
+    own.makers.append(NamedTuple)
+
     return {
+        "Annotated": Annotated,
+        "NamedTuple": NamedTuple,
         "final": lambda item: item,
         "override": lambda item: item,
         "overload": overload,
@@ -48,11 +60,16 @@ def members(guards: Guards) -> Mapping[str, Any]:
     }
 
 
+_NAMED_TUPLE = typing.NamedTuple.__mro_entries__((typing.NamedTuple,))[0]
+
+
 def _bare(item: Any) -> Any:
     return item.__origin__ if typing.get_origin(item) is typing.Annotated else item
 
 
 def _seen(item: Any) -> Any:
+    if item is typing.Annotated:
+        return Annotated
     if isinstance(item, type) and not isinstance(item, types.GenericAlias):
         return visible(item)
     return item
