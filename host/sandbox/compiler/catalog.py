@@ -176,11 +176,21 @@ def _settled(module: str) -> ModuleType:
     return real
 
 
-_UNALIASED = {"utf_8_sig", "cp720", "cp737", "cp856", "cp874", "cp875", "cp1006", "idna", "punycode"}
+_UNALIASED = {
+    "utf_8_sig",
+    "cp720",
+    "cp737",
+    "cp856",
+    "cp874",
+    "cp875",
+    "cp1006",
+    "idna",
+    "punycode",
+}
 
 
 def preload(modules: Iterable[str] = ()) -> None:
-    """Import the library modules, and the codecs of text, ahead of time, before a worker closes itself off.
+    """Import the library modules and the codecs of text, before a worker closes itself off.
 
     Args:
         modules: Their names; all when empty.
