@@ -4,14 +4,15 @@ import ctypes
 import os
 import struct
 import sys
-from contextlib import suppress
+from collections.abc import Callable
+from functools import cache
 
 from servers.files.rooted import Place, opened_folder
 
 _NO_FOLLOW = 0x100  # AT_SYMLINK_NOFOLLOW
 _BORN = 0x800  # STATX_BTIME
 _SIZE = 256  # of `struct statx`
-_MASK, _SECONDS, _NANOSECONDS = "=I", "=q", "=I"
+_MASK, _WHEN = "=I", "=qI"
 _BORN_AT = 80  # where `stx_btime` is in it
 
 
@@ -31,13 +32,18 @@ def born_at(place: Place, status: os.stat_result) -> float | None:
         return _ask(folder, place.name)
 
 
+@cache
+def _statx() -> Callable[..., int] | None:
+    """Return the C library's `statx`; None of one from before 2018."""
+    return getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
+
+
 def _ask(folder: int, name: str) -> float | None:
-    found = ctypes.create_string_buffer(_SIZE)
-    with suppress(AttributeError):  # a C library from before 2018
-        statx = ctypes.CDLL(None, use_errno=True).statx
-        if statx(folder, os.fsencode(name), _NO_FOLLOW, ctypes.c_uint(_BORN), found) == 0:
-            (mask,) = struct.unpack_from(_MASK, found, 0)
-            (seconds,) = struct.unpack_from(_SECONDS, found, _BORN_AT)
-            (rest,) = struct.unpack_from(_NANOSECONDS, found, _BORN_AT + 8)
-            return seconds + rest / 1e9 if mask & _BORN else None
-    return None
+    statx, found = _statx(), ctypes.create_string_buffer(_SIZE)
+    if statx is None:
+        return None
+    if statx(folder, os.fsencode(name), _NO_FOLLOW, ctypes.c_uint(_BORN), found) != 0:
+        return None
+    (mask,) = struct.unpack_from(_MASK, found, 0)
+    seconds, rest = struct.unpack_from(_WHEN, found, _BORN_AT)
+    return seconds + rest / 1e9 if mask & _BORN else None
