@@ -16,10 +16,15 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminal
 APPROVE = re.compile(r"host approvals approve (a-\w+)")
 
 
+SAID = "said.txt"
+"""The file that agents write to; other tests have theirs."""
+
+
 def writer(home: Home, name: str, text: str) -> None:
     """Make an agent that appends a text to a file, which has to be approved."""
-    call = {"tool": "files__append", "arguments": {"path": "notes.txt", "content": text}}
+    call = {"tool": "files__append", "arguments": {"path": SAID, "content": text}}
     turns = [{"when": {"asked": True}, "calls": [call]}, {"reply": "It said: ${result}"}]
+    (home.folder / "work" / SAID).touch()
     home.agent(name, turns, tools=["files"])
 
 
@@ -105,7 +110,7 @@ def test_ctrl_c_at_an_approval_stops_the_step_and_the_chat_goes_on(home: Home) -
         chat.type("\x04")
         assert chat.wait() == 0
     assert runs_of(home, "halted")[0]["status"] == "cancelled"
-    assert "never written" not in (home.folder / "work" / "notes.txt").read_text()
+    assert "never written" not in (home.folder / "work" / SAID).read_text()
 
 
 def test_ctrl_c_at_an_approval_ends_a_run_with_status_130(home: Home) -> None:
