@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminal
 APPROVE = re.compile(r"host approvals approve (a-\w+)")
 
 
+PROGRAMS = Path(__file__).parent / "programs"
 SAID = "said.txt"
 """The file that agents write to; other tests have theirs."""
 
@@ -176,3 +178,23 @@ def test_session_that_asks_after_the_daemon_ended_is_told(home: Home) -> None:
         chat.type("hello\r")
         chat.wait_for("The daemon ended")
         assert chat.wait() == 1
+
+
+def test_question_of_a_server_is_answered_in_place_and_ctrl_c_stops_the_step(home: Home) -> None:
+    asker = {"command": sys.executable, "args": [str(PROGRAMS / "asker.py")]}
+    turns = [{"when": {"asked": True}, "calls": [{"tool": "asker__ask"}]}, {"reply": "${result}"}]
+    home.agent("curious", turns, servers={"asker": asker})
+    with terminal(home, "chat", "curious") as chat:
+        chat.wait_for("curious>")
+        for typed, shown in (("blue\r", "accept: blue"), ("\x03", "stopped.")):
+            chat.type("ask me\r")
+            chat.wait_for("Allow?")
+            chat.type("y\r")
+            chat.wait_for("Which colour?")
+            chat.wait_for("Value:")
+            chat.type(typed)
+            chat.wait_for(shown)
+            chat.wait_for("curious>")
+        chat.type("/quit\r")
+        assert chat.wait() == 0
+    assert runs_of(home, "curious")[0]["status"] == "cancelled"
