@@ -176,7 +176,8 @@ def read_message(message: str | None) -> str:
         text = "" if sys.stdin.isatty() and message is None else sys.stdin.read()
     if not text.strip():
         raise ConfigError(
-            "There is no message.", next_step='Write it: host run demo "What is in this folder?"'
+            "There is no message.",
+            next_step='Write it: host run demo "What is in my files folder?"',
         )
     return text
 

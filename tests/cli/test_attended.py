@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +17,16 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminal
 APPROVE = re.compile(r"host approvals approve (a-\w+)")
 
 
+PROGRAMS = Path(__file__).parent / "programs"
+SAID = "said.txt"
+"""The file that agents write to; other tests have theirs."""
+
+
 def writer(home: Home, name: str, text: str) -> None:
     """Make an agent that appends a text to a file, which has to be approved."""
-    call = {"tool": "files__append", "arguments": {"path": "notes.txt", "content": text}}
+    call = {"tool": "files__append", "arguments": {"path": SAID, "content": text}}
     turns = [{"when": {"asked": True}, "calls": [call]}, {"reply": "It said: ${result}"}]
+    (home.folder / "work" / SAID).touch()
     home.agent(name, turns, tools=["files"])
 
 
@@ -105,7 +112,7 @@ def test_ctrl_c_at_an_approval_stops_the_step_and_the_chat_goes_on(home: Home) -
         chat.type("\x04")
         assert chat.wait() == 0
     assert runs_of(home, "halted")[0]["status"] == "cancelled"
-    assert "never written" not in (home.folder / "work" / "notes.txt").read_text()
+    assert "never written" not in (home.folder / "work" / SAID).read_text()
 
 
 def test_ctrl_c_at_an_approval_ends_a_run_with_status_130(home: Home) -> None:
@@ -171,3 +178,23 @@ def test_session_that_asks_after_the_daemon_ended_is_told(home: Home) -> None:
         chat.type("hello\r")
         chat.wait_for("The daemon ended")
         assert chat.wait() == 1
+
+
+def test_question_of_a_server_is_answered_in_place_and_ctrl_c_stops_the_step(home: Home) -> None:
+    asker = {"command": sys.executable, "args": [str(PROGRAMS / "asker.py")]}
+    turns = [{"when": {"asked": True}, "calls": [{"tool": "asker__ask"}]}, {"reply": "${result}"}]
+    home.agent("curious", turns, servers={"asker": asker})
+    with terminal(home, "chat", "curious") as chat:
+        chat.wait_for("curious>")
+        for typed, shown in (("blue\r", "accept: blue"), ("\x03", "stopped.")):
+            chat.type("ask me\r")
+            chat.wait_for("Allow?")
+            chat.type("y\r")
+            chat.wait_for("Which colour?")
+            chat.wait_for("Value:")
+            chat.type(typed)
+            chat.wait_for(shown)
+            chat.wait_for("curious>")
+        chat.type("/quit\r")
+        assert chat.wait() == 0
+    assert runs_of(home, "curious")[0]["status"] == "cancelled"
