@@ -58,6 +58,9 @@ class Declarations:
         self, kind: str, function: Callable[..., Any], options: dict[str, object]
     ) -> Callable[..., Any]:
         name = str(options.pop("name", function.__name__))
+        problem = _unusable(name, kind, function)
+        if problem:
+            raise ValueError(problem)
         if name in self.functions:
             msg = f"{name} is declared twice"
             raise ValueError(msg)
@@ -78,6 +81,24 @@ class Declarations:
             {**entry, "parameters": parameters_schema(self.functions[entry["name"]], annotations)}
             for entry in self._marked
         ]
+
+
+def _unusable(name: str, kind: str, function: Callable[..., Any]) -> str | None:
+    """Return why a function cannot be offered under a name; None if it can."""
+    if not name.isidentifier():
+        return f"@{kind} cannot name a function {name!r}: use letters, digits and _"
+    outer, _, _ = function.__qualname__.rpartition(".")
+    if outer and not outer.endswith("<locals>"):
+        return f"@{kind} works on functions of the module; {function.__qualname__} is in a class"
+    if inspect.CO_VARARGS & _code_of(function).co_flags:
+        return f"{name} takes *arguments, and a caller names each: list the parameters"
+    return None
+
+
+def _code_of(function: Any) -> types.CodeType:  # noqa: ANN401 - a function, or what it wraps
+    while isinstance(wrapped := function.__dict__.get("__wrapped__"), types.FunctionType):
+        function = wrapped
+    return function.__code__
 
 
 def parameters_schema(
