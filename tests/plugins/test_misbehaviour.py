@@ -179,13 +179,14 @@ async def test_a_call_that_waits_for_a_person_ends_with_the_plugin_that_made_it(
             with pytest.raises(RpcError, match="evil died during wait"):
                 await client.call("evil__wait")
 
+        asked: list[str] = []
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(call)
-            approval = await one_waiting(scene)
+            asked.append((await one_waiting(scene)).id)
             (pid,) = crew(scene, "evil").pids
             os.kill(pid, signal.SIGKILL)
         with anyio.fail_after(60):
-            while (await scene.host.inbox.find(approval.id)).state == "pending":  # noqa: ASYNC110 - the board tells of other ends only
+            while (await scene.host.inbox.find(asked[0])).state == "pending":  # noqa: ASYNC110 - the board tells of other ends only
                 await anyio.sleep(0.02)
-        assert (await scene.host.inbox.find(approval.id)).state == "withdrawn"
+        assert (await scene.host.inbox.find(asked[0])).state == "withdrawn"
         assert dict(scene.calls()) == {"bad__hang": "cancelled", "evil__wait": "error"}

@@ -55,7 +55,8 @@ def _check_readable(data: bytes) -> None:
     try:
         wire.unpack(data[wire.HEADER.size :])
     except wire.FrameError as error:
-        msg = f"{error} cannot be sent; at most {wire.MAX_DIGITS} digits and {wire.MAX_DEPTH} levels can"
+        most = f"{wire.MAX_DIGITS} digits and {wire.MAX_DEPTH} levels"
+        msg = f"{error} cannot be sent; at most {most} can"
         raise ValueError(msg) from None
 
 

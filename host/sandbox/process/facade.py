@@ -48,7 +48,7 @@ class HostFacade:
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Tells the caller how far the work is."""
         for number in (done,) if total is None else (done, total):
-            if isinstance(number, bool) or not isinstance(number, int | float):
+            if type(number) not in (int, float):
                 msg = f"progress takes numbers, not {type(number).__name__}"
                 raise TypeError(msg)
         self._note({"t": "progress", "done": done, "total": total, "message": str(message)})
