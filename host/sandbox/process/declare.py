@@ -230,7 +230,7 @@ def _record_schema(annotation: object, depth: int, annotations: Annotations) -> 
     return {**schema, "required": required} if required else schema
 
 
-def _required(kind: type, named: Mapping[str, object]) -> Collection[str]:
+def _required(kind: Any, named: Mapping[str, object]) -> Collection[str]:  # noqa: ANN401 - a class
     """Returns the fields that have no default."""
     if dataclasses.is_dataclass(kind):
         missing = dataclasses.MISSING
@@ -240,7 +240,7 @@ def _required(kind: type, named: Mapping[str, object]) -> Collection[str]:
             if field.init and field.default is missing and field.default_factory is missing
         }
     if typing.is_typeddict(kind):
-        return cast("frozenset[str]", getattr(kind, "__required_keys__", frozenset()))
+        return cast("frozenset[str]", kind.__required_keys__)
     return named.keys() - getattr(kind, "_field_defaults", named).keys()
 
 
