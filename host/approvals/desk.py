@@ -58,6 +58,7 @@ class Desk:
         offer: Offer | None = None,
         tell: Tell | None = None,
         recheck: Recheck | None = None,
+        keep: bool = True,
     ) -> Pass:
         """Return what lets a call through, once; asks and waits if need be.
 
@@ -66,6 +67,7 @@ class Desk:
             offer: Asks the person at the calling client.
             tell: Lets the caller know that it waits.
             recheck: Says why an approved call may not be made all the same.
+            keep: Whether the question stays open when whoever waits is cancelled.
 
         Raises:
             DeniedError: Somebody said no, or nobody said yes in time.
@@ -77,7 +79,14 @@ class Desk:
             found = await self.ask(call)
             if isinstance(found, Approval):
                 left = max(0.0, deadline - anyio.current_time())
-                found = await self.wait(found, call, offer=offer, tell=tell, limit=left)
+                waiting = found.id
+                try:
+                    found = await self.wait(found, call, offer=offer, tell=tell, limit=left)
+                except anyio.get_cancelled_exc_class():
+                    if not keep:
+                        with anyio.CancelScope(shield=True):
+                            await self._inbox.withdraw(waiting, reason="Whoever asked has ended.")
+                    raise
             if isinstance(found, Pass):
                 return found
             if found.state == "pending":

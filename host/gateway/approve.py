@@ -81,7 +81,11 @@ class ApprovalStep:
             offer = self._offer(asked) if self._may_offer(asked) else None
             try:
                 found = await self._desk.admit(
-                    asked.call, offer=offer, tell=_tell(asked.exchange), recheck=asked.recheck
+                    asked.call,
+                    offer=offer,
+                    tell=_tell(asked.exchange),
+                    recheck=asked.recheck,
+                    keep=asked.exchange.face != "plugin",  # its own call would be made again
                 )
             finally:
                 for name in asked.pages:

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import anyio
+
 from host.domain.errors import ApprovalPendingError, QuarantinedError, UpstreamError
 from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, Json, RpcError
 from host.domain.names import nearest_names
@@ -299,6 +301,9 @@ class Caller:
             self._catalog.pins.check(target.server, method, target.original, target.digest)
             if admitted.admission.question is None:
                 self._gate.meet(exchange, target, admitted.judged)
+        except anyio.get_cancelled_exc_class() as error:
+            self._recorder.open(exchange, method, target, said.judged).refuse(error)
+            raise
         except (*REFUSALS, RpcError) as error:
             kind = self._recorder.open(exchange, method, target, said.judged).refuse(error)
             if admitted is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import anyio
 
 from host.domain.errors import SandboxError
+from host.plugins.arguments import ArgumentCheck
 from host.plugins.broker import ComputeOnly
 from host.plugins.bundle import Bundle
 from host.sandbox.broker import JSON, Broker
@@ -50,6 +51,7 @@ class Crew:
         self._free = anyio.Condition()
         self._retired = False
         self.functions: Sequence[DeclaredFunction] = ()
+        self._arguments = ArgumentCheck(bundle.name, ())
 
     @classmethod
     async def start(cls, pool: SandboxPool, bundle: Bundle) -> "Crew":
@@ -61,6 +63,7 @@ class Crew:
         crew = cls(pool, bundle)
         seat = _Seat(await crew._worker("(nobody yet)"), used=time.monotonic())
         crew.functions = seat.worker.functions
+        crew._arguments = ArgumentCheck(bundle.name, crew.functions)
         crew._seats.append(seat)
         return crew
 
@@ -93,8 +96,10 @@ class Crew:
             seconds: What it may use at most, if that is less than the manifest says.
 
         Raises:
-            SandboxError: It failed, or all processes are busy for too long.
+            PluginFailedError: The arguments do not fit it, or it failed.
+            SandboxError: It died, or all processes are busy for too long.
         """
+        self._arguments.check(function, arguments)
         seat = await self._take(tenant)
         try:
             timeout = self._bundle.manifest.limits.timeout

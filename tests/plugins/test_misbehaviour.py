@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -9,6 +10,7 @@ import pytest
 
 from host.domain.jsonrpc import Json, RpcError
 from tests.fakes.gateway_scene import Scene, open_scene
+from tests.gateway.test_approvals import one_waiting
 from tests.plugins.shop import install
 
 pytestmark = pytest.mark.anyio
@@ -155,3 +157,36 @@ async def test_a_plugin_killed_in_a_brokered_call_fails_its_caller_and_ends_the_
         assert outcomes == {"other__fine": "ok", "bad__hang": "cancelled", "evil__wait": "error"}
         await others_do_not_notice(scene, client, pids)
         assert said(await client.call("evil__print_much")) == "printed"
+
+
+async def test_a_call_that_waits_for_a_person_ends_with_the_plugin_that_made_it(
+    empty_store_folder: Path,
+):
+    async with (
+        open_scene(
+            {}, web={"bad": {}}, data=empty_store_folder, approvals={"wait": 60, "progress": 0.05}
+        ) as scene,
+        scene.stateless() as client,
+    ):
+        folder = scene.host.paths.config / "policies"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "mine.yaml").write_text(
+            "default: allow\nrules: [{name: bad, action: ask, match: {name: 'bad__*'}}]\n"
+        )
+        await install(scene.host, "evil", BAD, tools=["bad__*"])
+
+        async def call() -> None:
+            with pytest.raises(RpcError, match="evil died during wait"):
+                await client.call("evil__wait")
+
+        asked: list[str] = []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            asked.append((await one_waiting(scene)).id)
+            (pid,) = crew(scene, "evil").pids
+            os.kill(pid, signal.SIGKILL)
+        with anyio.fail_after(60):
+            while (await scene.host.inbox.find(asked[0])).state == "pending":  # noqa: ASYNC110 - the board tells of other ends only
+                await anyio.sleep(0.02)
+        assert (await scene.host.inbox.find(asked[0])).state == "withdrawn"
+        assert dict(scene.calls()) == {"bad__hang": "cancelled", "evil__wait": "error"}

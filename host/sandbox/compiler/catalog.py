@@ -176,7 +176,7 @@ def _settled(module: str) -> ModuleType:
     return real
 
 
-_UNALIASED = {
+_UNALIASED = [
     "utf_8_sig",
     "cp720",
     "cp737",
@@ -186,7 +186,9 @@ _UNALIASED = {
     "cp1006",
     "idna",
     "punycode",
-}
+]
+
+"""Codecs of text that have no second name."""
 
 
 def preload(modules: Iterable[str] = ()) -> None:
@@ -200,6 +202,6 @@ def preload(modules: Iterable[str] = ()) -> None:
         if module in MADE:
             importlib.import_module(_maker_of(module))
     importlib.import_module("_strptime")
-    for codec in sorted(set(encodings.aliases.aliases.values()) | _UNALIASED):
+    for codec in sorted({*encodings.aliases.aliases.values(), *_UNALIASED}):
         with contextlib.suppress(LookupError):  # those of another platform
             codecs.lookup(codec)

@@ -5,10 +5,12 @@ decoder` they look up "json.decoder"), where the real modules are.
 """
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Collection
 
 from host.sandbox.compiler import advice
 from host.sandbox.compiler.catalog import members_of, module_names, public_members
+from host.sandbox.compiler.hoisting import bound_names
 from host.sandbox.compiler.rewriting import MEMBER, MODULE, call, place
 
 Reject = Callable[[ast.AST, str, tuple[str, str]], None]
@@ -25,6 +27,22 @@ def expand_stars(tree: ast.Module) -> None:
         if not node.level and node.module in module_names():
             aliases = [ast.alias(name) for name in public_members(node.module)]
             node.names = [ast.copy_location(alias, node) for alias in aliases]
+
+
+def modules_bound(tree: ast.Module) -> dict[str, str]:
+    """Return the names that stand for a library module wherever they are used, and for which.
+
+    Those are left out that anything else is bound to as well, in any scope.
+    """
+    times = Counter(bound_names(tree))
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        for alias in node.names if isinstance(node, ast.Import) else ():
+            name = alias.asname or alias.name
+            if alias.name in module_names() and "." not in name:
+                found[name] = alias.name
+                times[name] -= 1
+    return {name: module for name, module in found.items() if times[name] <= 0}
 
 
 class Imports:

@@ -8,6 +8,7 @@ from RestrictedPython.transformer import RestrictingNodeTransformer
 from typing_extensions import override
 
 from host.sandbox.compiler import advice
+from host.sandbox.compiler.catalog import members_of
 from host.sandbox.compiler.finding import Finding
 from host.sandbox.compiler.hoisting import (
     bound_names,
@@ -15,7 +16,7 @@ from host.sandbox.compiler.hoisting import (
     hoisted_parameters,
     names_bound_by,
 )
-from host.sandbox.compiler.imports import Imports
+from host.sandbox.compiler.imports import Imports, modules_bound
 from host.sandbox.compiler.names import (
     CLASS_NAMES,
     MODULE_NAMES,
@@ -105,6 +106,7 @@ class Policy(RestrictingNodeTransformer):
         self._hidden: list[frozenset[str]] = []
         self._bound: frozenset[str] = frozenset()
         self._text_annotations = False
+        self._module_names: dict[str, str] = {}
 
     def reject(self, node: ast.AST, construct: str, reason: tuple[str, str]) -> None:
         """Record that a construct is not allowed, with why and what to write instead."""
@@ -166,11 +168,22 @@ class Policy(RestrictingNodeTransformer):
         owner = node.value
         node = self.node_contents_visit(node)
         if isinstance(node.ctx, ast.Load):
+            self._check_member(node, owner)
             return self._read(node, owner)
         if kind_of_write(node.attr) == "refused":
             self.reject(node, f".{node.attr}", advice.about_attribute(node.attr))
         node.value = place(self._sealed(node.value), node)
         return node
+
+    def _check_member(self, node: ast.Attribute, owner: ast.expr) -> None:
+        """Say of `textwrap.NAME` what is said of `from textwrap import NAME`."""
+        if not isinstance(owner, ast.Name) or owner.id not in self._module_names:
+            return
+        module = self._module_names[owner.id]
+        known = members_of(module)
+        if node.attr not in known and kind_of_read(node.attr) in ("public", "gated"):
+            reason = advice.about_member(module, node.attr, known)
+            self.reject(node, f"{owner.id}.{node.attr}", reason)
 
     def _read(self, node: ast.Attribute, owner: ast.expr) -> ast.AST:
         kind = kind_of_read(node.attr)
@@ -340,6 +353,7 @@ class Policy(RestrictingNodeTransformer):
     @override
     def visit_Module(self, node: ast.Module) -> ast.AST:
         self._bound = frozenset(bound_names(node)) - READ_NAMES
+        self._module_names = modules_bound(node)
         node.body = [item for item in node.body if not self._is_future(item)]
         node.body = self._visited(node.body)
         return node

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
@@ -42,6 +43,21 @@ def _plain(value: object) -> object:
 
 
 _encode = wire.encoder(_plain)
+_LONG_NUMBER = re.compile(rb"[0-9]{%d}" % (wire.MAX_DIGITS + 1))
+
+
+def _check_readable(data: bytes) -> None:
+    """Raise for what the host would not read: it takes that for an attack, and not for a mistake.
+
+    Raises:
+        ValueError: A number is too long, or something is nested too deep.
+    """
+    try:
+        wire.unpack(data[wire.HEADER.size :])
+    except wire.FrameError as error:
+        most = f"{wire.MAX_DIGITS} digits and {wire.MAX_DEPTH} levels"
+        msg = f"{error} cannot be sent; at most {most} can"
+        raise ValueError(msg) from None
 
 
 class CallCancelledError(BaseException):
@@ -111,6 +127,8 @@ class Channel:
         if len(data) > self.frame_bytes:
             msg = f"a message of {len(data)} bytes; at most {self.frame_bytes} are allowed"
             raise ValueError(msg)
+        if _LONG_NUMBER.search(data) or data.count(b"{") + data.count(b"[") > wire.MAX_DEPTH:
+            _check_readable(data)
         sent = os.write(WIRE_FD, data)
         while sent < len(data):
             sent += os.write(WIRE_FD, data[sent:])

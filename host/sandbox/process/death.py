@@ -7,7 +7,8 @@ _BY_SIGNAL = {
     signal.SIGSEGV: "it crashed (SIGSEGV), most often by recursing without end",
     signal.SIGBUS: "it crashed (SIGBUS)",
     signal.SIGABRT: "its interpreter gave up (SIGABRT), most often for want of memory",
-    signal.SIGKILL: "the system ended it, for want of memory or over its CPU limit",
+    signal.SIGKILL: "it was killed: by somebody, by the system for want of memory or over its CPU "
+    "limit, or by the host because it closed its connection",
     signal.SIGXCPU: "it used up the CPU time of a worker's whole life",
 }
 

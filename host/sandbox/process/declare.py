@@ -1,14 +1,30 @@
 """The decorators a plugin marks its functions with, and the schemas read off their signatures."""
 
+import dataclasses
 import enum
+import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any, cast
+from uuid import UUID
 
-Annotations = Callable[[Callable[..., Any]], Mapping[str, object]]
-"""Returns a function's annotations as values, by parameter."""
+from host.sandbox.process.values import Convert, converter, raw_annotations
+
+Annotations = Callable[[Any], Mapping[str, object]]
+"""Returns the annotations of a function or a class as values, by name."""
+
+_FORMATS: Mapping[object, dict[str, Any]] = {
+    date: {"type": "string", "format": "date"},
+    datetime: {"type": "string", "format": "date-time"},
+    time: {"type": "string", "format": "time"},
+    UUID: {"type": "string", "format": "uuid"},
+    Decimal: {"type": ["number", "string"]},
+    frozenset: {"type": "array", "uniqueItems": True},
+}
 
 KINDS = ("tool", "hook", "evaluator", "rule")
 
@@ -34,6 +50,7 @@ class Declarations:
 
     def __init__(self) -> None:
         self.functions: dict[str, Callable[..., Any]] = {}
+        self._converters: dict[str, dict[str, Convert]] = {}
         self._marked: list[dict[str, Any]] = []
 
     def decorators(self) -> dict[str, Callable[..., Any]]:
@@ -58,6 +75,9 @@ class Declarations:
         self, kind: str, function: Callable[..., Any], options: dict[str, object]
     ) -> Callable[..., Any]:
         name = str(options.pop("name", function.__name__))
+        problem = _unusable(name, kind, function)
+        if problem:
+            raise ValueError(problem)
         if name in self.functions:
             msg = f"{name} is declared twice"
             raise ValueError(msg)
@@ -74,10 +94,58 @@ class Declarations:
         Args:
             annotations: Resolves a function's annotations, text ones included.
         """
+        for name, function in self.functions.items():
+            self._converters[name] = _converters_of(function, annotations or raw_annotations)
         return [
             {**entry, "parameters": parameters_schema(self.functions[entry["name"]], annotations)}
             for entry in self._marked
         ]
+
+    def call(self, name: str, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - the plugin's
+        """Calls a function with the values that its annotations promise."""
+        for key, convert in self._converters.get(name, _NONE).items():
+            if key in arguments:
+                arguments[key] = _given(key, convert, arguments[key])
+        return self.functions[name](**arguments)
+
+
+_NONE: Mapping[str, Convert] = {}
+
+
+def _given(name: str, convert: Convert, value: object) -> object:
+    try:
+        return convert(value)
+    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+        msg = f"the argument {name} does not fit: {error}"
+        raise ValueError(msg) from error
+
+
+def _converters_of(function: Callable[..., Any], annotations: Annotations) -> dict[str, Convert]:
+    found: dict[str, Convert] = {}
+    for name, annotation in annotations(function).items():
+        convert = converter(annotation, annotations)
+        if convert is not None and name != "return":
+            found[name] = convert
+    return found
+
+
+def _unusable(name: str, kind: str, function: Callable[..., Any]) -> str | None:
+    """Return why a function cannot be offered under a name; None if it can."""
+    if not name.isidentifier():
+        return f"@{kind} cannot name a function {name!r}: use letters, digits and _"
+    outer, _, _ = function.__qualname__.rpartition(".")
+    if outer and not outer.endswith("<locals>"):
+        return f"@{kind} works on functions of the module; {function.__qualname__} is in a class"
+    flags = _code_of(function).co_flags
+    if flags & inspect.CO_VARARGS and not flags & inspect.CO_VARKEYWORDS:
+        return f"{name} takes *arguments, and a caller names each: list the parameters"
+    return None
+
+
+def _code_of(function: Any) -> types.CodeType:  # noqa: ANN401 - a function, or what it wraps
+    while isinstance(wrapped := function.__dict__.get("__wrapped__"), types.FunctionType):
+        function = wrapped
+    return function.__code__
 
 
 def parameters_schema(
@@ -93,7 +161,8 @@ def parameters_schema(
             extra = True
         elif parameter.kind is not parameter.VAR_POSITIONAL:
             annotation: object = resolved.get(name, parameter.annotation)
-            schema = {} if annotation is parameter.empty else annotation_schema(annotation)
+            known = annotation is not parameter.empty
+            schema = annotation_schema(annotation, annotations=annotations) if known else {}
             if parameter.default is parameter.empty:
                 required.append(name)
             elif isinstance(parameter.default, str | int | float | bool | None):
@@ -121,47 +190,72 @@ def _signature(function: Callable[..., Any]) -> inspect.Signature:
     return inspect.signature(function, follow_wrapped=False)
 
 
-def annotation_schema(annotation: object, *, depth: int = 8) -> dict[str, Any]:
-    """Derives the JSON schema of one annotation; what has no JSON form accepts anything."""
+def annotation_schema(
+    annotation: object, *, depth: int = 8, annotations: Annotations | None = None
+) -> dict[str, Any]:
+    """Derives the JSON schema of one annotation; what has no JSON form accepts anything.
+
+    Args:
+        annotation: The annotation.
+        depth: How deep it may be nested.
+        annotations: Resolves the annotations of the classes that it names.
+    """
     if isinstance(annotation, str) or depth == 0 or annotation is Any:
         return dict(_NAMED.get(str(annotation), {}))
     if annotation is None or (isinstance(annotation, type) and annotation in _SIMPLE):
         return dict(_SIMPLE[annotation])
+    if isinstance(annotation, type) and annotation in _FORMATS:
+        return dict(_FORMATS[annotation])
     origin = typing.get_origin(annotation)
     if origin is not None:
-        return _generic_schema(origin, typing.get_args(annotation), depth - 1)
+        inner = functools.partial(annotation_schema, depth=depth - 1, annotations=annotations)
+        return _generic_schema(origin, typing.get_args(annotation), inner)
     if isinstance(annotation, enum.EnumMeta):
         members = cast("list[enum.Enum]", list(annotation))
         return {"enum": [member.value for member in members]}
-    return _record_schema(annotation, depth - 1)
+    return _record_schema(annotation, depth - 1, annotations or raw_annotations)
 
 
-def _record_schema(annotation: object, depth: int) -> dict[str, Any]:
+def _record_schema(annotation: object, depth: int, annotations: Annotations) -> dict[str, Any]:
     """A dataclass, typed dict or named tuple: an object with the annotated fields."""
-    fields = getattr(annotation, "__annotations__", None)
-    if not isinstance(annotation, type) or not isinstance(fields, dict) or not fields:
+    if not isinstance(annotation, type) or not getattr(annotation, "__annotations__", None):
         return {}
-    named = cast("dict[str, object]", fields)
-    return {
+    named = annotations(annotation)
+    inner = functools.partial(annotation_schema, depth=depth, annotations=annotations)
+    schema: dict[str, Any] = {
         "type": "object",
-        "properties": {name: annotation_schema(kind, depth=depth) for name, kind in named.items()},
+        "properties": {name: inner(kind) for name, kind in named.items()},
     }
+    required = [name for name in named if name in _required(annotation, named)]
+    return {**schema, "required": required} if required else schema
 
 
-def _generic_schema(origin: object, arguments: tuple[Any, ...], depth: int) -> dict[str, Any]:
+def _required(kind: Any, named: Mapping[str, object]) -> Collection[str]:  # noqa: ANN401 - a class
+    """Returns the fields that have no default."""
+    if dataclasses.is_dataclass(kind):
+        missing = dataclasses.MISSING
+        return {
+            field.name
+            for field in dataclasses.fields(kind)
+            if field.init and field.default is missing and field.default_factory is missing
+        }
+    if typing.is_typeddict(kind):
+        return cast("frozenset[str]", kind.__required_keys__)
+    return named.keys() - getattr(kind, "_field_defaults", named).keys()
+
+
+def _generic_schema(
+    origin: object, arguments: tuple[Any, ...], inner: Callable[[object], dict[str, Any]]
+) -> dict[str, Any]:
     if origin is typing.Literal:
         return {"enum": list(arguments)}
     if origin is typing.Annotated:
-        schema = annotation_schema(arguments[0], depth=depth)
         notes = [note for note in arguments[1:] if isinstance(note, str)]
-        return {**schema, "description": notes[0]} if notes else schema
+        return {**inner(arguments[0]), **({"description": notes[0]} if notes else {})}
     if origin is typing.Union or origin is types.UnionType:
-        return {"anyOf": [annotation_schema(a, depth=depth) for a in arguments]}
+        return {"anyOf": [inner(one) for one in arguments]}
     if origin in _ARRAYS and arguments:
-        return {"type": "array", "items": annotation_schema(arguments[0], depth=depth)}
+        return {"type": "array", "items": inner(arguments[0])}
     if origin is dict and len(arguments) == 2:
-        return {
-            "type": "object",
-            "additionalProperties": annotation_schema(arguments[1], depth=depth),
-        }
+        return {"type": "object", "additionalProperties": inner(arguments[1])}
     return dict(_SIMPLE.get(origin, {}))

@@ -27,12 +27,15 @@ class HostFacade:
 
     def call_tool(self, name: str, /, **arguments: object) -> Any:  # noqa: ANN401 - JSON
         """Calls a catalog tool and returns its result."""
-        return self._channel.request("call_tool", name=name, arguments=arguments)
+        return self._channel.request("call_tool", name=_text(name, "a tool"), arguments=arguments)
 
     def call_tools(self, calls: Sequence[tuple[str, dict[str, object]]], /) -> list[Any]:
         """Calls several tools at once; each answer is a result or a `host.CallError`."""
         return self._channel.request_all(
-            [("call_tool", {"name": name, "arguments": dict(args)}) for name, args in calls]
+            [
+                ("call_tool", {"name": _text(name, "a tool"), "arguments": _named(args)})
+                for name, args in calls
+            ]
         )
 
     def log(self, message: object, *, level: str = "info") -> None:
@@ -44,11 +47,15 @@ class HostFacade:
 
     def progress(self, done: float, total: float | None = None, message: str = "") -> None:
         """Tells the caller how far the work is."""
+        for number in (done,) if total is None else (done, total):
+            if type(number) not in (int, float):
+                msg = f"progress takes numbers, not {type(number).__name__}"
+                raise TypeError(msg)
         self._note({"t": "progress", "done": done, "total": total, "message": str(message)})
 
     def secret(self, name: str) -> str:
         """Returns an opaque handle that a brokered call can carry."""
-        return self._channel.request("secret", name=name)
+        return self._channel.request("secret", name=_text(name, "a secret"))
 
     def _note(self, frame: Mapping[str, object]) -> None:
         if self._notes[0] <= 0:
@@ -68,20 +75,32 @@ class StateFacade:
 
     def get(self, key: str, default: object = None) -> Any:  # noqa: ANN401 - JSON
         """Returns the value under `key`, or `default`."""
-        value = self._channel.request("state_get", key=key)
+        value = self._channel.request("state_get", key=_text(key, "a key"))
         return default if value is None else value
 
     def set(self, key: str, value: object) -> None:
         """Stores a JSON value under `key`."""
-        self._channel.request("state_set", key=key, value=value)
+        self._channel.request("state_set", key=_text(key, "a key"), value=value)
 
     def delete(self, key: str) -> bool:
         """Removes `key`; returns whether it was there."""
-        return bool(self._channel.request("state_delete", key=key))
+        return bool(self._channel.request("state_delete", key=_text(key, "a key")))
 
     def list(self, prefix: str = "") -> list[str]:
         """Lists the keys that start with `prefix`."""
-        return self._channel.request("state_list", prefix=prefix)
+        return self._channel.request("state_list", prefix=_text(prefix, "a prefix"))
+
+
+def _text(value: object, what: str) -> str:
+    """Return a name as it is; the host takes anything else for a forged message."""
+    if isinstance(value, str):
+        return value
+    msg = f"{what} is named by text, not by {type(value).__name__}"
+    raise TypeError(msg)
+
+
+def _named(arguments: Mapping[str, object]) -> dict[str, object]:
+    return {_text(name, "an argument"): value for name, value in dict(arguments).items()}
 
 
 Servers = Mapping[str, Mapping[str, Sequence[str]]]

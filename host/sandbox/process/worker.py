@@ -167,7 +167,7 @@ class Worker:
         if self._facade is not None:
             self._facade.begin()
         try:
-            outcome = self._enter(self._declared.functions[name], **arguments)
+            outcome = self._enter(self._declared.call, name, arguments)
             if inspect.iscoroutine(outcome):
                 outcome = self._enter(_drive, outcome)
             channel.send(

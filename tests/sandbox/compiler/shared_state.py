@@ -56,7 +56,7 @@ def _inside(name: str, item: type) -> dict[str, int]:
         found[f"{name} registered"] = len(_abc._get_dump(item)[0])
     if isinstance(item, enum.EnumType):
         found[f"{name} members"] = len(item.__members__)
-    for key, value in vars(item).items():
+    for key, value in [one for one in vars(item).items() if not _is_cache(one[0])]:
         found.update({f"{name}.{key} {part}": seen for part, seen in _parts(value)})
     if "_field_defaults" in vars(item):
         found[f"{name} defaults"] = len(vars(item)["_field_defaults"])

@@ -266,7 +266,7 @@ async def test_death_in_the_middle_of_a_brokered_call_cancels_it(broker: Recordi
         worker = await start(pool, broker)
 
         async def call():
-            with pytest.raises(PluginDiedError, match="demo died during ask: the system ended it"):
+            with pytest.raises(PluginDiedError, match="demo died during ask: it was killed"):
                 await worker.call("ask", {"name": "slow"}, timeout=5)
 
         tasks.start_soon(call)

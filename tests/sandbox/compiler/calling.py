@@ -1,0 +1,143 @@
+"""Uses what a plugin can reach, in the ways a plugin can; the reach walk alone calls nothing."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportPrivateUsage=false
+# Why: guards and facades take and give objects of any type.
+
+import types
+from typing import Any
+
+from host.sandbox.compiler import allowed_modules, compile_plugin
+from tests.sandbox.compiler.reach import Reached, outside, reached_outside, walk
+
+EVERYTHING = "".join(
+    f"import {module} as m{index}\n" for index, module in enumerate(allowed_modules())
+)
+USES = """
+from abc import ABC
+from collections import namedtuple
+from collections.abc import Generator
+from functools import partialmethod
+from typing import NamedTuple
+class Tap:
+    def __eq__(self, other):
+        told.append(other)
+        try:
+            other["tapped"] = 1
+        except Exception:
+            pass
+        return False
+    def __hash__(self):
+        return 1
+    def __ror__(self, other):
+        told.append(other)
+        return 1
+told = []
+class K:
+    pass
+class P(property):
+    pass
+def harmless(*_):
+    return 0
+def attempted(function, *args):
+    try:
+        told.append(function(*args))
+    except Exception:
+        pass
+def use(value, names):
+    for name in names:
+        try:
+            setattr(K, name, [0, K])
+        except Exception:
+            pass
+    attempted(lambda: value == Tap())
+    attempted(lambda: value | Tap())
+    for hold in (classmethod, partialmethod):
+        try:
+            K.held = hold(value)
+        except TypeError:
+            continue
+        attempted(lambda: K.held)
+        attempted(lambda: K().held)
+    attempted(lambda: P.__get__(value, K, None))
+    attempted(lambda: P.__set_name__(value, K, "x"))
+    attempted(lambda: P.__init__(value, harmless))
+    found, told[:] = list(told), []
+    return found
+def extended(kind):
+    class Own(kind):
+        pass
+    return Own
+def partials():
+    try:
+        class Own(partialmethod):
+            pass
+    except TypeError:
+        return []
+    from collections import ChainMap
+    K.maps = [0, K]
+    return [Own.__get__(Own(ChainMap.parents), K, None).func]
+def formats():
+    class S(str):
+        format = format_map = Tap()
+    attempted(lambda: S("x").format)
+    attempted(lambda: S("x").format_map)
+    found, told[:] = list(told), []
+    return found
+def fields():
+    class Q(namedtuple("R", "gi_frame"), ABC):
+        pass
+    class N(NamedTuple("M", [("gi_frame", int)]), ABC):
+        pass
+    Q.register(Generator)
+    N.register(Generator)
+    def matched(kind, x):
+        match x:
+            case kind.Q(frame):
+                return frame
+        return None
+    def g():
+        yield 1
+    class Both:
+        pass
+    for kind in (Q, N):
+        Both.Q = kind
+        attempted(lambda: matched(Both, g()))
+    found, told[:] = list(told), []
+    return found
+"""
+
+
+def got_by_calling() -> list[Reached]:
+    """Return what lies outside the allowed set and is got by using what can be reached."""
+    everything = compile_plugin(EVERYTHING, name="all").load()
+    _, seen = walk(everything, [], {})
+    namespace = compile_plugin(USES, name="uses").load()
+    found: list[Reached] = []
+    for label in ("formats", "fields", "partials"):
+        found += _judged(label, namespace[label](), namespace)
+    for value in list(seen.values()):
+        if isinstance(value, (property, types.MappingProxyType, type)):
+            results = namespace["use"](value, _names_of(value))
+            found += _judged(f"{value!r:.60}", results, namespace)
+    found += reached_outside(namespace)
+    return found
+
+
+def _names_of(value: Any) -> list[str]:
+    """Return the attributes that a property reads; its object is given all of them."""
+    code = getattr(getattr(value, "fget", None), "__code__", None)
+    names = [] if code is None else list(code.co_names)
+    return [name for name in names if not name.startswith("__")]
+
+
+def _judged(label: str, results: list[Any], namespace: Any) -> list[Reached]:
+    names = namespace._names
+    found: list[Reached] = []
+    for result in results:
+        what = outside(result, names)
+        if type(result) in (types.MethodDescriptorType, types.BuiltinFunctionType):
+            what = what or ("a raw format" if result.__name__ in ("format", "format_map") else None)
+        if what is not None:
+            found.append(Reached(label, what))
+    return found
