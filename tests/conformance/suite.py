@@ -19,6 +19,8 @@ from typing import Any, Literal, cast
 
 import yaml
 
+from host.config.files import lock_file
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = REPOSITORY / ".cache" / "conformance"
 SUITE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
@@ -71,13 +73,18 @@ def npm_install(folder: Path, packages: tuple[str, ...]) -> Path:
     Raises:
         SuiteError: npm is missing, or the installation failed.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    with lock_file(folder):  # test processes side by side would install over one another
+        return _install(folder, packages)
+
+
+def _install(folder: Path, packages: tuple[str, ...]) -> Path:
     marker, wanted = folder / ".installed", " ".join(packages)
     if marker.exists() and marker.read_text() == wanted:
         return folder / "node_modules"
     npm = shutil.which("npm")
     if npm is None:
         raise SuiteError("npm was not found. Install Node.js with npm, then run this again.")
-    folder.mkdir(parents=True, exist_ok=True)
     node = f"{_node_package()}@{NODE}"
     flags = ["--no-audit", "--no-fund", "--loglevel=error", "--ignore-scripts"]
     done = subprocess.run(
