@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import anyio
@@ -54,6 +54,7 @@ class Agents:
         variables: For `${VARIABLE}`s of agents' files.
         make_server: Makes a server that an agent's file declares.
         inbox: The approvals.
+        patience: Returns for how many seconds a call waits for its approval.
     """
 
     def __init__(  # noqa: PLR0913 - it is wired once, by name
@@ -66,6 +67,7 @@ class Agents:
         variables: Mapping[str, str],
         make_server: Make,
         inbox: Inbox,
+        patience: Callable[[], float],
     ) -> None:
         self.prompts = prompt_library(paths)
         self.library = agent_library(paths, self.prompts, variables)
@@ -97,7 +99,9 @@ class Agents:
             own_servers=self._own_servers,
             inbox=inbox,
         )
-        self.provider = AgentProvider(self.runner, gateway.on_notice, prompts=self.prompts)
+        self.provider = AgentProvider(
+            self.runner, gateway.on_notice, prompts=self.prompts, patience=patience
+        )
 
     def models(self) -> "Models":
         """Return the models as `models.yaml` says now; pydantic-ai is imported at the first time.

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from host.agents.active import EVENT_META
 from host.agents.library import Agent
+from host.agents.parked_wait import ParkedWait, cannot_answer
 from host.agents.runner import Runner
 from host.domain.errors import ConfigError, NotFoundError
 from host.domain.json_schema import embedded
@@ -73,11 +74,20 @@ class AgentProvider(LocalProvider):
         runner: Runs them.
         on_notice: The gateway's.
         prompts: Offered as prompts.
+        patience: Returns for how many seconds a client waits for an approval of others.
     """
 
-    def __init__(self, runner: Runner, on_notice: OnNotice, *, prompts: PromptLibrary) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        on_notice: OnNotice,
+        *,
+        prompts: PromptLibrary,
+        patience: Callable[[], float],
+    ) -> None:
         super().__init__("agent", on_notice)
         self._runner = runner
+        self._patience = patience
         self._prompts = prompts
         self._ongoing = self.offer_tasks(self._past_task)
 
@@ -102,7 +112,9 @@ class AgentProvider(LocalProvider):
         """
         if not takes_tasks(exchange):
             active = await begin(exchange)
-            return result_of(await attend(self._runner, active, exchange))
+            alone = cannot_answer(exchange)
+            patience = self._patience() if alone else None
+            return result_of(await attend(self._runner, active, exchange, patience=patience))
         task, asked = self._ongoing.open(exchange)
         active = await begin(asked)
         handle = self._ongoing.begin(task, self._work(active, asked), own_id=active.run.id)
@@ -290,20 +302,31 @@ def check_model(exchange: Exchange, model: str) -> None:
         )
 
 
-async def attend(runner: Runner, active: "Active", exchange: Exchange) -> "Outcome":
+async def attend(
+    runner: Runner, active: "Active", exchange: Exchange, *, patience: float | None = None
+) -> "Outcome":
     """Return how a run ends, telling the client of everything meanwhile.
 
     A run goes on when its client is lost; it ends when the client cancels it.
+
+    Args:
+        runner: Who runs it.
+        active: The run.
+        exchange: The client's request.
+        patience: Seconds after which a run that waits for an approval is left waiting; None: never.
     """
     stop = runner.hub.listen(active.run.id, _teller(exchange, active.run.id))
+    wait = ParkedWait(active, patience)
+    unheard = runner.hub.listen(active.run.id, wait.hear)
     try:
-        return await active.wait()
+        return await wait.outcome()
     except asyncio.CancelledError as error:
         if active.task is not None and CANCELLED_BY_CLIENT in error.args:
             active.task.cancel(CANCELLED_BY_CLIENT)
         raise
     finally:
         stop()
+        unheard()
 
 
 def _teller(exchange: Exchange, run_id: str) -> Callable[[Event], None]:

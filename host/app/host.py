@@ -131,6 +131,7 @@ class Host:
             variables=os.environ,
             make_server=self._make_server,
             inbox=self.inbox,
+            patience=lambda: self.board.config.wait,
         )
         self.own["agent"] = self.agents.provider
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from host.approvals.approval import Answer
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.orchestrator.own_tools import OrchestratorProvider
@@ -16,6 +17,8 @@ from tests.fakes.gateway_scene import Scene, open_scene
 from tests.fakes.raw_client import ALL
 
 pytestmark = pytest.mark.anyio
+
+BOSS = Principal("boss", "desk", role="admin", attended=True)
 
 
 def write_agent(scene: Scene, name: str, script: str, **config: Any) -> None:
@@ -220,3 +223,33 @@ async def test_events_and_text_of_a_run_inside_a_run_reach_the_outermost_client(
     assert all((one["run"] == top) == ("inside" not in one) for one in events)
     counts = [note["progress"] for note in notes]
     assert counts == sorted(counts)
+
+
+@pytest.mark.parametrize("kind", ["handshake", "stateless"])
+async def test_client_where_nobody_can_say_yes_is_told_what_its_run_waits_for(
+    empty_store_folder: Path, kind: str
+) -> None:
+    tour = "turns: [{calls: [{tool: memory__remember, arguments: {text: tea}}]}, {reply: Kept.}]"
+    servers: dict[str, Json] = {"memory": {"bundled": "memory"}}
+    async with open_scene(
+        servers,
+        policy="default",
+        data=empty_store_folder,
+        agents=True,
+        auth="token",
+        approvals={"wait": 0.1},
+    ) as scene:
+        write_agent(scene, "keeper", tour, tools=["memory"])
+        token = scene.host.tokens.create("job", attended=False, replace=True)
+        async with getattr(scene, kind)(bare=True, token=token) as client:
+            result = await client.call("agent__keeper", {"message": "Keep it"})
+        [active] = scene.host.agents.runner.active.values()
+        [approval] = [one for one in await scene.host.inbox.approvals() if one.state == "pending"]
+        answer = Answer(approve=True, by=BOSS, channel="cli", digest=approval.digest)
+        await scene.host.inbox.answer(approval.id, answer)
+        outcome = await active.wait()
+    assert result["isError"] is True
+    assert result["structuredContent"]["status"] == "parked"
+    assert result["structuredContent"]["run"] == active.run.id
+    assert f"host approvals approve {approval.id}" in result["content"][0]["text"]
+    assert (outcome.status, outcome.text) == ("succeeded", "Kept.")
