@@ -99,7 +99,12 @@ class Runs:
             await database.execute("update host.runs set hidden = true where id = %s", [run_id])
 
     async def save_thread(self, principal: Principal, name: str, thread: str) -> None:
-        """Give a conversation a name."""
+        """Give a conversation a name.
+
+        Raises:
+            NotFoundError: Nothing was said in it, or all of it was taken back.
+        """
+        await self._spoken(principal, thread)
         async with self._store.transaction(principal) as database:
             await database.execute(
                 "insert into host.run_threads (user_id, name, thread) values (%s, %s, %s)"
@@ -121,9 +126,16 @@ class Runs:
                     [name, principal.user],
                 )
             ).fetchone()
-        if row is not None:
-            return str(row["thread"])
-        return (await self.get(principal, name)).thread
+        if row is None:
+            return (await self.get(principal, name)).thread
+        await self._spoken(principal, str(row["thread"]))
+        return str(row["thread"])
+
+    async def _spoken(self, principal: Principal, thread: str) -> None:
+        """Return if there is something left of a conversation."""
+        if not await self.thread(principal, thread):
+            text = "Nothing was said in it, or all of it was taken back; `host runs list`."
+            raise NotFoundError("conversation", thread, next_step=text)
 
     async def threads(self, principal: Principal, *, limit: int = 20) -> list[dict[str, Any]]:
         """Return the latest conversations: their first run's title, and names given to them."""

@@ -7,13 +7,16 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from mcp import Client, types
+from mcp.client.streamable_http import streamable_http_client
 
 from host.approvals.approval import Answer
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.orchestrator.own_tools import OrchestratorProvider
-from tests.fakes.gateway_scene import Scene, open_scene
+from tests.fakes.gateway_scene import PATIENCE, Scene, open_scene
 from tests.fakes.raw_client import ALL
 
 pytestmark = pytest.mark.anyio
@@ -69,6 +72,55 @@ async def test_demo_uses_two_servers_asks_once_streams_and_returns_structured_ou
         assert kinds.index("call") < kinds.index("result") < kinds.index("delta")
         counts = [note["progress"] for note in notes]
         assert counts == sorted(counts)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_tour_by_the_real_sdks_client_asks_once_streams_and_returns_what_its_schema_says(
+    empty_store_folder: Path, tmp_path: Path, mode: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("milk")
+    servers: dict[str, Json] = {
+        "files": {"bundled": "files", "settings": {"roots": [str(tmp_path)]}},
+        "memory": {"bundled": "memory"},
+    }
+    asked: list[types.ElicitRequestParams] = []
+    heard: list[str] = []
+
+    async def person(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        asked.append(params)
+        assert isinstance(params, types.ElicitRequestFormParams)
+        choices: Any = params.requested_schema
+        yes = choices["properties"]["answer"]["enum"][0]
+        return types.ElicitResult(action="accept", content={"answer": yes})
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message or "")
+
+    async with open_scene(
+        servers, policy="default", data=empty_store_folder, agents=True, auth="token"
+    ) as scene:
+        token = scene.host.tokens.create("ide", attended=True, replace=True)
+        web = httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
+        async with (
+            web,
+            Client(
+                streamable_http_client(scene.url, http_client=web),
+                mode=mode,
+                cache=None,
+                elicitation_callback=person,
+                read_timeout_seconds=PATIENCE,
+            ) as client,
+        ):
+            result = await client.call_tool(
+                "agent__demo", {"message": "The tour, please"}, progress_callback=hear
+            )
+    assert result.structured_content is not None
+    assert result.structured_content["status"] == "succeeded", result
+    assert "That was the tour" in result.structured_content["text"]
+    assert len(asked) == 1
+    assert "memory__remember" in asked[0].message
+    assert "calls files__list" in heard
+    assert "That was the tour" in "".join(heard)
 
 
 async def test_run_is_a_resource_with_all_its_events(empty_store_folder: Path) -> None:

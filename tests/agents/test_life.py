@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from host.agents.replay import replay_run
 from host.agents.runner import Active
-from host.domain.errors import RunStateError, StaleRunError
+from host.domain.errors import NotFoundError, RunStateError, StaleRunError
 from host.domain.principal import Principal
 from host.events.run import Event, Run, new_run_id
 from host.events.runs import Runs
@@ -197,3 +197,19 @@ async def test_run_whose_process_was_killed_in_a_call_goes_on_without_repeating_
         ]
         replayed = await replay_run(scene.host.agents.runs, scene.principal, run_id)
         assert replayed.differences == []
+
+
+async def test_only_a_conversation_in_which_something_was_said_gets_a_name(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        runs = scene.host.agents.runs
+        scene.agent("quick", [{"reply": "done"}])
+        outcome = await scene.ask("quick")
+        with pytest.raises(NotFoundError, match="ghost"):
+            await runs.save_thread(scene.principal, "mine", "ghost")
+        await runs.save_thread(scene.principal, "mine", outcome.run.thread)
+        assert await runs.find_thread(scene.principal, "mine") == outcome.run.thread
+        await runs.hide(scene.principal, outcome.run.id)
+        with pytest.raises(NotFoundError, match="taken back"):
+            await runs.find_thread(scene.principal, "mine")
