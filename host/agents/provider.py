@@ -1,6 +1,5 @@
 """Each agent as a tool `agent__NAME`, runs as resources, and prompts of the library as prompts."""
 
-import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from host.agents.active import EVENT_META
+from host.agents.attending import attend, cannot_answer
 from host.agents.library import Agent
-from host.agents.parked_wait import ParkedWait, cannot_answer
 from host.agents.runner import Runner
 from host.domain.errors import ConfigError, NotFoundError
 from host.domain.json_schema import embedded
@@ -25,7 +23,7 @@ from host.domain.jsonrpc import (
 from host.domain.principal import Principal
 from host.domain.protocol import list_member, object_member
 from host.events.run import Event, Run
-from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
+from host.gateway.exchange import Exchange
 from host.gateway.local import LocalProvider
 from host.gateway.tasks import POLL_MS, TaskExchange, takes_tasks
 from host.gateway.upstream.connection import OnNotice
@@ -300,73 +298,6 @@ def check_model(exchange: Exchange, model: str) -> None:
             "A script is named by its path in a terminal only. Give the name of one in "
             "`models/scripts` of the configuration folder.",
         )
-
-
-async def attend(
-    runner: Runner, active: "Active", exchange: Exchange, *, patience: float | None = None
-) -> "Outcome":
-    """Return how a run ends, telling the client of everything meanwhile.
-
-    A run goes on when its client is lost; it ends when the client cancels it.
-
-    Args:
-        runner: Who runs it.
-        active: The run.
-        exchange: The client's request.
-        patience: Seconds after which a run that waits for an approval is left waiting; None: never.
-    """
-    stop = runner.hub.listen(active.run.id, _teller(exchange, active.run.id))
-    wait = ParkedWait(active, patience)
-    unheard = runner.hub.listen(active.run.id, wait.hear)
-    try:
-        return await wait.outcome()
-    except asyncio.CancelledError as error:
-        if active.task is not None and CANCELLED_BY_CLIENT in error.args:
-            active.task.cancel(CANCELLED_BY_CLIENT)
-        raise
-    finally:
-        stop()
-        unheard()
-
-
-def _teller(exchange: Exchange, run_id: str) -> Callable[[Event], None]:
-    count = 0
-
-    def tell(event: Event) -> None:
-        nonlocal count
-        if event.kind == "delta" and isinstance(exchange, TaskExchange):
-            return  # nobody gets a stream; a piece of text is no status
-        count += 1
-        message = _sentence(event)
-        inside = {} if event.run_id == run_id else {"inside": run_id}
-        meta: Json = {EVENT_META: {**event.fields(), **inside}}
-        params: Json = {"progress": count, "_meta": meta}
-        exchange.progress({**params, "message": message} if message else params)
-
-    return tell
-
-
-def _sentence(event: Event) -> str:
-    data = event.data
-    match event.kind:
-        case "delta" | "note":
-            said = str(data["text"])
-        case "call":
-            said = f"calls {data['tool']}"
-        case "result":
-            said = f"{data['tool']} {'failed' if data['error'] else 'answered'}"
-        case "handoff":
-            said = f"hands over to {data['to']}"
-        case "approval":
-            name = data["approval"]
-            said = (
-                f"waits for the approval {name}: a person reads it with `host approvals show "
-                f"{name}` and answers with `host approvals approve {name}` or `host approvals deny "
-                f"{name}`"
-            )
-        case kind:
-            said = kind
-    return said
 
 
 def result_of(outcome: "Outcome") -> Json:

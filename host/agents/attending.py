@@ -1,12 +1,16 @@
-"""Waits for the end of a run, but not for ever where it waits for somebody who is not there."""
+"""Waits for the end of a run with its client, who is told of all that happens meanwhile."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from host.agents.active import Active, ending_of
+from host.agents.active import EVENT_META, Active, ending_of
+from host.agents.runner import Runner
 from host.approvals.elicitation import shown_by
+from host.domain.jsonrpc import Json
 from host.events.run import Event
-from host.gateway.exchange import Exchange
+from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
+from host.gateway.tasks import TaskExchange
 
 if TYPE_CHECKING:
     from host.agents.order import Outcome
@@ -76,3 +80,70 @@ class ParkedWait:
             f"orchestrator__follow_run with run={run!r} tells how it ends. Do not ask again."
         )
         return ending_of(self._active, "parked", text, None)
+
+
+async def attend(
+    runner: Runner, active: Active, exchange: Exchange, *, patience: float | None = None
+) -> "Outcome":
+    """Return how a run ends, telling the client of everything meanwhile.
+
+    A run goes on when its client is lost; it ends when the client cancels it.
+
+    Args:
+        runner: Who runs it.
+        active: The run.
+        exchange: The client's request.
+        patience: Seconds after which a run that waits for an approval is left waiting; None: never.
+    """
+    stop = runner.hub.listen(active.run.id, _teller(exchange, active.run.id))
+    wait = ParkedWait(active, patience)
+    unheard = runner.hub.listen(active.run.id, wait.hear)
+    try:
+        return await wait.outcome()
+    except asyncio.CancelledError as error:
+        if active.task is not None and CANCELLED_BY_CLIENT in error.args:
+            active.task.cancel(CANCELLED_BY_CLIENT)
+        raise
+    finally:
+        stop()
+        unheard()
+
+
+def _teller(exchange: Exchange, run_id: str) -> Callable[[Event], None]:
+    count = 0
+
+    def tell(event: Event) -> None:
+        nonlocal count
+        if event.kind == "delta" and isinstance(exchange, TaskExchange):
+            return  # nobody gets a stream; a piece of text is no status
+        count += 1
+        message = _sentence(event)
+        inside = {} if event.run_id == run_id else {"inside": run_id}
+        meta: Json = {EVENT_META: {**event.fields(), **inside}}
+        params: Json = {"progress": count, "_meta": meta}
+        exchange.progress({**params, "message": message} if message else params)
+
+    return tell
+
+
+def _sentence(event: Event) -> str:
+    data = event.data
+    match event.kind:
+        case "delta" | "note":
+            said = str(data["text"])
+        case "call":
+            said = f"calls {data['tool']}"
+        case "result":
+            said = f"{data['tool']} {'failed' if data['error'] else 'answered'}"
+        case "handoff":
+            said = f"hands over to {data['to']}"
+        case "approval":
+            name = data["approval"]
+            said = (
+                f"waits for the approval {name}: a person reads it with `host approvals show "
+                f"{name}` and answers with `host approvals approve {name}` or `host approvals deny "
+                f"{name}`"
+            )
+        case kind:
+            said = kind
+    return said
