@@ -128,7 +128,6 @@ class Runs:
             ).fetchone()
         if row is None:
             return (await self.get(principal, name)).thread
-        await self._spoken(principal, str(row["thread"]))
         return str(row["thread"])
 
     async def _spoken(self, principal: Principal, thread: str) -> None:

@@ -212,4 +212,4 @@ async def test_only_a_conversation_in_which_something_was_said_gets_a_name(
         assert await runs.find_thread(scene.principal, "mine") == outcome.run.thread
         await runs.hide(scene.principal, outcome.run.id)
         with pytest.raises(NotFoundError, match="taken back"):
-            await runs.find_thread(scene.principal, "mine")
+            await runs.save_thread(scene.principal, "other", outcome.run.thread)
