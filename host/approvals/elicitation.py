@@ -48,6 +48,7 @@ def build_question(
     arguments: Any,  # noqa: ANN401 - any JSON
     *,
     problem: str | None = None,
+    editable: bool = True,
 ) -> Json | None:
     """Return the params of an `elicitation/create`; None where they would be too long to read.
 
@@ -55,6 +56,7 @@ def build_question(
         approval: What is asked about.
         arguments: Of the call.
         problem: Why the arguments of the last answer could not be sent.
+        editable: Whether other arguments may be sent in their place.
     """
     again = [] if problem is None else [f"{escape(problem)} Nothing was sent."]
     lines = ["Approval needed.", *again, *approval_lines(approval.show(), arguments)]
@@ -62,7 +64,7 @@ def build_question(
     if len(message) > LONGEST:
         return None
     options = offered(approval)
-    edit = {"arguments": _EDIT} if approval.method == "tools/call" else {}
+    edit = {"arguments": _EDIT} if editable and approval.method == "tools/call" else {}
     return {
         "mode": "form",
         "message": message,

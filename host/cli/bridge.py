@@ -24,6 +24,7 @@ START_LIMIT = 60.0
 FAREWELL = 30.0
 """Seconds for which answers are still waited for after the client closed its end."""
 CHUNK = 1 << 18
+MESSAGE_LINES = 20
 APART = 0.01
 """Seconds between a notification and an answer after it.
 
@@ -403,10 +404,15 @@ def _write(data: bytes) -> None:
 
 
 def _last_words() -> str:
-    """Return the end of the daemon's log."""
+    """Return the last message of the daemon's log; one of several lines is told whole."""
     path = data_folder() / "logs" / "daemon.log"
     try:
         lines = path.read_text("utf-8", "replace").strip().splitlines()
     except OSError:
         return f"see {path}"
-    return f"it said: {lines[-1]}" if lines else f"see {path}"
+    if not lines:
+        return f"see {path}"
+    message = [lines.pop()]
+    while lines and message[0].startswith("  ") and len(message) < MESSAGE_LINES:
+        message.insert(0, lines.pop())
+    return "it said: " + "\n".join(message)

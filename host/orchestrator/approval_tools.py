@@ -1,7 +1,10 @@
 """Approvals for principals that may answer them, as tools: `list_approvals`, `answer_approval`."""
 
+from dataclasses import replace
+
 from host.app import Host
 from host.approvals.approval import Answer, Approval
+from host.approvals.elicitation import build_question, read_answer, shown_by
 from host.approvals.text import approval_lines, escape
 from host.domain.errors import AccessError
 from host.domain.jsonrpc import Json
@@ -16,8 +19,9 @@ MAY_ANSWER = frozenset({"approver", "admin"})
 class ApprovalTools:
     """Shows and answers approvals.
 
-    Whoever calls does not approve: nobody answers for a call of their own client, and no run of
-    an agent answers anything, whoever it runs for.
+    A credential alone approves nothing: a yes is asked of the person at the client, in a dialog
+    that shows the whole call. Nobody answers for a call of their own client, and no run of an agent
+    answers anything, whoever it runs for.
 
     Args:
         host: Whose approvals.
@@ -43,7 +47,8 @@ class ApprovalTools:
             ),
             OwnTool(
                 "answer_approval",
-                "Approve or deny a call of somebody else; your credential has to be an approver's.",
+                "Approve or deny a call of somebody else; your credential has to be an approver's. "
+                "Before a yes counts, the person at your client is asked.",
                 self._answer,
                 answer,
                 ("id", "digest", "approve"),
@@ -67,10 +72,14 @@ class ApprovalTools:
     async def _answer(self, exchange: Exchange, arguments: Json) -> Json:
         approval = await self._inbox.find(str(arguments["id"]))
         _check(approval, exchange)
+        principal = exchange.session.principal
         reason = arguments.get("reason")
+        approve = arguments["approve"] is True
+        if approve and principal.attended:  # else the inbox says what is missing
+            approve = await self._confirmed(approval, exchange)
         answer = Answer(
-            approve=arguments["approve"] is True,
-            by=exchange.session.principal,
+            approve=approve,
+            by=principal,
             channel="tool",
             digest=str(arguments["digest"]),
             reason=escape(str(reason)) if reason else None,
@@ -78,6 +87,27 @@ class ApprovalTools:
         answered = await self._inbox.answer(approval.id, answer)
         text = f"{answered.id} of {answered.name} is {answered.state}."
         return text_result(text, {"approval": answered.show()})
+
+    async def _confirmed(self, approval: Approval, exchange: Exchange) -> bool:
+        """Ask the person at the client; return whether they approve, and not whether they deny.
+
+        Raises:
+            AccessError: Nobody can be asked there, or they did not say.
+        """
+        answer = None
+        if shown_by(exchange.capabilities, exchange.session.principal).forms:
+            shown, given = await self._inbox.show(approval.id)
+            question = build_question(replace(shown, every_time=True), given, editable=False)
+            if question is not None:
+                reply = await exchange.ask("elicitation/create", question)
+                answer = read_answer(shown, reply, exchange.session.principal)
+        if answer is None:
+            raise AccessError(
+                f"The person at {exchange.session.principal.client} did not say yes to "
+                f"{approval.id} in a dialog of their client.",
+                next_step=f"`host approvals approve {approval.id}` in a terminal asks them.",
+            )
+        return answer.approve
 
 
 def _is_own(approval: Approval, exchange: Exchange) -> bool:

@@ -44,14 +44,29 @@ def answer_to(found: Json, **said: Any) -> Json:
     return {"id": found["id"], "digest": found["digest"], "approve": True, **said}
 
 
-async def test_approver_sees_a_call_of_another_client_and_lets_it_through(
-    empty_store_folder: Path,
+def answering(*answers: str) -> Any:
+    """Return a person at a client who gives these answers, one after the other."""
+    left = list(answers)
+
+    async def answer(method: str, params: Json) -> Json:
+        assert method == "elicitation/create"
+        assert "memory__remember" in params["message"]
+        assert "tea" in params["message"]
+        assert "arguments" not in params["requestedSchema"]["properties"]
+        return {"action": "accept", "content": {"answer": left.pop(0)}}
+
+    return answer
+
+
+@pytest.mark.parametrize("era", ["handshake", "stateless"])
+async def test_person_at_an_approvers_client_lets_a_call_of_another_client_through(
+    empty_store_folder: Path, era: str
 ) -> None:
     async with open_waiting(empty_store_folder) as scene:
         ide, boss = admit(scene, "ide"), admit(scene, "boss", "approver", attended=True)
         async with (
             scene.handshake(token=ide, bare=True) as caller,
-            scene.handshake(token=boss, bare=True) as approver,
+            getattr(scene, era)(answering("Approve once"), token=boss) as approver,
         ):
             call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
             found = await waiting(approver)
@@ -60,6 +75,42 @@ async def test_approver_sees_a_call_of_another_client_and_lets_it_through(
             assert done["structuredContent"]["approval"]["channel"] == "tool"
             assert (await call).get("isError") is not True
     assert ("memory__remember", "ok") in scene.calls()
+
+
+async def test_a_model_does_not_approve_where_its_client_asks_nobody(
+    empty_store_folder: Path,
+) -> None:
+    async with open_waiting(empty_store_folder) as scene:
+        ide, boss = admit(scene, "ide"), admit(scene, "boss", "approver", attended=True)
+        async with (
+            scene.handshake(token=ide, bare=True) as caller,
+            scene.handshake(token=boss, bare=True) as mute,
+            scene.handshake(token=boss) as blind,  # accepts every form with something of its own
+        ):
+            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            found = await waiting(mute)
+            for client in (mute, blind):
+                refused = await client.call("orchestrator__answer_approval", answer_to(found))
+                assert refused["isError"]
+                assert "did not say yes" in refused["content"][0]["text"]
+                assert (await scene.host.inbox.find(found["id"])).state == "pending"
+            call.cancel()
+
+
+async def test_person_at_an_approvers_client_says_no_where_the_model_says_yes(
+    empty_store_folder: Path,
+) -> None:
+    async with open_waiting(empty_store_folder) as scene:
+        ide, boss = admit(scene, "ide"), admit(scene, "boss", "approver", attended=True)
+        async with (
+            scene.handshake(token=ide, bare=True) as caller,
+            scene.handshake(answering("Deny"), token=boss) as approver,
+        ):
+            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            found = await waiting(approver)
+            await approver.call("orchestrator__answer_approval", answer_to(found))
+            assert (await call)["isError"]
+            assert (await scene.host.inbox.find(found["id"])).state == "denied"
 
 
 async def test_a_program_with_an_approvers_token_answers_nothing(empty_store_folder: Path) -> None:
