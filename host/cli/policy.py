@@ -247,9 +247,15 @@ def _configured(call: Any, annotations: str | None) -> "Attempt":  # noqa: ANN40
 
     from host.config.load import load_settings
     from host.policy.case import attempt_of_case
-    from host.policy.labels import ground_of, is_trusted, package_of
+    from host.policy.labels import ground_of, is_trusted, own_package, package_of
 
     attempt = attempt_of_case(call)
+    own = own_package(attempt.server)
+    if own is not None:
+        known = (_json_object(annotations, "annotations") if annotations else None) or (
+            _definition(call.name).get("annotations") or {}
+        )
+        return replace(attempt, package=own, trusted=True, annotations=known)
     servers = load_settings(folder=Path.cwd()).settings.servers
     prefixes = {
         one.prefix if one.prefix is not None else name: name for name, one in servers.items()

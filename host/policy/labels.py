@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from host.config.layers import PROJECT_LABEL
+from host.config.names import RESERVED
 from host.config.servers import ServerConfig
 from host.domain.jsonrpc import as_object
 from host.policy.attempt import Attempt
@@ -234,6 +235,11 @@ def package_of(server: ServerConfig) -> str | None:
         url=None if server.url is None else str(server.url),
         bundled=server.bundled,
     )
+
+
+def own_package(name: str | None) -> str | None:
+    """Return what one of the host's own providers is; None for any other name."""
+    return f"host:{name}" if name in RESERVED else None
 
 
 def is_trusted(server: ServerConfig) -> bool:

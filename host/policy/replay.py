@@ -10,7 +10,7 @@ from host.domain.principal import Principal
 from host.policy.answer import Action
 from host.policy.attempt import Attempt
 from host.policy.decision import Decision
-from host.policy.labels import ABOUT_THE_CALL, ground_of, is_trusted, package_of
+from host.policy.labels import ABOUT_THE_CALL, ground_of, is_trusted, own_package, package_of
 from host.policy.limit import MemoryCounters
 from host.policy.path import Ground
 from host.policy.policy_set import PolicySet
@@ -89,7 +89,8 @@ class Replay:
     ) -> tuple[Attempt, tuple[str, ...]]:
         notes: list[str] = []
         server = self.servers.get(str(intent.get("upstream")))
-        if server is None and intent.get("upstream"):
+        own = own_package(intent.get("upstream"))
+        if server is None and own is None and intent.get("upstream"):
             notes.append("its server is no longer configured")
         arguments = intent.get("arguments")
         if isinstance(arguments, dict) and {"cut", "bytes", "sha256"} == set(arguments):  # pyright: ignore[reportUnknownArgumentType]
@@ -100,8 +101,8 @@ class Replay:
             principal=Principal(str(intent["user"]), str(intent["client"])),
             server=intent.get("upstream"),
             tool=intent.get("original"),
-            package=None if server is None else package_of(server),
-            trusted=server is not None and is_trusted(server),
+            package=own if server is None else package_of(server),
+            trusted=own is not None if server is None else is_trusted(server),
             annotations=intent.get("annotations") or {},
             labels=frozenset(intent.get("labels") or ()),
             arguments=arguments,

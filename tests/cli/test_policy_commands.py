@@ -78,6 +78,13 @@ def test_explain_says_which_rule_decides_and_why(shell: Shell):
     assert "a name is given twice" in err
 
 
+def test_explain_knows_the_hosts_own_tools(shell: Shell):
+    reading = ("orchestrator__list_agents", "{}", "--annotations", '{"readOnlyHint": true}')
+    out, err = shell.run("explain", *reading)
+    assert out.startswith("ALLOW  by default/reads\n")
+    assert "no configured server" not in err
+
+
 def test_test_runs_a_policys_cases_and_fails_where_one_does(shell: Shell):
     passed, total = re.findall(r"(\d+) of (\d+) cases as expected", shell.run("test")[0])[0]
     assert passed == total != "0"
@@ -122,18 +129,21 @@ def test_simulate_shows_which_recorded_calls_a_policy_decides_otherwise(
         record(journal, "bank__pay", "allow")
         record(journal, "bank__balance", "ask")
         record(journal, "bank__old", None)
+        record(journal, "orchestrator__list_agents", "allow")
     file = shell.home / "new.yaml"
     file.write_text(
         "default: ask\nrules:\n"
         "  - name: pay\n    action: deny\n"
         "    match: {name: bank__pay, arguments: {/amount: {range: {above: 1}}}}\n"
         "  - {name: see, action: allow, match: {name: bank__balance}}\n"
+        "  - {name: reads, action: allow, match: {labels: [reads]}}\n"
     )
     out, _ = shell.run("simulate", str(file), "--since", "1h", "--json")
     told = {one["name"]: one for one in json.loads(out)["differ"]}
     assert (told["bank__pay"]["before"], told["bank__pay"]["after"]) == ("allow", "deny")
     assert told["bank__pay"]["rule"] == "new/pay"
     assert (told["bank__balance"]["before"], told["bank__balance"]["after"]) == ("ask", "allow")
+    assert "orchestrator__list_agents" not in told
     assert "bank__old" not in told  # the default policy asks, and so does this one
     out, _ = shell.run("simulate", str(file), "--since", "1h")
     assert "1 allow → deny, 1 ask → allow" in out
