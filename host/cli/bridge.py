@@ -207,7 +207,7 @@ class Bridge:
             self._handshake = [line]
         elif method == "notifications/initialized":
             self._handshake.append(line)
-        if isinstance(body.get("id"), str | int) and isinstance(method, str):
+        if type(body.get("id")) in (str, int) and isinstance(method, str):  # `true` is no id
             key = json.dumps(body["id"])
             self._in_flight[key] = line
             self._remember(method, body, line)

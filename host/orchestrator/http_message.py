@@ -18,7 +18,7 @@ EVENT_STREAM_HEADERS = [
 BODY_WAIT = 60.0
 """Seconds without a byte after which a body is given up."""
 UNREAD_LIMIT = 1 << 16
-"""Bytes of a body that are taken before anybody asks for it."""
+"""Bytes of a body that are taken before anybody asks for it, and after its request was answered."""
 PING = b": ping\n\n"
 PING_INTERVAL = 15.0
 """Seconds of silence after which a stream says that it is still there."""
@@ -60,6 +60,7 @@ class HttpMessage:
         chunked: Whether a body of unknown length may be sent in chunks.
         keep_alive: Whether another request may follow.
         answered: Whether the answer is complete.
+        passed: Bytes of the body that came after the answer.
     """
 
     def __init__(self, method: str, path: str, headers: Mapping[str, str], line: Line) -> None:
@@ -75,6 +76,7 @@ class HttpMessage:
         self.chunked = True
         self.keep_alive = True
         self.answered = False
+        self.passed = 0
 
     def accepts(self) -> tuple[bool, bool]:
         """Return whether the client takes JSON, and whether it takes an event stream."""
@@ -94,8 +96,7 @@ class HttpMessage:
             BodyTooLargeError: It has more than `limit` bytes.
             ConnectionError: The client left, or sends nothing more for too long.
         """
-        length = self.headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > limit:
+        if self._said_length() > limit:
             raise BodyTooLargeError
         self._reading = True
         if not self._whole:
@@ -103,6 +104,10 @@ class HttpMessage:
         if self._size > limit:
             raise BodyTooLargeError
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
+    def _said_length(self) -> int:
+        length = self.headers.get("content-length", "0")
+        return int(length) if length.isdecimal() else 0
 
     async def _receive(self, limit: int) -> None:
         """Wait for the rest of the body, or for more of it than there may be."""
@@ -127,6 +132,7 @@ class HttpMessage:
     def add(self, data: bytes) -> None:
         """Take a part of the body (called by the connection); none after the answer."""
         if self.answered:
+            self.passed += len(data)
             return
         self._parts.append(data)
         self._size += len(data)
@@ -219,6 +225,8 @@ class HttpMessage:
         """
         if self.session_id is not None:
             headers.append((b"mcp-session-id", self.session_id.encode()))
+        if not self._whole and self._said_length() - self._size > UNREAD_LIMIT:
+            self.keep_alive = False  # more of the body is still to come than is read for nothing
         if not self.keep_alive:
             headers.append((b"connection", b"close"))
         lines = [b"%b: %b" % pair for pair in headers]

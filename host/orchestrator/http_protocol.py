@@ -13,13 +13,15 @@ from urllib.parse import unquote
 import httptools
 from typing_extensions import override
 
-from host.orchestrator.http_message import HttpMessage
+from host.orchestrator.http_message import UNREAD_LIMIT, HttpMessage
 
 Serve = Callable[[HttpMessage], Awaitable[None]]
 """Serves one request to the end of its answer."""
 
 HEAD_LIMIT = 1 << 16
-"""Bytes that a request's target and headers may have."""
+"""Bytes that a request's target and headers may have, and what frames its body and follows it."""
+CHUNK_SPARE = 16
+"""Bytes about each chunk of a body that are not counted: its size and its line ends."""
 WISHES = frozenset({"connection", "upgrade", "http2-settings"})
 """Headers by which a client asks to go on in another protocol."""
 PIPELINE_LIMIT = 64
@@ -43,13 +45,12 @@ class HttpProtocol(asyncio.Protocol):
         self._target = b""
         self._headers: dict[str, str] = {}
         self._head = self._unread = 0
-        self._in_head = False
         self._incoming: HttpMessage | None = None
         self._current: HttpMessage | None = None
         self._waiting: deque[HttpMessage] = deque()
         self._task: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._ending = False
+        self._ending = self._refused = False
         self.lost = False
         self.idle_since = self._loop.time()
         """When the last request was answered, on the loop's clock."""
@@ -76,19 +77,10 @@ class HttpProtocol(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        self._unread += len(data) if self._in_head else 0  # the parser shows a header when whole
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as wish:
-            self._stay_with_http(data[wish.args[0] :])
-            return
-        except httptools.HttpParserError:
-            self._refuse(b"400 Bad Request", b"This is not HTTP/1.1.")
-            return
-        if self._head > HEAD_LIMIT or (self._in_head and self._unread > HEAD_LIMIT):
-            self._refuse(b"431 Request Header Fields Too Large", b"The headers are too long.")
-            return
-        if self._task is None and self._current is not None:
+        left = data
+        while left and not self._refused:
+            left = self._feed(left)
+        if self._task is None and self._current is not None and not self._refused:
             self._begin(self._current)
 
     @override
@@ -106,7 +98,7 @@ class HttpProtocol(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """Parser: a request begins."""
         self._target, self._headers = b"", {}
-        self._head, self._unread, self._in_head = 0, 0, True
+        self._head = self._unread = 0
 
     def on_url(self, url: bytes) -> None:
         """Parser: the request's target, or a part of it."""
@@ -123,8 +115,8 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Parser: the head is complete."""
-        parser, self._in_head = self._parser, False
-        if parser.should_upgrade():
+        parser, self._unread = self._parser, 0
+        if self._refused or parser.should_upgrade():
             return
         method = parser.get_method().decode("ascii")
         message = HttpMessage(method, _path(self._target), self._headers, self)
@@ -140,14 +132,23 @@ class HttpProtocol(asyncio.Protocol):
 
     def on_body(self, data: bytes) -> None:
         """Parser: a part of the body."""
+        self._unread = max(0, self._unread - len(data))
         if self._incoming is not None:
             self._incoming.add(data)
+            if self._incoming.passed > UNREAD_LIMIT:
+                self._hear_no_more()
+
+    def on_chunk_header(self) -> None:
+        """Parser: a chunk of the body begins, or its trailers."""
+        self._unread = max(0, self._unread - CHUNK_SPARE)
 
     def on_message_complete(self) -> None:
         """Parser: a request is complete."""
-        if self._incoming is not None:
-            self._incoming.complete()
-            self._incoming = None
+        message, self._incoming, self._unread = self._incoming, None, 0
+        if message is not None:
+            message.complete()
+            if message.answered and not message.keep_alive:
+                self._hear_no_more()
         if len(self._waiting) > PIPELINE_LIMIT:
             self._refuse(b"429 Too Many Requests", b"Wait for an answer first.")
 
@@ -172,8 +173,11 @@ class HttpProtocol(asyncio.Protocol):
 
     def finish(self, message: HttpMessage) -> None:
         """Take note that a request was answered."""
-        if not message.keep_alive or self._ending:
+        if self._ending or (not message.keep_alive and message is not self._incoming):
             self.close()
+        elif not message.keep_alive and self._transport is not None and not self.lost:
+            # Its body still comes; to close now would reset the connection and lose the answer.
+            self._transport.write_eof()
 
     def end(self) -> None:
         """Close the connection once the request in service, if any, was answered."""
@@ -191,20 +195,42 @@ class HttpProtocol(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _stay_with_http(self, rest: bytes) -> None:
-        """Read a request as if it had not wished for another protocol, as its server may.
+    def _feed(self, data: bytes) -> bytes:
+        """Have the parser read; return what it has to read anew.
+
+        It shows a header when that is whole, and what else is about a body not at all, so that the
+        bytes are counted which it was given since it last showed anything.
+        """
+        self._unread += len(data)
+        left = b""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as wish:
+            left = data[wish.args[0] :]
+            if self._head <= HEAD_LIMIT:
+                return self._stay_with_http(left)
+        except httptools.HttpParserError:
+            self._refuse(b"400 Bad Request", b"This is not HTTP/1.1.")
+            return b""
+        if max(self._head, self._unread) > HEAD_LIMIT:
+            self._refuse(b"431 Request Header Fields Too Large", b"The headers are too long.")
+        return left
+
+    def _stay_with_http(self, rest: bytes) -> bytes:
+        """Return a request as if it had not wished for another protocol, as its server may.
 
         Some clients wish for HTTP/2 with every request, and the parser then skips its body.
         """
-        if not self._target.startswith((b"/", b"http")):  # CONNECT: it wants a tunnel
+        method = self._parser.get_method()
+        if method == b"CONNECT" or not self._target.startswith((b"/", b"http")):  # a tunnel
             self._refuse(b"400 Bad Request", b"This is not a proxy.")
-            return
+            return b""
         kept = {name: text for name, text in self._headers.items() if name not in WISHES}
         lines = [f"{name}: {line}" for name, text in kept.items() for line in text.split("\n")]
-        start = self._parser.get_method() + b" " + self._target + b" HTTP/1.1\r\n"
+        start = method + b" " + self._target + b" HTTP/1.1\r\n"
         head = start + "\r\n".join([*lines, "", ""]).encode("latin-1")
         self._parser = httptools.HttpRequestParser(self)
-        self.data_received(head + rest)
+        return head + rest
 
     def _begin(self, message: HttpMessage) -> None:
         self._task = self._loop.create_task(self._run(message))
@@ -228,12 +254,19 @@ class HttpProtocol(asyncio.Protocol):
 
     def _refuse(self, status: bytes, text: bytes) -> None:
         """Answer what cannot be served, unless it would run into another answer, and close."""
-        if self._current is None or self._task is None:
+        if self._refused:
+            return
+        answered = self._incoming is not None and self._incoming.answered
+        if not answered and (self._current is None or self._task is None):
             length = b"%d" % len(text)
             head = b"HTTP/1.1 " + status + b"\r\ncontent-type: text/plain\r\ncontent-length: "
             self.write(head + length + b"\r\nconnection: close\r\n\r\n" + text)
+        self._hear_no_more()
+
+    def _hear_no_more(self) -> None:
+        """Close the connection; nothing that came after what is being read is served."""
         self._waiting.clear()
-        self._ending = True
+        self._ending = self._refused = True
         self.close()
 
 

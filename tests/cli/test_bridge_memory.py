@@ -22,6 +22,15 @@ def told(*requests: tuple[str, dict[str, str]]) -> list[tuple[str, dict[str, str
     return [(one["method"], one["params"]) for one in again]
 
 
+@pytest.mark.parametrize("wrong", [True, False, None, 1.5, [1], {}])
+def test_no_answer_is_waited_for_under_what_is_no_id(wrong: object):
+    bridge = Bridge([])
+    for request_id in (wrong, 1, "a"):
+        message = {"jsonrpc": "2.0", "id": request_id, "method": "ping"}
+        bridge._note(json.dumps(message).encode() + b"\n")
+    assert list(bridge._in_flight) == ["1", '"a"']
+
+
 A, B = {"uri": "a://1"}, {"uri": "b://2"}
 
 
