@@ -1,88 +1,23 @@
 """Makes legal, readable names out of any text: for files, Python, tools and variables."""
 
+import builtins
 import keyword
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _SPELLED = {"ß": "ss", "æ": "ae", "Æ": "AE", "ø": "o", "Ø": "O", "œ": "oe", "ł": "l", "đ": "d"}
 _SOFT = {"self", "cls", "ctx", "print", "type", "match", "case", "_"}
 _DEVICES = {"con", "prn", "aux", "nul"} | {f"{k}{n}" for k in ("com", "lpt") for n in range(10)}
 _TAKEN = frozenset(
-    {"annotated", "any", "cast", "context", "field", "literal", "request", "run", "source", "tool"}
+    {"annotated", "any", "cast", "context", "declare", "field", "literal"}
+    | {"request", "run", "source", "tool"}
 )
-_BUILTINS = frozenset(
-    {
-        "abs",
-        "all",
-        "any",
-        "ascii",
-        "bin",
-        "bool",
-        "bytes",
-        "callable",
-        "chr",
-        "compile",
-        "copyright",
-        "credits",
-        "delattr",
-        "dict",
-        "dir",
-        "divmod",
-        "enumerate",
-        "eval",
-        "exec",
-        "exit",
-        "filter",
-        "float",
-        "format",
-        "frozenset",
-        "getattr",
-        "globals",
-        "hasattr",
-        "hash",
-        "help",
-        "hex",
-        "id",
-        "input",
-        "int",
-        "isinstance",
-        "iter",
-        "len",
-        "license",
-        "list",
-        "locals",
-        "map",
-        "max",
-        "memoryview",
-        "min",
-        "next",
-        "object",
-        "oct",
-        "open",
-        "ord",
-        "pow",
-        "print",
-        "property",
-        "quit",
-        "range",
-        "repr",
-        "reversed",
-        "round",
-        "set",
-        "setattr",
-        "slice",
-        "sorted",
-        "str",
-        "sum",
-        "super",
-        "tuple",
-        "type",
-        "vars",
-        "zip",
-    }
-)
+"""Names that mean something in modules of tools, whatever they are made from."""
+_BUILTINS = frozenset(dir(builtins)) | {"copyright", "credits", "exit", "license", "quit"}
+_FILES = frozenset({"conformance", "extras", "server"})
+"""Groups whose module or test would be a file that every project, or one with features, has."""
 MAX_TOOL = 48
 """Longest name of a tool: with a server's name and `__` it stays within 64 characters mostly."""
 
@@ -95,19 +30,27 @@ def words(text: str) -> list[str]:
     return [word.lower() for word in re.findall(r"[A-Za-z0-9]+", plain)]
 
 
-def identifier(text: str, *, otherwise: str = "value", longest: int = MAX_TOOL) -> str:
+def identifier(
+    text: str,
+    *,
+    otherwise: str = "value",
+    longest: int = MAX_TOOL,
+    reserved: Collection[str] = (),
+) -> str:
     """Return a Python identifier in snake case that is neither a keyword nor a builtin's name.
 
     Args:
         text: Any text, hostile ones included.
         otherwise: The name where the text has no letter or digit of the alphabet.
         longest: Most characters.
+        reserved: Names that mean something where this one will stand.
     """
     name = "_".join(words(text)) or otherwise
     if name[0].isdigit():
         name = f"{otherwise}_{name}"
     name = name[:longest].rstrip("_")
-    if keyword.iskeyword(name) or name in _SOFT or name in _BUILTINS or name in _TAKEN:
+    known = (_SOFT, _BUILTINS, _TAKEN, reserved)
+    if keyword.iskeyword(name) or any(name in names for names in known):
         name += "_"
     return name
 
@@ -116,6 +59,29 @@ def file_name(text: str, *, otherwise: str = "tools") -> str:
     """Return a module's name that every file system takes."""
     name = identifier(text, otherwise=otherwise, longest=40).rstrip("_")
     return f"{name}_tools" if name in _DEVICES or keyword.iskeyword(name) else name
+
+
+def group_name(text: str, taken: Iterable[str] = (), *, otherwise: str = "tools") -> str:
+    """Return the name of a module of tools: legal as a file, as a name, and that of no other file.
+
+    Args:
+        text: Any text.
+        taken: Names of other groups.
+        otherwise: The name where the text has no letter or digit of the alphabet.
+    """
+    name = file_name(text, otherwise=otherwise)
+    return unique(f"{name}_tools" if name in _BUILTINS or name in _FILES else name, taken)
+
+
+def in_natural_order(names: Iterable[str]) -> list[str]:
+    """Return names as a linter sorts imports: `v2` stands before `v10`."""
+    return sorted(
+        names,
+        key=lambda name: [
+            (0, int(part), "") if part.isdigit() else (1, 0, part)
+            for part in re.findall(r"\d+|\D", name)
+        ],
+    )
 
 
 def unique(name: str, taken: Iterable[str]) -> str:

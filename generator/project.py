@@ -10,7 +10,7 @@ from typing import Any
 from generator import pages
 from generator.errors import GeneratorError
 from generator.literal import Code, one_line
-from generator.naming import title
+from generator.naming import in_natural_order, title
 from generator.render import TEMPLATES, load_templates, render
 from generator.shape import shape_of
 from generator.spec import ServerSpec, Setting, Tool
@@ -49,7 +49,7 @@ def render_server(spec: ServerSpec, *, extra_templates: Iterable[Path] = ()) -> 
 def values_of(spec: ServerSpec) -> dict[str, Any]:
     """Return what templates can name."""
     source = spec.source
-    modules = sorted([group.file for group in source.groups] + ["extras"] * bool(spec.features))
+    files = [group.file for group in source.groups] + ["extras"] * bool(spec.features)
     fastmcp = "fastmcp[tasks]>=4.1,<5" if "tasks" in spec.features else "fastmcp>=4.1,<5"
     needed = {fastmcp, "pydantic>=2.11", "pydantic-settings>=2.8", "typing-extensions>=4.12"}
     settings = (*source.settings, *_auth_settings(spec), *_task_settings(spec))
@@ -63,7 +63,7 @@ def values_of(spec: ServerSpec) -> dict[str, Any]:
         "auth": spec.auth,
         "features": spec.features,
         "groups": source.groups,
-        "modules": modules,
+        "modules": in_natural_order(files),
         "tools": spec.tools,
         "settings": settings,
         "prefix": f"{spec.package.upper()}_",

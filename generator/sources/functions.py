@@ -9,7 +9,7 @@ from typing import Any
 
 from generator.errors import GeneratorError
 from generator.literal import Code, one_line
-from generator.naming import file_name, identifier, title, unique, words
+from generator.naming import group_name, identifier, title, unique, words
 from generator.shape import or_none, shape_of
 from generator.sources.choice import check_choice, is_chosen
 from generator.sources.openapi import DESTROYING
@@ -22,6 +22,8 @@ _READING = frozenset(
 )
 COPIED = "functions"
 """Module of the project that a file of functions is copied to."""
+_RESERVED = {"call"}
+"""What a module of tools imports to call functions with."""
 
 
 def read_functions(where: str, package: str) -> Source:
@@ -40,12 +42,13 @@ def read_functions(where: str, package: str) -> Source:
     tree = _parse(text, target)
     import_path = f"{package}.{COPIED}" if copied else target
     nodes = _wanted(tree, wanted, target)
-    tools = tuple(_tool(node) for node in nodes)
+    names: set[str] = set()
+    tools = tuple(_tool(node, names) for node in nodes)
     stem = Path(target).stem if copied else target.rpartition(".")[2]
     about = one_line(ast.get_docstring(tree) or "", 300).partition(". ")[0]
     return Source(
         "python",
-        (Group(unique(file_name(stem), {"extras"}), one_line(stem, 60), tools),),
+        (Group(group_name(stem), one_line(stem, 60), tools),),
         dependencies=() if copied else _distribution(target),
         title=stem,
         description=about,
@@ -120,13 +123,15 @@ def _exported(tree: ast.Module) -> set[str]:
     return set()
 
 
-def _tool(node: _Function) -> Tool:
+def _tool(node: _Function, taken: set[str]) -> Tool:
+    name = unique(identifier(node.name, otherwise="function", reserved=_RESERVED), taken)
+    taken.add(name)
     doc = ast.get_docstring(node) or ""
     about, texts = split_docstring(doc)
     params = _params(node, texts)
     effect = _effect(node.name)
     return Tool(
-        identifier(node.name, otherwise="call"),
+        name,
         title(node.name) or node.name,
         about or f"{title(node.name)}.",
         params,
@@ -211,7 +216,7 @@ def _param(
     about: str,
     taken: set[str],
 ) -> Param:
-    key = unique(identifier(arg.arg, otherwise="argument"), taken)
+    key = unique(identifier(arg.arg, otherwise="argument", reserved=_RESERVED), taken)
     taken.add(key)
     shape = shape_of({"type": _PLAIN[text]}) if (text := _text(arg)) in _PLAIN else None
     annotation = shape.annotation if shape else Code(annotate(arg.annotation))
@@ -249,7 +254,22 @@ def _text(arg: ast.arg) -> str:
 
 
 def _sample(annotation: str) -> Any:  # noqa: ANN401 - a JSON value
-    return [1, 2, 3] if annotation.startswith("list[") or annotation == "Any" else {}
+    """Return a value that fits an annotation of `annotate`."""
+    return _fitting(ast.parse(f"({annotation})", mode="eval").body)
+
+
+def _fitting(node: ast.expr) -> Any:  # noqa: ANN401 - a JSON value
+    if isinstance(node, ast.BinOp):
+        left = _fitting(node.left)
+        return _fitting(node.right) if left is None else left
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.Subscript):
+        outer = ast.unparse(node.value)
+        if outer == "Literal":
+            return _fitting(node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice)
+        return [_fitting(node.slice)] if outer == "list" else {}
+    return shape_of({"type": _PLAIN.get(ast.unparse(node), "string")}).sample
 
 
 def _literal(node: ast.expr | None) -> tuple[Any, bool]:

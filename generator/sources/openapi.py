@@ -8,7 +8,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from generator.errors import GeneratorError
 from generator.literal import Code, one_line
-from generator.naming import file_name, identifier, title, unique, words
+from generator.naming import group_name, identifier, title, unique, words
 from generator.shape import as_list, as_object, shape_of
 from generator.sources.body import read_body
 from generator.sources.choice import check_choice, is_chosen
@@ -167,10 +167,10 @@ def _tag(operation: Mapping[str, Any], path: str) -> str:
 
 def _groups(grouped: Mapping[str, list[Tool]]) -> tuple[Group, ...]:
     groups: list[Group] = []
-    taken = {"extras"}
+    taken: set[str] = set()
     for tag, tools in grouped.items():
         for start in range(0, len(tools), GROUP_SIZE):
-            file = unique(file_name(tag, otherwise="operations"), taken)
+            file = group_name(tag, taken, otherwise="operations")
             taken.add(file)
             label = one_line(tag, 60) or "operations"
             groups.append(Group(file, label, tuple(tools[start : start + GROUP_SIZE])))

@@ -101,7 +101,7 @@ def _tool(name: str, table: str, columns: Iterable[Any]) -> Tool:
     for column in list(columns)[:MAX_COLUMNS]:
         kind = _kind(column["type"])
         shape = shape_of({"type": kind})
-        key = unique(identifier(str(column["name"]), otherwise="column"), taken)
+        key = unique(identifier(str(column["name"]), otherwise="column", reserved={"find"}), taken)
         taken.add(key)
         params.append(
             Param(key, str(column["name"]), or_none(shape.annotation), required=False,
