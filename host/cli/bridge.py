@@ -5,7 +5,6 @@ little. It starts the daemon where none runs, and survives the daemon's restart:
 said again to the new one, and what was being served when the old one ended gets an error.
 """
 
-import contextlib
 import json
 import os
 import re
@@ -14,16 +13,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Iterator
 from typing import Any, cast
 
+from host.cli.lines import CHUNK, Tally, read_lines
 from host.config.runtime import begin_log, data_folder, socket_path
 
 START_LIMIT = 60.0
 """Seconds that a daemon may take until it accepts connections."""
 FAREWELL = 30.0
 """Seconds for which answers are still waited for after the client closed its end."""
-CHUNK = 1 << 18
 MESSAGE_LINES = 20
 APART = 0.01
 """Seconds between a notification and an answer after it.
@@ -33,7 +31,6 @@ arrives in the same chunk as the answer is lost on it.
 """
 WELCOME = b"\n"
 """What the daemon says first."""
-TALLY_BYTES = 8
 
 _ANSWER = re.compile(rb'\{"jsonrpc":"2\.0","id":(-?\d+|"(?:[^"\\]|\\.)*"),"(?:result|error)":')
 """How the daemon begins each answer."""
@@ -341,56 +338,6 @@ class Bridge:
             error = {"code": _LOST, "message": text}
             answer = {"jsonrpc": "2.0", "id": json.loads(key), "error": error}
             _write(json.dumps(answer).encode() + b"\n")
-
-
-class Tally:
-    """How many of a client's lines the daemon has taken, which it writes into a file of 8 bytes.
-
-    A daemon that is killed answers nothing any more, while its socket still takes what is written
-    to it; what it had taken by then may have had an effect, and nothing else.
-
-    Args:
-        path: The daemon's socket, beside which the file is.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._path = f"{path}.{os.getpid()}.tally"
-        self._file = -1
-        self.sent = 0
-        """Lines that were sent on this connection."""
-
-    @contextlib.contextmanager
-    def begin(self) -> Generator[str]:
-        """Make the file for a new connection; its name is needed until the daemon opened it."""
-        if self._file >= 0:
-            os.close(self._file)
-        self._file, self.sent = -1, 0
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._path)  # noqa: PTH108 - starts faster
-        with contextlib.suppress(OSError):  # without it, what was lost is not known
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            yield self._path
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path)  # noqa: PTH108 - as above
-
-    def taken(self) -> int:
-        """Return how many lines the daemon took; all of them where it did not say."""
-        said = os.pread(self._file, 8, 0) if self._file >= 0 else b""
-        return int.from_bytes(said, "little") if len(said) == TALLY_BYTES else self.sent
-
-
-def read_lines(source: int) -> Iterator[bytes]:
-    """Yield the lines that a descriptor gives until its end; a long one comes in many pieces."""
-    pieces: list[bytes] = []
-    while chunk := os.read(source, CHUNK):
-        first, *others = chunk.split(b"\n")
-        pieces.append(first)
-        for line in others:
-            yield b"".join(pieces)
-            pieces = [line]
-    yield b"".join(pieces)
 
 
 def _write(data: bytes) -> None:

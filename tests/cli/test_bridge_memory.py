@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from host.cli.bridge import Bridge, Tally, read_lines
+from host.cli.bridge import Bridge
+from host.cli.lines import Tally, read_lines
 from host.orchestrator.tally import open_tally
 
 

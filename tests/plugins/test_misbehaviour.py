@@ -10,7 +10,7 @@ import pytest
 
 from host.domain.jsonrpc import Json, RpcError
 from tests.fakes.gateway_scene import Scene, open_scene
-from tests.gateway.test_approvals import one_waiting
+from tests.gateway.approvals.scenes import one_waiting
 from tests.plugins.shop import install
 
 pytestmark = pytest.mark.anyio
