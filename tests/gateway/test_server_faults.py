@@ -243,20 +243,6 @@ async def test_server_that_pages_in_circles_is_left_out_of_the_list():
             await client.call("bad__echo")
 
 
-async def test_sixty_four_servers_start_side_by_side(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(patience, "FIRST_WAIT", 3600.0)
-    servers = {f"s{number}": stdio() for number in range(64)}
-    async with open_scene(servers) as scene, scene.client("line") as client:
-        listed = asyncio.ensure_future(client.request("tools/list"))
-        most = 0
-        while most < 64 and not listed.done():
-            most = max(most, sum(s.state == "starting" for s in scene.host.servers.values()))
-            await asyncio.sleep(0)
-        assert most == 64
-        owners = {tool["name"].partition("__")[0] for tool in (await listed)["tools"]}
-        assert owners == set(servers)
-
-
 async def test_one_dead_server_among_twenty_delays_nobody(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(patience, "FIRST_WAIT", 3600.0)
     servers = {f"s{number}": stdio() for number in range(19)}

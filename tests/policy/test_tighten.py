@@ -77,7 +77,7 @@ CALLS = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(user=files(), project=files(), call=CALLS, used=st.integers(0, 4))
 def test_no_project_can_loosen_anything(
     user: dict[str, Any], project: dict[str, Any], call: Any, used: int
@@ -91,7 +91,7 @@ def test_no_project_can_loosen_anything(
         assert after.every_time or not before.every_time
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(policy=files(), call=CALLS, order=st.randoms(use_true_random=False))
 def test_the_order_of_rules_has_no_meaning(policy: dict[str, Any], call: Any, order: Any):
     shuffled = list(policy["rules"])
@@ -101,7 +101,7 @@ def test_the_order_of_rules_has_no_meaning(policy: dict[str, Any], call: Any, or
     assert (one.action, one.rules, one.every_time) == (other.action, other.rules, other.every_time)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(policy=files(), extra=files(), call=CALLS)
 def test_adding_a_rule_that_denies_or_asks_never_loosens(policy: Any, extra: Any, call: Any):
     tighter = [one for one in extra["rules"] if one["action"] != "allow"]
