@@ -16,11 +16,11 @@ from host.memory.record import COLUMNS, EVERYBODY, Filter, Record
 from host.memory.table import where_of
 from host.storage.store import Database
 
-SCAN_BUDGET = 40_000
+SCAN_BUDGET = 20_000
 """Postings read for one search, of the rarest words first; more only if a filter leaves too few."""
 WIDE_BUDGET = 200_000
 """Postings read then, and all of the rarest word's."""
-_FIRST_LOOK = 500
+_FIRST_LOOK = 300
 """Best candidates that are filtered first; only if too few remain are all of them."""
 
 _STATISTICS = """
@@ -31,14 +31,13 @@ group by t.term
 """
 
 _CORPUS = """
-select coalesce(sum(records), 0)::bigint as records, coalesce(sum(words), 0)::bigint as words
-from host.memory_corpora where space = any(%(spaces)s)
+select coalesce(array_agg(space order by space), '{}') as spaces,
+    coalesce(sum(records), 0)::bigint as records, coalesce(sum(words), 0)::bigint as words
+from host.memory_corpora where space = any(%(spaces)s) and records > 0
 """
 
-_TERM_SCORE = (
-    "t.weight * p.count * (%(k1)s + 1)"
-    " / (p.count + %(k1)s * (1 - %(b)s + %(b)s * p.length / %(average)s))"
-)
+_TERM_SCORE = "t.weight / (1 + (%(flat)s + %(steep)s * p.length) / p.count)"
+"""BM25's part of one word; `offset 0` below keeps it from being computed for each use of it."""
 
 # Of a word that is read in part, the newest records are candidates; what it adds to a record's
 # score is looked up afterwards, as for the words that are not read at all.
@@ -46,16 +45,20 @@ _TERM_SCORE = (
 # that fit equally well would change places from one search to the next.
 _SEARCH = """
 with chosen as (
-    select p.entry, sum({score}) filter (where t.most is null) as score
-    from unnest(%(terms)s::text[], %(weights)s::float8[], %(most_of)s::bigint[])
-        t (term, weight, most)
-    cross join unnest(%(spaces)s::text[]) s (space)
-    cross join lateral (
-        select p.entry, p.count, p.length from host.memory_postings p
-        where p.space = s.space and p.term = t.term order by p.entry desc limit t.most
-    ) p
-    group by p.entry
-    order by sum({score}) desc, p.entry
+    select entry, sum(score) filter (where whole) as score
+    from (
+        select p.entry, {score} as score, t.most is null as whole
+        from unnest(%(terms)s::text[], %(weights)s::float8[], %(most_of)s::bigint[])
+            t (term, weight, most)
+        cross join unnest(%(spaces)s::text[]) s (space)
+        cross join lateral (
+            select p.entry, p.count, p.length from host.memory_postings p
+            where p.space = s.space and p.term = t.term order by p.entry desc limit t.most
+        ) p
+        offset 0
+    ) read
+    group by entry
+    order by sum(score) desc, entry
     limit %(look)s
 ),
 scored as (
@@ -134,15 +137,18 @@ async def search_words(
     """Return the records with words of the query, best first."""
     given = {"spaces": [user, EVERYBODY], "language": language, "query": query}
     corpus = await (await database.execute(_CORPUS, given)).fetchone()
-    rows = await (await database.execute(_STATISTICS, given)).fetchall()
-    terms = _weigh(rows, int(corpus["records"]) if corpus else 0)
-    if corpus is None or not terms:
+    if corpus is None or not corpus["spaces"]:
         return []
+    rows = await (await database.execute(_STATISTICS, given)).fetchall()
+    terms = _weigh(rows, int(corpus["records"]), k1=ranking.k1)
+    if not terms:
+        return []
+    average = max(1.0, int(corpus["words"]) / max(1, int(corpus["records"])))
     where, values = where_of(wanted, user=user)
     values |= {
-        "k1": ranking.k1,
-        "b": ranking.b,
-        "average": max(1.0, int(corpus["words"]) / max(1, int(corpus["records"]))),
+        "spaces": corpus["spaces"],
+        "flat": ranking.k1 * (1 - ranking.b),
+        "steep": ranking.k1 * ranking.b / average,
         "most": ranking.candidates,
     }
     statement = _SEARCH.format(score=_TERM_SCORE, columns=COLUMNS, where=where).encode()
@@ -157,13 +163,19 @@ async def search_words(
     return found
 
 
-def _weigh(rows: list[dict[str, Any]], records: int) -> list[_Term]:
-    """Return the words that occur, rarest first, with Lucene's form of the inverse frequency."""
+def _weigh(rows: list[dict[str, Any]], records: int, *, k1: float) -> list[_Term]:
+    """Return the words that occur, rarest first, with Lucene's form of the inverse frequency.
+
+    A word's weight is what it adds at most, however often a record has it.
+    """
     terms = [
         _Term(
             row["term"],
             int(row["found"]),
-            math.log(1 + (max(records, row["found"]) - row["found"] + 0.5) / (row["found"] + 0.5)),
+            (k1 + 1)
+            * math.log(
+                1 + (max(records, row["found"]) - row["found"] + 0.5) / (row["found"] + 0.5)
+            ),
         )
         for row in rows
     ]
