@@ -18,6 +18,8 @@ create table host.memory_terms (
 ) with (fillfactor = 70);
 insert into host.memory_terms (space, term, found)
 select space, term, count(*) from host.memory_postings group by space, term;
+
+alter table host.memory_postings set (autovacuum_vacuum_insert_scale_factor = 0.02);
 """
 
 _USER = "(select current_setting('host.user', true))"
@@ -29,7 +31,8 @@ def upgrade() -> None:
     """Make the table from the words that there are; everybody counts the words of shared records.
 
     The settings that policies compare with are read once for a statement instead of once for each
-    of the many rows that a search reads.
+    of the many rows that a search reads. New postings are vacuumed soon, since searches read the
+    newest, and from the index alone where that has been done.
     """
     op.execute(_TABLE)
     for statement in protect_rows("host.memory_terms", user_column="space"):
