@@ -38,9 +38,10 @@ async def fill(memory: Memory, records: int) -> dict[str, Any]:
 async def embed(store: Store, memory: Memory, records: int) -> dict[str, Any]:
     """Give every record its vector; of very many, the index is made afterwards, in one go."""
     result: dict[str, Any] = {}
+    many = records >= BULK and (await memory.stats()).missing >= BULK // 10
     database = await store.connect("owner")
     try:
-        name = await index_name(database) if records >= BULK else None
+        name = await index_name(database) if many else None
         if name is not None:
             await database.execute(f"drop index host.{name}".encode())
         start = time.perf_counter()
@@ -48,7 +49,7 @@ async def embed(store: Store, memory: Memory, records: int) -> dict[str, Any]:
         if done.embedded:
             result["vectors_per_s"] = done.embedded / (time.perf_counter() - start)
             print(f"  vectors {result['vectors_per_s']:,.0f}/s (embedder included)", end="")
-            print("" if records >= BULK else ", indexed one by one")
+            print("" if many else ", indexed one by one")
         if await index_name(database) is None:
             result["index_s"] = await make_index(database)
             print(f"  their index, made afterwards: {result['index_s']:,.0f} s")

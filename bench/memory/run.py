@@ -17,7 +17,7 @@ from bench.memory.made import HashEmbedder, Writer
 from bench.memory.reference import beside_reference
 from bench.memory.users import isolation, transfer
 from host.domain.principal import Principal
-from host.memory import vectors
+from host.memory import lexical, vectors
 from host.memory.config import MemoryConfig, RankingConfig
 from host.memory.memory import Memory
 from host.memory.record import Draft, Filter
@@ -93,9 +93,9 @@ async def measure(folder: Path, records: int, searches: int) -> dict[str, Any]:
         }
         for name, action in ways.items():
             result[name] = await quantiles(name, action, queries)
-        result["index_recall@10"] = await index_recall(
-            both, queries[: 10 if records >= BULK else 50]
-        )
+        few = queries[: 10 if records >= BULK else 50]
+        result["words_recall@10"] = await words_recall(words, few)
+        result["index_recall@10"] = await index_recall(both, few)
         if records <= SMALL:
             result["transfer"] = await transfer(store, words, writer)
             result["isolation"] = await isolation(store)
@@ -140,6 +140,21 @@ async def quantiles(
     p50, p95 = statistics.median(times), statistics.quantiles(times, n=20)[18]
     print(f"  {name:24} p50 {p50:8.2f} ms   p95 {p95:8.2f} ms")
     return {"p50_ms": p50, "p95_ms": p95}
+
+
+async def words_recall(memory: Memory, queries: Sequence[str]) -> float:
+    """Return the share of the ten best by BM25 that are found though not all postings are read."""
+    budget, found, best = lexical.SCAN_BUDGET, 0, 0
+    for query in queries:
+        tops: list[set[str]] = []
+        for lexical.SCAN_BUDGET in (budget, 10**9):
+            tops.append({hit.record.id for hit in (await memory.search(query)).hits})
+        found += len(tops[0] & tops[1])
+        best += len(tops[1])
+    lexical.SCAN_BUDGET = budget
+    share = found / best
+    print(f"  words within their budget beside reading all: {share:.2f} of the ten best")
+    return share
 
 
 async def index_recall(memory: Memory, queries: Sequence[str]) -> float:

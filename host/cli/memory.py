@@ -211,11 +211,13 @@ def reindex(user: str = USER, as_json: bool = AS_JSON) -> None:
     """Renew the words of all memories for the language set, and make missing vectors."""
 
     async def work(memory: "Memory") -> dict[str, int]:
+        from host.memory.recount import recount_words
         from host.memory.reindex import renew_words
 
         words = await renew_words(memory.access, _tell)
+        mended = await recount_words(memory.access)
         caught = await memory.catch_up(_tell)
-        return {"indexed": words, **asdict(caught)}
+        return {"indexed": words, "counts mended": mended, **asdict(caught)}
 
     done = _run(user, work)
     if as_json:

@@ -43,7 +43,12 @@ added as (
     insert into host.memory_postings (space, term, entry, count, length)
     select space, lexeme, entry, count, length from words
     on conflict do nothing
-    returning space, entry, count
+    returning space, term, entry, count
+),
+counted as (
+    insert into host.memory_terms as known (space, term, found)
+    select space, term, count(*) from added group by space, term order by space, term
+    on conflict (space, term) do update set found = known.found + excluded.found
 )
 insert into host.memory_corpora (space, records, words)
 select space, count(distinct entry), sum(count) from added group by space order by space
@@ -52,10 +57,25 @@ on conflict (space) do update set
     words = host.memory_corpora.words + excluded.words
 """
 
+_LOCK = """
+select from host.memory_corpora where space in (
+    select space from host.memory_records where entry = any(%(entries)s)
+) order by space for update
+"""
+
 _UNINDEX = """
 with gone as (
     delete from host.memory_postings where entry = any(%(entries)s)
-    returning space, entry, count
+    returning space, term, entry, count
+),
+fewer as (select space, term, count(*) as n from gone group by space, term),
+counted as (
+    update host.memory_terms t set found = t.found - fewer.n
+    from fewer where t.space = fewer.space and t.term = fewer.term and t.found > fewer.n
+),
+removed as (
+    delete from host.memory_terms t
+    using fewer where t.space = fewer.space and t.term = fewer.term and t.found <= fewer.n
 ),
 lost as (
     select space, count(distinct entry) as records, sum(count) as words from gone group by space
@@ -97,6 +117,8 @@ async def index_entries(database: Database, entries: Sequence[int]) -> None:
 
 async def unindex_entries(database: Database, entries: Sequence[int]) -> None:
     """Take records out of what searches look at."""
+    # Locked by a statement of its own, so that the next one sees what others counted until then.
+    await database.execute(_LOCK, {"entries": list(entries)})
     await database.execute(_UNINDEX, {"entries": list(entries)})
 
 

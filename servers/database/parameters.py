@@ -8,11 +8,14 @@ from servers.tool import RefusalError
 
 Parameters = Mapping[str, str | int | float | bool | None]
 
+_PART = r"[\w$\x80-\U0010FFFF]"
+"""What a name of PostgreSQL's goes on with: every letter beyond ASCII, also a sign."""
 _LITERALS = {
-    "postgresql": r"""
-        (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z) | '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z)
-        | --[^\n]* | (?P<comment>/\*)
-        | (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)""",
+    "postgresql": rf"""
+        (?<!{_PART})[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z) | '(?:[^']|'')*(?:'|\Z) | "(?:[^"]|"")*(?:"|\Z)
+        | --[^\n\r]* | (?P<comment>/\*)
+        | (?<!{_PART})\$(?P<tag>(?:[A-Za-z_\x80-\U0010FFFF][\w\x80-\U0010FFFF]*)?)\$.*?
+          (?:\$(?P=tag)\$|\Z)""",
     "mysql": r"""
         '(?:[^'\\]|\\.|'')*(?:'|\Z) | "(?:[^"\\]|\\.|"")*(?:"|\Z) | `(?:[^`]|``)*(?:`|\Z)
         | --(?=\s|\Z)[^\n]* | \#[^\n]* | /\*.*?(?:\*/|\Z)""",
@@ -60,6 +63,31 @@ def bind(kind: str, sql: str, given: Parameters) -> tuple[str, dict[str, Any]]:
         place = end
     pieces.append(sql[place:].replace("%", doubled))
     return "".join(pieces), used
+
+
+def code_of(kind: str, sql: str) -> str:
+    """Return a statement without its comments and with its literals emptied; names stay.
+
+    Args:
+        kind: postgresql, mysql or sqlite.
+        sql: The statement.
+    """
+    pieces: list[str] = []
+    place = 0
+    while found := _PATTERNS[kind].search(sql, place):
+        end = _comment_end(sql, found.end()) if found.groupdict().get("comment") else found.end()
+        pieces.append(sql[place : found.start()])
+        pieces.append(_emptied(kind, found.group()))
+        place = end
+    return "".join([*pieces, sql[place:]])
+
+
+def _emptied(kind: str, piece: str) -> str:
+    """Return what code has in place of a literal or comment; a parameter or a name is itself."""
+    runs = kind == "mysql" and piece.startswith(("/*!", "/*M!"))  # a comment to others only
+    if runs or piece.startswith(":") or piece[0] in "`[" or (piece[0] == '"' and kind != "mysql"):
+        return piece
+    return " " if piece.startswith(("--", "/*", "#")) else "''"
 
 
 def _name(found: re.Match[str]) -> str | None:

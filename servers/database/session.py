@@ -81,6 +81,7 @@ class Database:
             arguments["options"] = (
                 f"-c default_transaction_read_only={mode}"
                 f" -c statement_timeout={int(self._timeout * 1000)}"
+                " -c standard_conforming_strings=on"  # so that literals end where we see them end
             )
         else:
             arguments["read_timeout"] = int(self._timeout) + 1

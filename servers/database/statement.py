@@ -12,6 +12,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, CursorResult
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from servers.database.effects import VOLATILE, check_change, check_query
 from servers.database.parameters import Parameters, bind
 from servers.database.session import Database
 from servers.tool import RefusalError
@@ -54,6 +55,7 @@ def run_query(database: Database, sql: str, parameters: Parameters, *, limits: L
         database.reading() as connection,
         _deadline(database, connection, limits.seconds),
     ):
+        _check(database, connection, sql)
         if database.kind == "mysql":
             # The server's own grammar lets EXPLAIN take single queries and changes of data only;
             # so COMMIT, SET, CALL and blocks of statements end here, and the transaction refuses
@@ -75,6 +77,7 @@ def run_explain(
     with _errors(database, limits.seconds), database.reading() as connection:
         plain = connection.execution_options(stream_results=False)
         with _deadline(database, plain, limits.seconds):
+            _check(database, plain, sql)
             if database.kind == "postgresql":
                 # Prepared, so that the server accepts one statement only.
                 cursor = cast("Any", plain.connection.driver_connection).cursor()
@@ -86,6 +89,7 @@ def run_explain(
 
 def run_change(database: Database, sql: str, parameters: Parameters, *, limits: Limits) -> int:
     """Run a statement that may change data, in a transaction of its own; return rows changed."""
+    check_change(database.kind, sql)
     with (
         _errors(database, limits.seconds),
         database.writing() as connection,
@@ -96,6 +100,15 @@ def run_change(database: Database, sql: str, parameters: Parameters, *, limits: 
         cursor = cast("Any", connection.connection.driver_connection).cursor()
         cursor.execute(*bind(database.kind, sql, parameters), prepare=True)
         return int(cursor.rowcount)
+
+
+def _check(database: Database, connection: Connection, sql: str) -> None:
+    """Refuse what only looks like one query."""
+
+    def ask(names: list[str]) -> list[str]:
+        return list(connection.exec_driver_sql(VOLATILE, (names,)).scalars())
+
+    check_query(database.kind, sql, ask)
 
 
 def _stream(database: Database, connection: Connection) -> Connection:

@@ -16,7 +16,7 @@ from tests.memory.people import WordEmbedder, open_memories, texts
 
 pytestmark = pytest.mark.anyio
 
-TABLES = ("records", "postings", "vectors", "links", "corpora")
+TABLES = ("records", "postings", "vectors", "links", "corpora", "terms")
 
 
 async def test_nothing_of_another_user_is_found_listed_changed_or_exported(store_folder: Path):

@@ -58,24 +58,33 @@ async def test_the_statistics_follow_updates_forgetting_and_restoring(store_fold
         assert await scores() == before
 
 
-async def test_very_frequent_words_beyond_the_budget_still_count(
+async def test_a_word_beyond_the_budget_still_scores_and_its_newest_records_are_found(
     store_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     async with open_memories(store_folder, "ann", config=PLAIN) as (memory,):
         await memory.remember_many([Draft(f"common thing {n}") for n in range(30)])
         await memory.remember_many([Draft("rare thing"), Draft("rare common thing")])
-        whole = [(h.record.text, h.lexical) for h in (await memory.search("rare common")).hits][:2]
 
+        async def found() -> list[tuple[str, float | None]]:
+            hits = (await memory.search("rare common", most=100)).hits
+            return [(hit.record.text, hit.lexical) for hit in hits]
+
+        whole = await found()
         monkeypatch.setattr(lexical, "SCAN_BUDGET", 10)
-        cut = [(h.record.text, h.lexical) for h in (await memory.search("rare common")).hits]
+        wide = await found()
+        monkeypatch.setattr(lexical, "WIDE_BUDGET", 10)
+        cut = await found()
 
-        assert cut == [(text, pytest.approx(score)) for text, score in whole]
+        assert len(whole) == 32
+        assert wide == whole
+        assert cut == [*whole[:2], *whole[25:]]
 
 
 async def test_a_filter_that_leaves_few_looks_at_all_candidates(
     store_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(lexical, "_FIRST_LOOK", 5)
+    monkeypatch.setattr(lexical, "SCAN_BUDGET", 10)
     async with open_memories(store_folder, "ann") as (memory,):
         await memory.remember_many([Draft("fox fox fox") for _ in range(30)])
         await memory.remember_many([Draft("fox and much else to read", tags=("rare",))])

@@ -13,6 +13,7 @@ from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import ToolError
 
+from servers.database import statement
 from servers.database.server import create_server
 from servers.database.settings import Settings
 from servers.launch import SettingsError
@@ -137,11 +138,15 @@ async def test_postgres_takes_parameters_beside_its_own_colons(
 )
 async def test_statements_that_change_or_leave_are_refused_by_the_database(url: str, sql: str):
     async with client_of(url) as client:
-        with pytest.raises(ToolError, match=r"Database 'shop'|returns no rows"):
+        with pytest.raises(ToolError, match=r"Database 'shop'|returns no rows|several statements"):
             await ask(client, "query", sql=sql)
 
     assert await count_books(url) == 3
     assert not EVIL & set(os.listdir("/tmp"))  # noqa: S108, PTH208 - named by the attacks above
+
+
+def _let_through(kind: str, sql: str, ask: object) -> None:
+    """Leave everything to the database."""
 
 
 @pytest.mark.parametrize(
@@ -154,9 +159,10 @@ async def test_statements_that_change_or_leave_are_refused_by_the_database(url: 
         "SELECT pg_read_file('/etc/passwd')",
     ],
 )
-async def test_postgres_functions_with_side_effects_are_refused(
-    postgres: Callable[[str], dict[str, Any]], sql: str
+async def test_the_session_of_postgres_refuses_side_effects_by_itself(
+    postgres: Callable[[str], dict[str, Any]], sql: str, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(statement, "check_query", _let_through)
     url = postgres_url(postgres("reader"))
     async with client_of(url) as client:
         with pytest.raises(ToolError, match=r"read-only|read-write|permission denied"):
@@ -181,7 +187,7 @@ async def test_role_that_reaches_beyond_data_is_refused_unless_accepted(
 @pytest.mark.parametrize("sql", ["ANALYZE DELETE FROM book", "SELECT 1; DELETE FROM book"])
 async def test_explain_changes_nothing(url: str, sql: str):
     async with client_of(url) as client:
-        with pytest.raises(ToolError, match="Database 'shop'"):
+        with pytest.raises(ToolError, match=r"Database 'shop'|several statements"):
             await ask(client, "explain", sql=sql)
 
     assert await count_books(url) == 3
