@@ -261,6 +261,8 @@ class Models:
             made = self._ready(provider, name)
             inner, headers, dialect = made.model, made.headers, provider.dialect
             bucket, secret = f"{name}#{made.bucket}", made.secret
+        if dialect == "ollama" and config.context:  # else it cuts off what is longer than its own
+            merged = merged.with_option("num_ctx", config.context)
         return Endpoint(
             name,
             inner,

@@ -47,7 +47,8 @@ SENT: dict[str, frozenset[str]] = {
     "azure:gpt-5": CHAT - SAMPLING,
     "google:gemini-2.5-flash": GOOGLE,
     "google:gemini-2.0-flash": GOOGLE - {"reasoning"},
-    "ollama:qwen3": COMPATIBLE - {"parallel_tools"} | {"reasoning"},
+    "ollama:qwen3": (COMPATIBLE - {"parallel_tools"})
+    | {"reasoning", "top_k", "min_p", "repetition_penalty"},
     "xai:grok-3": COMPATIBLE,
     "deepseek:deepseek-chat": COMPATIBLE,
     "deepseek:deepseek-reasoner": COMPATIBLE | {"reasoning"},
