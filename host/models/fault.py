@@ -81,7 +81,8 @@ def fault_of(error: BaseException) -> Fault | None:
         return error.fault
     fault = _kind_of(error)
     # Many servers that speak somebody else's format have no code for it, only words.
-    return "context" if fault == "rejected" and _OVERFLOW.search(_detail(error)) else fault
+    said = fault == "rejected" and getattr(error, "body", None) and _OVERFLOW.search(_detail(error))
+    return "context" if said else fault
 
 
 def _kind_of(error: BaseException) -> Fault | None:
