@@ -217,10 +217,12 @@ def responses(answer: Answer, model: str) -> Json:
         )  # fmt: skip
     read, wrote = answer.tokens
     return {
-        "id": "resp_1", "object": "response", "created_at": 1, "status": "completed",
+        "id": "resp_1", "object": "response", "created_at": 1,
+        "status": "incomplete" if answer.finish else "completed",
         "model": model, "output": output, "parallel_tool_calls": True, "tool_choice": "auto",
         "tools": [], "temperature": 1, "top_p": 1, "metadata": {}, "error": None,
-        "incomplete_details": None, "instructions": None,
+        "incomplete_details": {"reason": answer.finish} if answer.finish else None,
+        "instructions": None,
         "usage": {
             "input_tokens": read, "output_tokens": wrote, "total_tokens": read + wrote,
             "input_tokens_details": {"cached_tokens": answer.cached, "cache_write_tokens": 0},
@@ -274,7 +276,7 @@ def responses_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
                 kind = "response.function_call_arguments.delta"
                 events.append({"type": kind, **place, "delta": piece})
         events.append({"type": "response.output_item.done", "output_index": index, "item": item})
-    events.append({"type": "response.completed", "response": whole})
+    events.append({"type": f"response.{whole['status']}", "response": whole})
     for number, event in enumerate(events):
         yield event["type"], {**event, "sequence_number": number}
 
