@@ -3,15 +3,22 @@
 import json
 import os
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from host.cli.config import JSON_OPTION
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from host.models.models import ModelCard, Models
     from host.models.probe import ProbeResult
+    from host.models.stored_ledger import Sum
+
+T = TypeVar("T")
+_USER = "local"
+"""Whoever sits at the terminal, as in the daemon."""
 
 
 def register(root: typer.Typer) -> None:
@@ -20,6 +27,7 @@ def register(root: typer.Typer) -> None:
     group.command("list")(list_models)
     group.command("test")(probe)
     group.command("compliance")(compliance)
+    group.command("usage")(usage)
     root.add_typer(group, name="models")
 
 
@@ -50,9 +58,7 @@ def compliance(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Measure how often a model meets a JSON Schema, in each way of asking; makes paid calls."""
-    import anyio
-
-    rows = anyio.run(_measure, name, repeats)
+    rows = _asking(lambda models: _measure(models, name, repeats))
     if as_json:
         print(json.dumps(rows))
         return
@@ -62,26 +68,77 @@ def compliance(
         print(f"{row['mode']:<10} {counts} {row['rate']:>6.0%}")
 
 
-async def _measure(name: str, repeats: int) -> list[dict[str, Any]]:
+def usage(
+    days: int = typer.Option(1, min=1, max=366, help="How many days (UTC), today included."),
+    as_json: bool = JSON_OPTION,
+) -> None:
+    """Show what was spent on models: in all, by user and by model."""
+    import anyio
+
+    rows = [asdict(row) for row in anyio.run(_read_sums, days)]
+    if as_json:
+        print(json.dumps(rows))
+        return
+    print(f"{'DAY':<10} {'FOR':<42} {'REQUESTS':>8} {'READ':>10} {'WRITTEN':>9} {'$':>10}")
+    for row in rows:
+        whose = f"{row['kind']} {row['name']}" if row["name"] else "all"
+        tokens = f"{row['input_tokens']:>10} {row['output_tokens']:>9}"
+        print(f"{row['day']:<10} {whose:<42} {row['requests']:>8} {tokens} {row['cost']:>10.4f}")
+
+
+async def _read_sums(days: int) -> "list[Sum]":
+    from host.cli.store import configured_store
+    from host.models.stored_ledger import read_sums
+
+    store = await configured_store()
+    try:
+        await store.ready(deadline=None)
+        return await read_sums(store, days)
+    finally:
+        await store.close()
+
+
+async def _measure(models: "Models", name: str, repeats: int) -> list[dict[str, Any]]:
+    from host.models.budget import Scope
     from host.models.compliance import measure_compliance
 
-    models = _load()
+    model = models.resolve(name, scope=Scope(user=_USER))
     modes = ("native", "tool", "prompted")
-    try:
-        model = models.resolve(name)
-        found = [await measure_compliance(model, mode, repeats=repeats) for mode in modes]
-    finally:
-        await models.aclose()
+    found = [await measure_compliance(model, mode, repeats=repeats) for mode in modes]
     return [{**asdict(each), "rate": each.rate} for each in found]
 
 
 def try_model(name: str) -> "ProbeResult":
-    """Ask a model for one word."""
-    import anyio
-
+    """Ask a model for one word; what it costs is booked like any request."""
     from host.models.probe import probe_model
 
-    return anyio.run(probe_model, _load(), name)
+    return _asking(lambda models: probe_model(models, name, user=_USER))
+
+
+def _asking(work: "Callable[[Models], Awaitable[T]]") -> "T":
+    """Do something with the models, on the account that the daemon books on.
+
+    The store is started only where there is something to be counted or booked.
+    """
+    import anyio
+
+    from host.cli.store import configured_store
+    from host.config.paths import user_paths
+    from host.models.models import Models
+
+    async def run() -> T:
+        store = await configured_store()
+        try:
+            models = Models.load(user_paths(), os.environ, store=store)
+            try:
+                return await work(models)
+            finally:
+                await models.aclose()
+                await models.desk.budget.book_owed()
+        finally:
+            await store.close()
+
+    return anyio.run(run)
 
 
 def print_probe(found: "ProbeResult", as_json: bool) -> None:

@@ -162,11 +162,19 @@ class Budget:
             with anyio.CancelScope(shield=True):
                 await self._settle(scope, number, under_way.expense)
 
-    async def _reserve(self, scope: Scope, model: ModelName, estimate: float | None) -> int | None:
+    async def book_owed(self) -> None:
+        """Book what could not be booked when it was spent.
+
+        Raises:
+            StoreError: It still cannot.
+        """
         while self._owed:
             owed_scope, expense = self._owed[0]
             await self._ledger.settle(owed_scope, None, expense)
             self._owed.pop(0)
+
+    async def _reserve(self, scope: Scope, model: ModelName, estimate: float | None) -> int | None:
+        await self.book_owed()
         if not self._limits:
             return None
         if estimate is None and self._config.unpriced == "deny":

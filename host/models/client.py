@@ -15,7 +15,6 @@ from pydantic_ai.messages import (
     ModelRequest,
     ModelResponse,
     ModelResponsePart,
-    SystemPromptPart,
     TextPart,
     ToolCallPart,
     ToolReturnPart,
@@ -33,7 +32,7 @@ from typing_extensions import override
 
 from host.domain.errors import ModelError
 from host.models.media import TEXT_TYPES
-from host.models.own import OwnModel
+from host.models.own import OwnModel, instructions_of
 
 Sampler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 """Sends the parameters of `sampling/createMessage` to the connected client; returns its result."""
@@ -114,7 +113,7 @@ def render_sampling(
         "messages": list(_render(messages)),
         "maxTokens": settings.get("max_tokens", MAX_TOKENS),
     }
-    system = "\n\n".join(_instructions(messages, parameters))
+    system = "\n\n".join(instructions_of(messages, parameters))
     if system:
         params["systemPrompt"] = system
     if "temperature" in settings:
@@ -135,22 +134,6 @@ def render_sampling(
     return params
 
 
-def _instructions(
-    messages: list[ModelMessage], parameters: ModelRequestParameters
-) -> Iterator[str]:
-    if parameters.instruction_parts:
-        yield from (part.content for part in parameters.instruction_parts)
-    elif messages and isinstance(messages[-1], ModelRequest) and messages[-1].instructions:
-        yield messages[-1].instructions
-    for message in messages:
-        if isinstance(message, ModelRequest):
-            yield from (
-                part.content for part in message.parts if isinstance(part, SystemPromptPart)
-            )
-    if parameters.output_mode == "prompted" and parameters.prompted_output_instructions:
-        yield parameters.prompted_output_instructions
-
-
 def _render(messages: list[ModelMessage]) -> Iterator[dict[str, Any]]:
     for message in messages:
         if isinstance(message, ModelRequest):
@@ -165,11 +148,11 @@ def _render(messages: list[ModelMessage]) -> Iterator[dict[str, Any]]:
 
 def _request_blocks(part: object) -> Iterator[dict[str, Any]]:
     if isinstance(part, ToolReturnPart):
-        text = part.model_response_str()
+        items = part.content_items(mode="str") if part.files else [part.model_response_str()]
         yield {
             "type": "tool_result",
             "toolUseId": part.tool_call_id,
-            "content": [{"type": "text", "text": text}],
+            "content": [_content_block(item) for item in items],
         }
     elif isinstance(part, UserPromptPart):
         content = [part.content] if isinstance(part.content, str) else part.content

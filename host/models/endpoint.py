@@ -20,12 +20,11 @@ from host.domain.errors import ModelError
 from host.models.bucket import Buckets, Lease, Observed
 from host.models.config import LimitConfig
 from host.models.fault import map_fault
-from host.models.media import File, refused_file
+from host.models.media import File, refused_file, tell_refused, tokens_of
 from host.models.name import ModelName
 from host.models.sent import Witness
 from host.models.settings import Settings
 
-_CHARS_A_TOKEN = 4
 _SMOOTHING = 0.3
 """Weight of the newest request in the average latency."""
 
@@ -102,10 +101,16 @@ class Endpoint:
         witness = Witness(str(self.name), self.dialect, wanted, thinks)
         object.__setattr__(self, "witness", witness)
 
-    @property
-    def notes(self) -> list[str]:
-        """Return one sentence for each parameter that was wanted and is not sent."""
-        return [*self.settings.notes, *(self.witness.notes or ())]
+    def notes(self, messages: list[ModelMessage]) -> list[str]:
+        """Return one sentence for each parameter and each tool's file that is not sent."""
+        told = dict.fromkeys(self._told(messages)[1])
+        files = [
+            f"{self.name} takes no {files}; those that tools gave are not sent." for files in told
+        ]
+        return [*self.settings.notes, *(self.witness.notes or ()), *files]
+
+    def _told(self, messages: list[ModelMessage]) -> tuple[list[ModelMessage], list[str]]:
+        return tell_refused(messages, lambda file: self.refused([file]))
 
     def refused(self, files: list[File]) -> str | None:
         """Return the files that it does not take, in words; None: all pass."""
@@ -156,7 +161,7 @@ class Endpoint:
         parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Return a reply; errors are the vendor's."""
-        prepared = self.inner.prepare_messages(messages, parameters)
+        prepared = self.inner.prepare_messages(self._told(messages)[0], parameters)
         with self.witness.watching():
             return await self.inner.request(prepared, self.merged(settings), parameters)
 
@@ -167,7 +172,7 @@ class Endpoint:
         parameters: ModelRequestParameters,
     ) -> Any:  # noqa: ANN401 - pydantic-ai's context manager of a stream
         """Return the context manager of a streamed reply."""
-        prepared = self.inner.prepare_messages(messages, parameters)
+        prepared = self.inner.prepare_messages(self._told(messages)[0], parameters)
         return self.inner.request_stream(prepared, self.merged(settings), parameters)
 
     def cut(self) -> ModelError:
@@ -195,14 +200,14 @@ def ended_early(stream: StreamedResponse) -> bool:
 
 def estimate_tokens(messages: list[ModelMessage]) -> int:
     """Return a rough count of the tokens of a conversation."""
-    size = 0
+    size = 1
     for message in messages:
         for part in message.parts:
             content: object = getattr(part, "content", None)
             if isinstance(content, str):
-                size += len(content)
-            elif isinstance(message, ModelRequest) and isinstance(
-                part, (UserPromptPart, ToolReturnPart)
-            ):
-                size += len(str(content))
-    return size // _CHARS_A_TOKEN + 1
+                size += tokens_of(content)
+            elif isinstance(message, ModelRequest) and isinstance(part, UserPromptPart):
+                size += sum(tokens_of(item) for item in part.content)
+            elif isinstance(part, ToolReturnPart):
+                size += sum(tokens_of(item) for item in part.content_items(mode="str"))
+    return size

@@ -1,6 +1,7 @@
 """Maps the errors of vendors' packages to the host's own, once, for every provider."""
 
 import json
+import re
 from typing import Any, cast
 
 import httpx
@@ -28,6 +29,8 @@ _KINDS: tuple[tuple[type[BaseException], Fault], ...] = (
     (ai.UserError, "rejected"),
     (httpx.TimeoutException, "timeout"),
     (httpx2.TimeoutException, "timeout"),
+    (httpx2.ReadError, "cut"),
+    (httpx2.RemoteProtocolError, "cut"),
     (httpx.HTTPError, "connection"),
     (httpx2.HTTPError, "connection"),
     (json.JSONDecodeError, "malformed"),
@@ -64,6 +67,10 @@ _SAYS: dict[Fault, tuple[str, str | None]] = {
     "filtered": ("withheld its reply (content filter)", None),
     "malformed": ("answered with something that cannot be read", None),
 }  # fmt: skip
+_OVERFLOW = re.compile(
+    r"(?i)context[ _](size|length|window)|maximum context|exceeds? the context|prompt is too long"
+)
+"""How a server says that a conversation does not fit."""
 DETAIL_CHARS = 300
 """Most characters of a provider's own words in a message."""
 
@@ -72,6 +79,13 @@ def fault_of(error: BaseException) -> Fault | None:
     """Return what kind of failure a vendor's error is; None if it is not one."""
     if isinstance(error, ModelError):
         return error.fault
+    fault = _kind_of(error)
+    # Many servers that speak somebody else's format have no code for it, only words.
+    said = fault == "rejected" and getattr(error, "body", None) and _OVERFLOW.search(_detail(error))
+    return "context" if said else fault
+
+
+def _kind_of(error: BaseException) -> Fault | None:
     if isinstance(error, ai.ModelConnectionError) and not isinstance(error, ai.ModelTimeoutError):
         return "cut" if getattr(error, "phase", None) == "read" else "connection"
     for kind, fault in _KINDS:

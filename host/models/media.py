@@ -1,6 +1,8 @@
 """Which files a model takes: what it does not is said, and another model of a route asked."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
 
 from pydantic_ai.messages import (
     AudioUrl,
@@ -9,6 +11,7 @@ from pydantic_ai.messages import (
     ImageUrl,
     ModelMessage,
     ModelRequest,
+    ModelRequestPart,
     ToolReturnPart,
     UserPromptPart,
     VideoUrl,
@@ -37,6 +40,8 @@ _FLAGS = {
     "document": "supports_document_input",
     "video": "supports_video_input",
 }
+PICTURE_TOKENS = 1600
+"""About what a picture costs to read, and the least that any other file does."""
 TEXT_TYPES = (
     "text/",
     "application/json",
@@ -48,8 +53,50 @@ TEXT_TYPES = (
 
 
 def files_of(messages: Iterable[ModelMessage]) -> list[File]:
-    """Return the files of a conversation that a model is to read."""
-    return list(_files(messages))
+    """Return the files that somebody gave a model to read; those that tools gave are apart."""
+    return [
+        item
+        for message in messages
+        if isinstance(message, ModelRequest)
+        for part in message.parts
+        if isinstance(part, UserPromptPart) and not isinstance(part.content, str)
+        for item in part.content
+        if isinstance(item, File)
+    ]
+
+
+def tell_refused(
+    messages: list[ModelMessage], refused: Callable[[File], str | None]
+) -> tuple[list[ModelMessage], list[str]]:
+    """Put words in the place of the files that tools gave and a model does not take.
+
+    Args:
+        messages: A conversation.
+        refused: Returns a file that the model does not take in words; None: it takes it.
+
+    Returns:
+        The conversation, and one entry for each file that is not in it any more.
+    """
+    told: list[str] = []
+
+    def part_told(part: ModelRequestPart) -> ModelRequestPart:
+        if not isinstance(part, ToolReturnPart) or isinstance(part.content, str) or not part.files:
+            return part
+        items: list[Any] = []
+        for item in part.content_items():
+            files = refused(item) if isinstance(item, File) else None
+            told.extend([files] if files else [])
+            items.append(f"(Here was a file, but this model takes no {files}.)" if files else item)
+        return replace(part, content=items)
+
+    def message_told(message: ModelMessage) -> ModelMessage:
+        if not isinstance(message, ModelRequest):
+            return message
+        before = len(told)
+        parts = [part_told(part) for part in message.parts]
+        return replace(message, parts=parts) if len(told) > before else message
+
+    return [message_told(message) for message in messages], told
 
 
 def refused_file(
@@ -70,6 +117,17 @@ def refused_file(
         if not _takes(kind, media_type, profile, dialect=dialect, provider=provider):
             return f"{media_type or kind} files"
     return None
+
+
+def tokens_of(item: object) -> int:
+    """Return about how many tokens a part of a message is; 4 characters of text are one."""
+    if isinstance(item, str):
+        return len(item) // 4
+    if not isinstance(item, BinaryContent):
+        return PICTURE_TOKENS if isinstance(item, File) else len(str(item)) // 4
+    if item.media_type.startswith(TEXT_TYPES):
+        return len(item.data) // 4
+    return PICTURE_TOKENS if item.is_image else max(PICTURE_TOKENS, len(item.data) // 100)
 
 
 def kind_of(item: File) -> Kind:
@@ -98,17 +156,6 @@ def _takes(
         known = profile.get("supported_document_media_types")
         return known is None or media_type in known
     return True
-
-
-def _files(messages: Iterable[ModelMessage]) -> Iterator[File]:
-    for message in messages:
-        if not isinstance(message, ModelRequest):
-            continue
-        for part in message.parts:
-            if isinstance(part, UserPromptPart) and not isinstance(part.content, str):
-                yield from (item for item in part.content if isinstance(item, File))
-            elif isinstance(part, ToolReturnPart) and not isinstance(part.content, str):
-                yield from (item for item in part.files if isinstance(item, File))
 
 
 def _type_of(item: File) -> str:

@@ -1,5 +1,6 @@
 """All models: resolves a name of `models.yaml`, a route or a model id into something to ask."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -168,7 +169,7 @@ class Models:
 
         Args:
             name: A name or route of `models.yaml`, or a model id.
-            scope: On whose account it is asked.
+            scope: On whose account it is asked; one without a run is a run of its own.
             parameters: They stand before those of `models.yaml`.
             sampler: For `client`: how the connected client is asked.
 
@@ -194,7 +195,10 @@ class Models:
                 field=f"routes.{name}.needs",
                 next_step="Add a model, or ask for less.",
             )
-        return RoutedModel(name, fit, config=route, desk=self.desk, scope=scope or Scope())
+        account = scope or Scope()
+        if not account.run:
+            account = replace(account, run=f"apart-{secrets.token_hex(6)}")
+        return RoutedModel(name, fit, config=route, desk=self.desk, scope=account)
 
     def describe(self) -> list[ModelCard]:
         """Return what there is: names, routes, scripts, and each provider's cheap model."""
@@ -261,6 +265,8 @@ class Models:
             made = self._ready(provider, name)
             inner, headers, dialect = made.model, made.headers, provider.dialect
             bucket, secret = f"{name}#{made.bucket}", made.secret
+        if dialect == "ollama" and config.context:  # else it cuts off what is longer than its own
+            merged = merged.with_option("num_ctx", config.context)
         return Endpoint(
             name,
             inner,

@@ -208,7 +208,9 @@ def _inner(model: Model[Any]) -> list[Model[Any]]:
 
 
 def _keeps_apart(model: Model[Any]) -> bool:
-    """Whether a model takes either a schema or tools: Gemini up to 2.5."""
+    """Whether a model takes either a schema or tools: Gemini up to 2.5, and those of Ollama."""
+    if model.system == "ollama":
+        return True  # what it writes is held to the schema, so that it cannot write a call
     google = model.system.startswith("google")
     return google and not model.profile.get("google_supports_tool_combination", False)
 

@@ -1,6 +1,8 @@
 """What the models that no vendor's package asks have in common."""
 
-from pydantic_ai.messages import ModelMessage
+from collections.abc import Iterator
+
+from pydantic_ai.messages import ModelMessage, ModelRequest, SystemPromptPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.profiles import ModelProfile
 from typing_extensions import override
@@ -43,3 +45,25 @@ class OwnModel(Model[None]):
     @override
     def provider(self) -> None:
         return None
+
+
+def instructions_of(
+    messages: list[ModelMessage], parameters: ModelRequestParameters
+) -> Iterator[str]:
+    """Return what a model is told before the conversation, for formats that have one place for it.
+
+    Args:
+        messages: The conversation.
+        parameters: Its instructions, and those for a schema that is asked for in words.
+    """
+    if parameters.instruction_parts:
+        yield from (part.content for part in parameters.instruction_parts)
+    elif messages and isinstance(messages[-1], ModelRequest) and messages[-1].instructions:
+        yield messages[-1].instructions
+    for message in messages:
+        if isinstance(message, ModelRequest):
+            yield from (
+                part.content for part in message.parts if isinstance(part, SystemPromptPart)
+            )
+    if parameters.output_mode == "prompted" and parameters.prompted_output_instructions:
+        yield parameters.prompted_output_instructions

@@ -44,3 +44,7 @@ class Parameters(BaseModel):
     """Seconds for one request; None: 600."""
     options: dict[str, JsonValue] | None = None
     """Further fields of the request body, sent as they are."""
+
+    def with_option(self, name: str, value: JsonValue) -> "Parameters":
+        """Return them with a further field of the body, unless the field is among them."""
+        return self.model_copy(update={"options": {name: value, **(self.options or {})}})

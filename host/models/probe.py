@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic_ai.messages import ModelRequest, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
 
-from host.models.models import Models
+from host.models.models import Models, Scope
 from host.models.parameters import Parameters
 
 MAX_TOKENS = 16
@@ -34,20 +34,22 @@ class ProbeResult:
     notes: tuple[str, ...]
 
 
-async def probe_model(models: Models, name: str) -> ProbeResult:
+async def probe_model(models: Models, name: str, *, user: str = "") -> ProbeResult:
     """Ask a model to say OK.
+
+    Args:
+        models: All models.
+        name: Which one.
+        user: On whose account.
 
     Raises:
         ModelError: It does not.
         ConfigError: It lacks a key, or is none.
     """
     short = Parameters(max_tokens=MAX_TOKENS, timeout=SECONDS)
-    try:
-        model = models.resolve(name, parameters=short)
-        message = ModelRequest([UserPromptPart("Reply with OK.")])
-        response = await model.request([message], None, ModelRequestParameters())
-    finally:
-        await models.aclose()
+    model = models.resolve(name, parameters=short, scope=Scope(user=user))
+    message = ModelRequest([UserPromptPart("Reply with OK.")])
+    response = await model.request([message], None, ModelRequestParameters())
     known = response.metadata or {}
     return ProbeResult(
         model=known["model"],

@@ -80,7 +80,7 @@ BUILT_IN: dict[str, Provider] = {
         _cloud(
             "openrouter", "compatible", "https://openrouter.ai/api/v1", "openai/gpt-5-nano"
         ),
-        _local("ollama", "ollama", "http://127.0.0.1:11434/v1"),
+        _local("ollama", "ollama", "http://127.0.0.1:11434"),
         _local("vllm", "compatible", "http://127.0.0.1:8000/v1"),
         _local("llamacpp", "compatible", "http://127.0.0.1:8080/v1"),
         _local("lmstudio", "compatible", "http://127.0.0.1:1234/v1"),
@@ -137,7 +137,7 @@ def build_model(
     Raises:
         ConfigError: The provider lacks an address.
     """
-    return _BUILDERS[provider.dialect](provider, name, key or "none", client)
+    return _BUILDERS[provider.dialect](provider, name, key or _NO_KEY, client)
 
 
 def _anthropic(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient") -> Any:
@@ -189,11 +189,10 @@ def _google(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient
 
 
 def _ollama(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient") -> Any:
-    from pydantic_ai.models.ollama import OllamaModel
-    from pydantic_ai.providers.ollama import OllamaProvider
+    from host.models.ollama_model import OllamaModel
 
-    made = OllamaProvider(base_url=_address(provider), api_key=key, http_client=client)
-    return OllamaModel(name, provider=made)
+    known = "" if key == _NO_KEY else key
+    return OllamaModel(name, base_url=_address(provider), key=known, client=client)
 
 
 def _compatible(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient") -> Any:
@@ -223,6 +222,8 @@ def _address(provider: Provider) -> str:
 
 
 _OPENAI = "https://api.openai.com/v1"
+_NO_KEY = "none"
+"""Vendors' packages want one even where the server does not."""
 _Builder = Callable[[Provider, str, str, "httpx2.AsyncClient"], Any]
 _BUILDERS: dict[Dialect, _Builder] = {
     "anthropic": _anthropic,

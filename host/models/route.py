@@ -110,7 +110,7 @@ class Router:
             except ModelError as error:
                 attempts.failed(error)
                 continue
-            return self._finish(response, endpoint, attempts, begun)
+            return self._finish(response, endpoint, attempts, begun, notes=endpoint.notes(messages))
 
     @asynccontextmanager
     async def request_stream(
@@ -150,7 +150,8 @@ class Router:
                 def finish(
                     response: ModelResponse, endpoint: Endpoint = endpoint, begun: float = begun
                 ) -> ModelResponse:
-                    return self._finish(response, endpoint, attempts, begun)
+                    notes = endpoint.notes(messages)
+                    return self._finish(response, endpoint, attempts, begun, notes=notes)
 
                 stack.callback(self._count, endpoint, stream, lease, spending)
                 yield RoutedStream(
@@ -186,7 +187,13 @@ class Router:
             spending.expense = self._expense(endpoint, stream.usage)
 
     def _finish(
-        self, response: ModelResponse, endpoint: Endpoint, attempts: "_Attempts", begun: float
+        self,
+        response: ModelResponse,
+        endpoint: Endpoint,
+        attempts: "_Attempts",
+        begun: float,
+        *,
+        notes: list[str],
     ) -> ModelResponse:
         seconds = self._desk.clock() - begun
         endpoint.health.succeeded(seconds)
@@ -196,7 +203,7 @@ class Router:
             "cost": cost,
             "seconds": seconds,
             "attempts": attempts.made,
-            "notes": endpoint.notes,
+            "notes": notes,
         }
         return replace(response, metadata={**(response.metadata or {}), **known})
 

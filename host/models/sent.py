@@ -24,9 +24,17 @@ _FIELDS: dict[str, frozenset[str]] = {
     "seed": frozenset(("seed", "random_seed")),
     "stop": frozenset(("stop", "stop_sequences", "stopSequences")),
     "max_tokens": frozenset(
-        ("max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens")
+        (
+            "max_tokens",
+            "max_completion_tokens",
+            "max_output_tokens",
+            "maxOutputTokens",
+            "num_predict",
+        )
     ),
-    "reasoning": frozenset(("reasoning", "reasoning_effort", "thinking", "thinkingConfig")),
+    "reasoning": frozenset(
+        ("reasoning", "reasoning_effort", "thinking", "thinkingConfig", "think")
+    ),
     "parallel_tools": frozenset(("parallel_tool_calls", "disable_parallel_tool_use")),
     "service_tier": frozenset(("service_tier", "serviceTier")),
     "cache": frozenset(("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options")),
@@ -85,7 +93,7 @@ class Witness:
     def _sent(self, name: str, body: dict[str, Any], content: bytes) -> bool:
         value = self.wanted[name]
         if name == "options":
-            return value.keys() <= body.keys()
+            return value.keys() <= _names(body)
         if name == "parallel_tools" and not body.get("tools"):
             return True  # there is nothing to call
         if self.dialect in _BY_ABSENCE.get((name, value) if _plain(value) else ("", ""), ()):

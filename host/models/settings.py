@@ -41,7 +41,7 @@ TAKEN: dict[Dialect | str, frozenset[str]] = {
     "azure": _OPENAI,
     "google": _EVERYWHERE
     | {"top_k", "presence_penalty", "frequency_penalty", "seed", "stop", "service_tier"},
-    "ollama": _CHAT - {"parallel_tools"},
+    "ollama": (_CHAT | {"top_k"}) - {"parallel_tools"},
     "compatible": _CHAT,
     "client": frozenset(("temperature", "max_tokens", "stop")),
     "scripted": frozenset((*_NAMES, *_SAMPLERS)),  # it reads none and acts the same
@@ -56,13 +56,17 @@ _BODY_FIELDS: dict[str, dict[str, str]] = {
         "top_k": "top_k", "min_p": "min_p", "repetition_penalty": "repeat_penalty", **_MAX_TOKENS,
     },
     "lmstudio": {"top_k": "top_k", "repetition_penalty": "repeat_penalty", **_MAX_TOKENS},
-    "ollama": {"reasoning": "reasoning_effort", **_MAX_TOKENS},
     "mistral": {"seed": "random_seed", **_MAX_TOKENS},
     "xai": {},
 }  # fmt: skip
 """Parameters that a provider takes as further fields of the body, or under another name."""
-_EFFORTS = {"off": "none", "minimal": "low", "max": "high"}
-"""Ollama knows fewer."""
+_BY_DIALECT = {
+    "compatible": _MAX_TOKENS,
+    "ollama": {"min_p": "min_p", "repetition_penalty": "repeat_penalty"},
+}
+"""The same for providers that are not among them."""
+_OLLAMA_EFFORTS = {"minimal": "low", "max": "high"}
+"""Levels that Ollama has no word for → the next ones that it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +98,16 @@ def build_settings(parameters: Parameters, *, provider: str, dialect: str) -> Se
     body: dict[str, Any] = {}
     notes: list[str] = []
     wanted: dict[str, Any] = {}
-    extra = _BODY_FIELDS.get(provider, _MAX_TOKENS if dialect == "compatible" else {})
+    extra = _renamed(provider, dialect)
     for name, value in parameters.model_dump(exclude_none=True, exclude={"timeout"}).items():
         if name in extra:
-            body[extra[name]] = _EFFORTS.get(value, value) if name == "reasoning" else value
+            body[extra[name]] = value
         elif name in TAKEN[dialect] and not _refused(name, value, dialect):
-            values[_NAMES.get(name, name)] = _value(name, value)
+            values[_NAMES.get(name, name)] = _value(name, value, dialect)
             wanted[name] = value
+            if _rounded(name, value, dialect):
+                sent = _OLLAMA_EFFORTS[value]
+                notes.append(f"{provider} takes no {name} {value!r}; {sent!r} is sent.")
         else:
             notes.append(_note(provider, name, value, takes_options="options" in TAKEN[dialect]))
     if dialect not in {"client", "scripted"}:
@@ -120,7 +127,19 @@ def _refused(name: str, value: object, dialect: str) -> bool:
     return name == "service_tier" and dialect == "anthropic" and value in {"flex", "priority"}
 
 
-def _value(name: str, value: Any) -> Any:  # noqa: ANN401 - one of the parameters' types
+def _renamed(provider: str, dialect: str) -> Mapping[str, str]:
+    if dialect == "compatible" and provider in _BODY_FIELDS:
+        return _BODY_FIELDS[provider]
+    return _BY_DIALECT.get(dialect, {})
+
+
+def _rounded(name: str, value: object, dialect: str) -> bool:
+    return name == "reasoning" and dialect == "ollama" and value in _OLLAMA_EFFORTS
+
+
+def _value(name: str, value: Any, dialect: str) -> Any:  # noqa: ANN401 - one of the parameters' types
+    if _rounded(name, value, dialect):
+        return _OLLAMA_EFFORTS[value]
     if name == "reasoning" and value == "off":
         return False
     return list(value) if name == "stop" else value

@@ -1,5 +1,7 @@
 """What was spent on models, in the store: budgets hold for all processes together."""
 
+from dataclasses import dataclass
+
 from typing_extensions import override
 
 from host.models.budget import Expense, Ledger, Limits, Overdrawn, Scope, overdrawn, sum_key
@@ -36,6 +38,38 @@ on conflict (kind, name, day) do update set
     input_tokens = e.input_tokens + excluded.input_tokens,
     output_tokens = e.output_tokens + excluded.output_tokens
 """  # noqa: S608 - constants
+_SUMS = f"""
+select kind, case kind when 'day' then '' else name end as name, day::text as day, cost, requests,
+    input_tokens, output_tokens
+from host.model_expenses where kind <> 'run' and day > {_TODAY} - %s::int
+order by day desc, kind, cost desc, name
+"""  # noqa: S608 - constants
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What was spent in a day (UTC) in all, by one user, or on one model.
+
+    Attributes:
+        kind: `day`, `user` or `model`.
+        name: Whose; empty for the day.
+        cost: US dollars.
+    """
+
+    kind: str
+    name: str
+    day: str
+    cost: float
+    requests: int
+    input_tokens: int
+    output_tokens: int
+
+
+async def read_sums(store: Store, days: int) -> list[Sum]:
+    """Return what was spent in the last days, today first."""
+    async with store.transaction() as database:
+        rows = await (await database.execute(_SUMS, [days])).fetchall()
+    return [Sum(**row) for row in rows]
 
 
 class StoredLedger(Ledger):

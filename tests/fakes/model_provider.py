@@ -12,7 +12,16 @@ from typing import Any
 
 from typing_extensions import override
 
-from tests.fakes.model_wire import ANTHROPIC, CHAT, GEMINI, RESPONSES, Answer, Json, Wire
+from tests.fakes.model_wire import (
+    ANTHROPIC,
+    CHAT,
+    GEMINI,
+    OLLAMA,
+    RESPONSES,
+    Answer,
+    Json,
+    Wire,
+)
 
 
 @dataclass
@@ -64,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         wire, model = wire_of(self.path), str(body.get("model", "gemini"))
         if answer.status >= 400:
             self.send(answer, json.dumps(wire.error(answer)).encode())
-        elif answer.raw is not None:
+        elif answer.raw is not None and not answer.breaks:
             self.send(answer, answer.raw)
         elif body.get("stream") or ":stream" in self.path:
             self.stream(answer, wire, model)
@@ -83,19 +92,23 @@ class Handler(BaseHTTPRequestHandler):
 
     def stream(self, answer: Answer, wire: Wire, model: str) -> None:
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
+        kind = "application/x-ndjson" if wire.lines else "text/event-stream"
+        self.send_header("content-type", kind)
         self.send_header("transfer-encoding", "chunked")
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.end_headers()
         events = list(wire.stream(answer, model))
-        for name, data in events[: len(events) * 2 // 3] if answer.cut else events:
-            label = f"event: {name}\n" if name else ""
-            self.chunk(f"{label}data: {json.dumps(data)}\n\n")
+        whole = not (answer.cut or answer.breaks)
+        for name, data in events if whole else events[: len(events) * 2 // 3]:
+            self.chunk(wire.event(name, json.dumps(data)))
         if answer.cut:
             self.close_connection = True
             return
-        if wire.ends:
+        if answer.breaks:
+            garbage = answer.raw and wire.event(events[1][0], answer.raw.decode())
+            self.chunk(garbage or wire.failure(answer))
+        if wire.ends and whole:
             self.chunk(wire.ends)
         self.wfile.write(b"0\r\n\r\n")
 
@@ -142,4 +155,6 @@ def wire_of(path: str) -> Wire:
         return ANTHROPIC
     if path.startswith("/v1/responses"):
         return RESPONSES
+    if path.startswith("/api/chat"):
+        return OLLAMA
     return GEMINI if ":" in path else CHAT

@@ -19,6 +19,9 @@ class Answer:
         cut: End the connection in the middle of the body.
         raw: Sent as the body instead of anything sensible.
         files: Media type and content of what comes with the text.
+        cached: How many of the tokens read were in the prompt cache.
+        breaks: In the middle of a stream: the provider's word that it failed; `raw` is a piece of
+            the stream that is no JSON.
     """
 
     text: str = "Hello there."
@@ -33,6 +36,8 @@ class Answer:
     finish: str = ""
     tokens: tuple[int, int] = (11, 7)
     files: tuple[tuple[str, bytes], ...] = ()
+    cached: int = 0
+    breaks: str = ""
 
 
 def arguments(value: Any) -> str:
@@ -60,14 +65,21 @@ def halves(text: str) -> tuple[str, str]:
 
 
 def anthropic(answer: Answer, model: str) -> Json:
-    blocks: list[Json] = [{"type": "text", "text": answer.text}] if answer.text else []
+    blocks: list[Json] = []
+    if answer.thinking:
+        blocks.append({"type": "thinking", "thinking": answer.thinking, "signature": "signed"})
+    if answer.text:
+        blocks.append({"type": "text", "text": answer.text})
     for number, (name, given) in enumerate(answer.calls):
         blocks.append({"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": given})
     return {
         "id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": blocks,
         "stop_reason": answer.finish or ("tool_use" if answer.calls else "end_turn"),
         "stop_sequence": None,
-        "usage": {"input_tokens": answer.tokens[0], "output_tokens": answer.tokens[1]},
+        "usage": {
+            "input_tokens": answer.tokens[0] - answer.cached, "output_tokens": answer.tokens[1],
+            "cache_read_input_tokens": answer.cached,
+        },
     }  # fmt: skip
 
 
@@ -80,6 +92,12 @@ def anthropic_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
             empty: Json = {"type": "text", "text": ""}
             deltas: list[Json] = [
                 {"type": "text_delta", "text": part} for part in halves(block["text"])
+            ]
+        elif block["type"] == "thinking":
+            empty = {"type": "thinking", "thinking": "", "signature": ""}
+            deltas = [
+                {"type": "thinking_delta", "thinking": block["thinking"]},
+                {"type": "signature_delta", "signature": block["signature"]},
             ]
         else:
             empty = {**block, "input": {}}
@@ -98,7 +116,10 @@ def anthropic_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
 
 def _chat_usage(answer: Answer) -> Json:
     read, wrote = answer.tokens
-    return {"prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote}
+    return {
+        "prompt_tokens": read, "completion_tokens": wrote, "total_tokens": read + wrote,
+        "prompt_tokens_details": {"cached_tokens": answer.cached},
+    }  # fmt: skip
 
 
 def _chat_calls(answer: Answer) -> list[Json]:
@@ -113,6 +134,8 @@ def _chat_calls(answer: Answer) -> list[Json]:
 
 def chat(answer: Answer, model: str) -> Json:
     message: Json = {"role": "assistant", "content": answer.text or None}
+    if answer.thinking:
+        message["reasoning_content"] = answer.thinking
     if answer.calls:
         message["tool_calls"] = [
             {name: value for name, value in call.items() if name != "index"}
@@ -141,6 +164,8 @@ def chat_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
         }  # fmt: skip
 
     yield chunk({"role": "assistant", "content": ""})
+    if answer.thinking:
+        yield chunk({"reasoning_content": answer.thinking})
     for sound in sounds(answer):
         yield chunk({"audio": {"id": "audio_1", "transcript": answer.text}})
         for piece in (sound[:2], sound[2:]):
@@ -163,6 +188,9 @@ def chat_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
 
 def responses(answer: Answer, model: str) -> Json:
     output: list[Json] = []
+    if answer.thinking:
+        summary = [{"type": "summary_text", "text": answer.thinking}]
+        output.append({"type": "reasoning", "id": "rs_1", "summary": summary})
     if answer.text:
         content: list[Json] = [
             {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}
@@ -189,13 +217,15 @@ def responses(answer: Answer, model: str) -> Json:
         )  # fmt: skip
     read, wrote = answer.tokens
     return {
-        "id": "resp_1", "object": "response", "created_at": 1, "status": "completed",
+        "id": "resp_1", "object": "response", "created_at": 1,
+        "status": "incomplete" if answer.finish else "completed",
         "model": model, "output": output, "parallel_tool_calls": True, "tool_choice": "auto",
         "tools": [], "temperature": 1, "top_p": 1, "metadata": {}, "error": None,
-        "incomplete_details": None, "instructions": None,
+        "incomplete_details": {"reason": answer.finish} if answer.finish else None,
+        "instructions": None,
         "usage": {
             "input_tokens": read, "output_tokens": wrote, "total_tokens": read + wrote,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": answer.cached, "cache_write_tokens": 0},
             "output_tokens_details": {"reasoning_tokens": 0},
         },
     }  # fmt: skip
@@ -218,6 +248,21 @@ def responses_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
             for piece in halves(answer.text):
                 delta: Json = {"content_index": 0, "delta": piece, "logprobs": []}
                 events.append({"type": "response.output_text.delta", **place, **delta})
+        elif item["type"] == "reasoning":
+            events += [
+                {
+                    "type": "response.output_item.added", "output_index": index,
+                    "item": {**item, "summary": []},
+                },
+                {
+                    "type": "response.reasoning_summary_part.added", **place, "summary_index": 0,
+                    "part": {"type": "summary_text", "text": ""},
+                },
+                {
+                    "type": "response.reasoning_summary_text.delta", **place, "summary_index": 0,
+                    "delta": answer.thinking,
+                },
+            ]  # fmt: skip
         elif item["type"] == "image_generation_call":
             empty = {**item, "result": None, "status": "in_progress"}
             events.append(
@@ -231,13 +276,14 @@ def responses_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
                 kind = "response.function_call_arguments.delta"
                 events.append({"type": kind, **place, "delta": piece})
         events.append({"type": "response.output_item.done", "output_index": index, "item": item})
-    events.append({"type": "response.completed", "response": whole})
+    events.append({"type": f"response.{whole['status']}", "response": whole})
     for number, event in enumerate(events):
         yield event["type"], {**event, "sequence_number": number}
 
 
 def gemini(answer: Answer, model: str) -> Json:
-    parts: list[Json] = [{"text": answer.text}] if answer.text else []
+    parts: list[Json] = [{"text": answer.thinking, "thought": True}] if answer.thinking else []
+    parts += [{"text": answer.text}] if answer.text else []
     parts += inline(answer)
     parts += [{"functionCall": {"name": name, "args": given}} for name, given in answer.calls]
     return _gemini(answer, model, parts, answer.finish or "STOP")
@@ -259,17 +305,51 @@ def _gemini(answer: Answer, model: str, parts: list[Json], finish: str | None) -
         "candidates": [candidate], "modelVersion": model, "responseId": "r1",
         "usageMetadata": {
             "promptTokenCount": read, "candidatesTokenCount": wrote,
-            "totalTokenCount": read + wrote,
+            "totalTokenCount": read + wrote, "cachedContentTokenCount": answer.cached,
         },
     }  # fmt: skip
 
 
 def gemini_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
+    if answer.thinking:
+        yield "", _gemini(answer, model, [{"text": answer.thinking, "thought": True}], None)
     for part in halves(answer.text) if answer.text else ():
         yield "", _gemini(answer, model, [{"text": part}], None)
     calls = [{"functionCall": {"name": name, "args": given}} for name, given in answer.calls]
     calls = [*inline(answer), *calls]
     yield "", _gemini(answer, model, calls, answer.finish or "STOP")
+
+
+def _ollama(answer: Answer, model: str, message: Json, *, last: bool) -> Json:
+    made = {"model": model, "created_at": "2026-01-02T03:04:05.678Z", "done": last}
+    if last:
+        finish = answer.finish or "stop"
+        made |= {"done_reason": finish, "total_duration": 9, "eval_count": answer.tokens[1]}
+        made["prompt_eval_count"] = answer.tokens[0]
+    return {**made, "message": {"role": "assistant", **message}}
+
+
+def _ollama_calls(answer: Answer) -> list[Json]:
+    return [{"function": {"name": name, "arguments": given}} for name, given in answer.calls]
+
+
+def ollama(answer: Answer, model: str) -> Json:
+    message: Json = {"content": answer.text}
+    if answer.thinking:
+        message["thinking"] = answer.thinking
+    if answer.calls:
+        message["tool_calls"] = _ollama_calls(answer)
+    return _ollama(answer, model, message, last=True)
+
+
+def ollama_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
+    for part in halves(answer.thinking) if answer.thinking else ():
+        yield "", _ollama(answer, model, {"content": "", "thinking": part}, last=False)
+    for part in halves(answer.text) if answer.text else ():
+        yield "", _ollama(answer, model, {"content": part}, last=False)
+    for call in _ollama_calls(answer):
+        yield "", _ollama(answer, model, {"content": "", "tool_calls": [call]}, last=False)
+    yield "", _ollama(answer, model, {"content": ""}, last=True)
 
 
 def anthropic_error(answer: Answer) -> Json:
@@ -284,17 +364,45 @@ def gemini_error(answer: Answer) -> Json:
     return {"error": {"code": answer.status, "message": answer.error, "status": answer.kind}}
 
 
+def ollama_error(answer: Answer) -> Json:
+    return {"error": answer.error}
+
+
+def responses_break(answer: Answer) -> Json:
+    return {
+        "type": "error", "code": "server_error", "message": answer.breaks, "param": None,
+        "sequence_number": 99,
+    }  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Wire:
-    """A format; `ends` is sent after the last event of a stream."""
+    """A format; `ends` is sent after the last event of a stream, `lines` is one that has no events.
+
+    `fails` is the event by which a stream says that it failed.
+    """
 
     whole: Callable[[Answer, str], Json]
     stream: Callable[[Answer, str], Iterator[tuple[str, Json]]]
     error: Callable[[Answer], Json]
     ends: str = ""
+    lines: bool = False
+    fails: Callable[[Answer], Json] | None = None
+
+    def event(self, name: str, text: str) -> str:
+        if self.lines:
+            return f"{text}\n"
+        return f"event: {name}\ndata: {text}\n\n" if name else f"data: {text}\n\n"
+
+    def failure(self, answer: Answer) -> str:
+        """Return the event by which a stream says that it failed."""
+        said = Answer(status=500, error=answer.breaks, kind="api_error")
+        body = self.fails(answer) if self.fails else self.error(said)
+        return self.event(str(body.get("type", "")), json.dumps(body))
 
 
 ANTHROPIC = Wire(anthropic, anthropic_stream, anthropic_error)
 CHAT = Wire(chat, chat_stream, openai_error, "data: [DONE]\n\n")
-RESPONSES = Wire(responses, responses_stream, openai_error)
+RESPONSES = Wire(responses, responses_stream, openai_error, fails=responses_break)
 GEMINI = Wire(gemini, gemini_stream, gemini_error)
+OLLAMA = Wire(ollama, ollama_stream, ollama_error, lines=True)

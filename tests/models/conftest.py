@@ -49,8 +49,8 @@ def clock() -> Clock:
 
 def pointed_at(url: str) -> dict[str, ProviderConfig]:
     """Return the built-in providers, all at one address."""
-    base = {"anthropic": url, "google": url, "azure": f"{url}/openai/v1/"}
-    names = ("openai", "openai-chat", "xai", "deepseek", "mistral", "openrouter", "ollama", "vllm")
+    base = {"anthropic": url, "google": url, "ollama": url, "azure": f"{url}/openai/v1/"}
+    names = ("openai", "openai-chat", "xai", "deepseek", "mistral", "openrouter", "vllm")
     return {
         **{name: ProviderConfig(base_url=f"{url}/v1") for name in names},
         **{name: ProviderConfig(base_url=address) for name, address in base.items()},

@@ -10,18 +10,24 @@ import pytest
 from pydantic_ai.messages import (
     BinaryContent,
     FilePart,
+    ModelMessage,
     ModelRequest,
     ModelResponse,
+    ToolCallPart,
+    ToolReturnPart,
     UserPromptPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters
 
 from host.agents.transcript import dump_response, load_response
 from host.domain.errors import ModelError
+from host.models.client import render_sampling
+from host.models.endpoint import estimate_tokens
 from host.models.models import Models
 from tests.fakes.model_provider import ModelProvider
 from tests.fakes.model_wire import Answer
 from tests.models.conftest import Clock, make_models
+from tests.models.test_wire import WITH_TOOL
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +81,49 @@ async def test_file_is_sent_whole_or_refused_by_name(
             await ask(model, "What is it?", file, streamed=False)
         assert caught.value.fault == "rejected"
         assert vendor.asked == []
+
+
+def looked(*content: str | BinaryContent) -> list[ModelMessage]:
+    """Return a conversation in which a tool gave something back."""
+    return [
+        ModelRequest([UserPromptPart("What is it?")]),
+        ModelResponse([ToolCallPart("look", {"at": "x"}, "call_7")]),
+        ModelRequest([ToolReturnPart("look", [*content], tool_call_id="call_7")]),
+    ]
+
+
+@pytest.mark.parametrize("media_type", [PNG, WAV, PDF])
+@pytest.mark.parametrize("name", TAKEN)
+async def test_file_that_a_tool_gave_is_sent_whole_or_said_to_be_missing(
+    name: str, media_type: str, models: Models, vendor: ModelProvider
+) -> None:
+    file = BinaryContent(CONTENT, media_type=media_type)
+    reply = await models.resolve(name).request(looked("Here it is.", file), None, WITH_TOOL)
+    body, notes = json.dumps(vendor.asked[0].body), (reply.metadata or {})["notes"]
+    assert "Here it is." in body
+    if media_type in TAKEN[name]:
+        plain = body.replace("-", "+").replace("_", "/")
+        assert base64.b64encode(CONTENT).decode() in plain
+        assert notes == []
+    else:
+        assert f"this model takes no {media_type} files" in body
+        assert notes == [f"{name} takes no {media_type} files; those that tools gave are not sent."]
+
+
+async def test_file_that_a_tool_gave_reaches_the_client_that_samples() -> None:
+    picture = BinaryContent(CONTENT, media_type=PNG)
+    asked = render_sampling(looked("Here it is.", picture), {}, NOTHING)
+    assert asked["messages"][-1]["content"]["content"] == [
+        {"type": "text", "text": "Here it is."},
+        {"type": "image", "data": base64.b64encode(CONTENT).decode(), "mimeType": PNG},
+    ]
+
+
+async def test_file_counts_as_what_reading_it_costs_and_not_as_its_bytes() -> None:
+    picture = BinaryContent(bytes(3_000_000), media_type=PNG)
+    asked: list[ModelMessage] = [ModelRequest([UserPromptPart(["What is it?", picture])])]
+    assert estimate_tokens(asked) < 2_000
+    assert estimate_tokens(looked("Here it is.", picture)) < 2_000
 
 
 @pytest.mark.parametrize("name", TAKEN)

@@ -17,6 +17,7 @@ from host.models.route import RoutedModel
 from host.secrets.keys import Keys
 from tests.fakes.model_provider import ModelProvider
 from tests.fakes.model_wire import Answer
+from tests.models.test_wire import KINDS
 
 pytestmark = pytest.mark.anyio
 
@@ -104,9 +105,8 @@ async def test_best_way_of_asking_is_chosen_by_what_the_model_can(
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "name",
-    ["anthropic:claude-haiku-4-5", "openai:gpt-4.1", "openai-chat:gpt-4.1",
-     "google:gemini-2.5-flash", "ollama:qwen3"],
-)  # fmt: skip
+    KINDS,
+)
 async def test_schema_reaches_every_provider_in_every_way(
     name: str, mode: Mode, models: Models, vendor: ModelProvider
 ) -> None:
@@ -139,11 +139,12 @@ async def test_compliance_counts_what_fitted_at_once_and_what_after_repair(tmp_p
     assert (got.asked, got.at_once, got.repaired, got.rate) == (10, 2, 2, 0.4)
 
 
-async def test_gemini_is_given_the_schema_as_a_tool_beside_other_tools(
-    models: Models, vendor: ModelProvider
+@pytest.mark.parametrize("name", ["google:gemini-2.5-flash", "ollama:qwen3"])
+async def test_model_that_takes_a_schema_or_tools_is_given_it_as_one_beside_others(
+    name: str, models: Models, vendor: ModelProvider
 ) -> None:
     vendor.will(Answer(text="", calls=(("final_result", {"city": "Ulm", "people": 1}),)))
-    model = models.resolve("google:gemini-2.5-flash")
+    model = models.resolve(name)
     plan = plan_output(model, SCHEMA)
     look = ToolDefinition(name="look", parameters_json_schema={"type": "object"})
     tools = ModelRequestParameters(function_tools=[look])
