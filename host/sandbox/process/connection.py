@@ -106,22 +106,40 @@ class Connection:
         broker: Broker,
         servers: Mapping[str, Mapping[str, list[str]]],
         entry: str = "",
+        code: str = "",
+        keep: Callable[[str], None] | None = None,
         seconds: float,
     ) -> CallResult:
-        """Hands the worker its plugin; `functions` then lists what it declares."""
+        """Hands the worker its plugin; `functions` then lists what it declares.
+
+        Args:
+            source: What it compiles.
+            plugin: The plugin's name.
+            limits: What it may use.
+            broker: Answers requests.
+            servers: What it can import as `tools.SERVER`.
+            entry: The function that the source is the body of; empty for a module.
+            code: What the source was compiled to by an earlier worker.
+            keep: Given that, where this worker is the one that compiles.
+            seconds: What loading may take.
+        """
         self.plugin, self.limits = plugin, limits
         if self.group is not None:
             self.group.limit_memory(limits.memory_bytes)
         self._reader = wire.FrameReader(limits.frame_bytes)
         frame = {
             "t": "load",
-            "source": source,
+            "source": "" if code else source,
+            "code": code,
+            "keep": keep is not None,
             "name": plugin,
             "limits": asdict(limits),
             "servers": servers,
             "entry": entry,
         }
-        return await self._run(frame, 0, what="loading", broker=broker, seconds=seconds)
+        turn = self._turn_of(0, "loading", broker, seconds)
+        turn.keep = keep
+        return await self._run(frame, turn)
 
     async def call(
         self, function: str, arguments: Mapping[str, JSON], *, broker: Broker, seconds: float
@@ -129,15 +147,13 @@ class Connection:
         """Calls a declared function; one call at a time."""
         self._last_call += 1
         frame = {"t": "call", "id": self._last_call, "fn": function, "args": arguments}
-        return await self._run(
-            frame, self._last_call, what=function, broker=broker, seconds=seconds
-        )
+        return await self._run(frame, self._turn_of(self._last_call, function, broker, seconds))
 
-    async def _run(
-        self, frame: object, number: int, *, what: str, broker: Broker, seconds: float
-    ) -> CallResult:
-        data = self._pack(frame, what)
-        turn = Turn(number, what, broker=broker, seconds=seconds, on_timeout=self._time_out)
+    def _turn_of(self, number: int, what: str, broker: Broker, seconds: float) -> Turn:
+        return Turn(number, what, broker=broker, seconds=seconds, on_timeout=self._time_out)
+
+    async def _run(self, frame: object, turn: Turn) -> CallResult:
+        data = self._pack(frame, turn.what)
         self._turn = turn
         turn.start()
         self._send(data)
@@ -230,6 +246,8 @@ class Connection:
             self._request(turn, frame)
         elif kind == "print":
             self._printed(turn, frame["text"])
+        elif kind == "compiled":
+            self._keep(turn, frame["code"])
         else:
             self._note(turn, frame)
 
@@ -273,6 +291,14 @@ class Connection:
         turn.fail(error)
         if kind == "MemoryError" or frame["t"] == "refused":
             self._end(error)  # what is left of it cannot be trusted to work
+
+    def _keep(self, turn: Turn, code: str) -> None:
+        """Take what the source was compiled to: before any of it has run, and once."""
+        keep, turn.keep = turn.keep, None
+        if keep is None:
+            msg = "compiled code that nobody asked for"
+            raise wire.FrameError(msg)
+        keep(code)
 
     def _printed(self, turn: Turn, text: str) -> None:
         """Keep what was printed before a request; the rest comes with the answer."""

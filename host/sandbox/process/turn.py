@@ -41,6 +41,8 @@ class Turn:
         self.notes = 0
         self.requests = 0
         self.abandoned = False
+        self.keep: Callable[[str], None] | None = None
+        """Takes what the source was compiled to, once, while loading; None where nobody asked."""
         self._loop = asyncio.get_running_loop()
         self._left = seconds
         self._started = 0.0
