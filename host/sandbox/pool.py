@@ -110,6 +110,11 @@ class SandboxPool:
         """Pid of the zygote's keeper, 0 while there is none."""
         return self._link.pid if self._link else 0
 
+    @property
+    def zygote_alive(self) -> bool:
+        """Whether there is a zygote that can be asked for workers."""
+        return self._link is not None and self._link.alive
+
     async def warm(self) -> ConfinementReport:
         """Starts the zygote and fills the stock; returns which layers hold.
 

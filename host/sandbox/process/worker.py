@@ -165,9 +165,10 @@ class Worker:
             return self.loader.unpacked(frame["code"], self._name)
         entry = {"entry": frame["entry"]} if frame["entry"] else {}
         compiled = self.loader.compile(frame["source"], name=self._name, modules=modules, **entry)
-        code = self.loader.packed(compiled) if frame["keep"] else ""
-        if code and len(code) <= self._channel.frame_bytes // 2:
-            self._channel.send({"t": "compiled", "code": code})
+        if frame["keep"]:  # always an answer, so that the plugin's code cannot give another
+            code = self.loader.packed(compiled)
+            fits = len(code) <= self._channel.frame_bytes // 2
+            self._channel.send({"t": "compiled", "code": code if fits else ""})
         return compiled
 
     def _refuse(self, error: BaseException) -> None:
