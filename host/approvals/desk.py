@@ -12,6 +12,7 @@ from host.approvals.approval import DESK, Answer, Approval, Pass, may_answer
 from host.approvals.board import Board, Parked
 from host.approvals.call import AskedCall
 from host.approvals.inbox import Inbox
+from host.approvals.seats import Seats
 from host.approvals.table import approval_of, pass_of
 from host.domain.errors import (
     ApprovalPendingError,
@@ -50,6 +51,7 @@ class Desk:
         self._board = board
         self._store = board.store
         self._inbox = inbox
+        self._seats = Seats()
 
     async def admit(
         self,
@@ -67,7 +69,8 @@ class Desk:
             offer: Asks the person at the calling client.
             tell: Lets the caller know that it waits.
             recheck: Says why an approved call may not be made all the same.
-            keep: Whether the question stays open when whoever waits is cancelled.
+            keep: Whether the question stays open when whoever waits is cancelled; if not, it is
+                withdrawn unless somebody else waits for the same.
 
         Raises:
             DeniedError: Somebody said no, or nobody said yes in time.
@@ -76,17 +79,11 @@ class Desk:
         """
         deadline = anyio.current_time() + self._board.config.wait
         while True:
-            found = await self.ask(call)
+            found = await self._ask(call)
             if isinstance(found, Approval):
                 left = max(0.0, deadline - anyio.current_time())
-                waiting = found.id
-                try:
-                    found = await self.wait(found, call, offer=offer, tell=tell, limit=left)
-                except anyio.get_cancelled_exc_class():
-                    if not keep:
-                        with anyio.CancelScope(shield=True):
-                            await self._inbox.withdraw(waiting, reason="Whoever asked has ended.")
-                    raise
+                waiting = self.wait(found, call, offer=offer, tell=tell, limit=left)
+                found = await self._seated(found.id, waiting, keep=keep)
             if isinstance(found, Pass):
                 return found
             if found.state == "pending":
@@ -95,8 +92,40 @@ class Desk:
             if passed is not None:
                 return passed
 
+    async def _seated(
+        self, approval_id: str, waiting: Awaitable[Approval | Pass], *, keep: bool
+    ) -> Approval | Pass:
+        """Wait; who leaves early takes the question along only if nobody else wants it answered."""
+        with self._seats.taken(approval_id):
+            if keep:
+                self._seats.keep(approval_id)
+            try:
+                found = await waiting
+            except anyio.get_cancelled_exc_class():
+                if not keep and self._seats.is_last(approval_id):
+                    with anyio.CancelScope(shield=True):
+                        await self._inbox.withdraw(approval_id, reason="Whoever asked has ended.")
+                raise
+        if isinstance(found, Pass) or found.state != "pending":
+            self._seats.release(approval_id)
+        return found
+
     async def ask(self, call: AskedCall) -> Pass | Approval:
         """Return what stands for a call: a grant's pass, an open approval or a new one.
+
+        Who asks like this comes back for the answer.
+
+        Raises:
+            DeniedError: It was refused since it was made last.
+            OutcomeUnknownError: It was cut off when it was made last.
+        """
+        found = await self._ask(call)
+        if isinstance(found, Approval):
+            self._seats.keep(found.id)
+        return found
+
+    async def _ask(self, call: AskedCall) -> Pass | Approval:
+        """Do what `ask` says, for a caller that waits.
 
         Raises:
             DeniedError: It was refused since it was made last.

@@ -16,6 +16,7 @@ from host.domain.errors import (
     SandboxError,
 )
 from host.sandbox.broker import Broker
+from host.sandbox.compiled import CompiledCode
 from host.sandbox.config import MEBIBYTE, Limits, SandboxConfig
 from host.sandbox.process.cgroup import Cgroups, claim
 from host.sandbox.process.connection import Connection
@@ -68,6 +69,8 @@ class SandboxPool:
         self._tasks: TaskGroup | None = None
         self._serving: set[asyncio.Task[None]] = set()
         self._closed = False
+        self.compiled = CompiledCode()
+        """What plugins were compiled to by workers of the present zygote."""
         self.zygotes = 0
         """Zygotes started so far; more than one means that one died."""
 
@@ -106,6 +109,11 @@ class SandboxPool:
     def zygote_pid(self) -> int:
         """Pid of the zygote's keeper, 0 while there is none."""
         return self._link.pid if self._link else 0
+
+    @property
+    def zygote_alive(self) -> bool:
+        """Whether there is a zygote that can be asked for workers."""
+        return self._link is not None and self._link.alive
 
     async def warm(self) -> ConfinementReport:
         """Starts the zygote and fills the stock; returns which layers hold.
@@ -218,6 +226,7 @@ class SandboxPool:
                 if self._link is not None:
                     self._link.close()
                 self._link = ZygoteLink(self._zygote_settings, on_death=self._drop_blank)
+                self.compiled.clear()  # another zygote may be of another version
                 self.zygotes += 1
                 await self._link.start()
             return self._link

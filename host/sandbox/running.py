@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import anyio
 
 from host.domain.errors import NotFoundError, PluginDiedError, SandboxError
 from host.sandbox.broker import JSON, Broker
+from host.sandbox.compiled import CompiledCode, digest
 from host.sandbox.config import Limits
 from host.sandbox.process.connection import Connection
 from host.sandbox.process.result import CallResult
@@ -53,6 +55,11 @@ class StartOrder:
 
 class Stock(Protocol):
     """Where a plugin's processes come from."""
+
+    @property
+    def compiled(self) -> CompiledCode:
+        """What plugins were compiled to by workers of the present zygote."""
+        ...
 
     async def take(self) -> Connection:
         """Returns a blank worker."""
@@ -165,7 +172,10 @@ class PluginWorker:
         return connection
 
     async def _load(self, connection: Connection) -> CallResult:
-        plugin = self._plugin
+        plugin, compiled = self._plugin, self._pool.compiled
+        # A program for one's own tools is run once, and holds the names of them.
+        key = "" if plugin.entry or plugin.servers else digest(plugin.source, plugin.name)
+        code = compiled.get(key)
         return await connection.load(
             plugin.source,
             plugin=plugin.name,
@@ -173,6 +183,8 @@ class PluginWorker:
             broker=plugin.broker,
             servers=plugin.servers,
             entry=plugin.entry,
+            code=code,
+            keep=partial(compiled.put, key) if key and not code else None,
             seconds=_LOAD_SECONDS,
         )
 

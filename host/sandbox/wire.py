@@ -158,6 +158,7 @@ Shape = Mapping[str, type | tuple[type, ...]]
 
 WORKER_FRAMES: Mapping[str, Shape] = {
     "hello": {"layers": dict},
+    "compiled": {"code": str},
     "loaded": {"functions": list, "out": str},
     "refused": {"kind": str, "message": str, "findings": list},
     "result": {"id": int, "value": object, "out": str},

@@ -6,6 +6,7 @@ from host.sandbox.compiler.finding import Finding
 from host.sandbox.compiler.plugin import (
     CompiledPlugin,
     Namespace,
+    blank_namespace,
     check_plugin,
     compile_plugin,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "Finding",
     "Namespace",
     "allowed_modules",
+    "blank_namespace",
     "check_plugin",
     "compile_plugin",
     "make_facade",

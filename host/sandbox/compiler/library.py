@@ -20,7 +20,7 @@ class Library:
 
     def __init__(self, guards: Guards, generated: Mapping[str, Mapping[str, Any]]) -> None:
         self._guards = guards
-        self._generated = generated
+        self.generated = generated
         self._made: dict[str, Facade] = {}
 
     def module(self, name: str) -> Facade:
@@ -40,18 +40,18 @@ class Library:
 
     def _members(self, name: str) -> dict[str, Any]:
         found = dict(self._own_members(name))
-        for child in (*PLAIN, *self._generated):
+        for child in (*PLAIN, *self.generated):
             parent, _, last = child.rpartition(".")
             if parent == name:
                 found[last] = self.module(child)
         return found
 
     def _own_members(self, name: str) -> Mapping[str, Any]:
-        if name in self._generated:
-            items = self._generated[name].items()
+        if name in self.generated:
+            items = self.generated[name].items()
             return {key: sealed(value, f"{name}.{key}") for key, value in items}
         if name not in PLAIN:
-            if any(child.startswith(f"{name}.") for child in self._generated):
+            if any(child.startswith(f"{name}.") for child in self.generated):
                 return {}
             message = f"There is no module named {name!r}."
             raise ImportError(message, name=name)

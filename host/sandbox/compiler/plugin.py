@@ -32,9 +32,10 @@ MAX_SOURCE = 1_000_000
 class Namespace(Mapping[str, Any]):
     """What a loaded plugin defined: its functions, classes and variables by name."""
 
-    def __init__(self, names: dict[str, Any], guards: Guards) -> None:
+    def __init__(self, names: dict[str, Any], guards: Guards, library: Library) -> None:
         self._names = names
         self._guards = guards
+        self._library = library
         self.context = contextvars.Context()
         """Holds the plugin's decimal context; what runs the plugin's functions enters it."""
 
@@ -51,6 +52,13 @@ class Namespace(Mapping[str, Any]):
     @override
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def become(self, name: str, modules: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give a blank namespace the name of its plugin, and what the plugin may import besides."""
+        module = f"{PLUGIN_MODULE}{name}"
+        sys.modules.setdefault(module, types.ModuleType(module))  # empty: dataclasses look for it
+        self._names["__name__"] = self._guards.ownership.module = module
+        self._library.generated = modules
 
     def run(self, code: types.CodeType) -> None:
         """Run compiled plugin source in this namespace."""
@@ -95,6 +103,7 @@ class CompiledPlugin:
         extra_builtins: Mapping[str, Any] | None = None,
         modules: Mapping[str, Mapping[str, Any]] | None = None,
         output: Callable[[str], object] | None = None,
+        into: Namespace | None = None,
     ) -> Namespace:
         """Run the module's body and return what it defined.
 
@@ -103,12 +112,13 @@ class CompiledPlugin:
             extra_builtins: Further built-in names, such as `tool`; a `print` here replaces ours.
             modules: Generated modules that the plugin may import, name to members.
             output: Called with each text that `print` writes; by default the text is dropped.
+            into: A blank namespace to run in, which has `host`, built-ins and output already.
         """
-        namespace = self.prepare(
-            host=host, extra_builtins=extra_builtins, modules=modules, output=output
-        )
-        namespace.run(self.code)
-        return namespace
+        if into is None:
+            into = blank_namespace(host=host, extra_builtins=extra_builtins, output=output)
+        into.become(self.name, modules or {})
+        into.run(self.code)
+        return into
 
     def prepare(
         self,
@@ -119,20 +129,28 @@ class CompiledPlugin:
         output: Callable[[str], object] | None = None,
     ) -> Namespace:
         """Return the namespace in which the module's body will run; takes what `load` takes."""
-        module = f"{PLUGIN_MODULE}{self.name}"
-        names: dict[str, Any] = {"__name__": module}
-        sys.modules.setdefault(module, types.ModuleType(module))  # empty: dataclasses look for it
-        guards = Guards(Ownership(module, names))
-        library = Library(guards, modules or {})
-        available = builtins_for(guards, output or _drop)
-        available["host"] = sealed(host, "host")
-        available.update(
-            {name: sealed(value, name) for name, value in (extra_builtins or {}).items()}
-        )
-        names.update({"__builtins__": available, READ: guards.read, SEAL: guards.seal})
-        names.update({OWN: guards.ownership.pure, SAFE: guards.ownership.safe, TYPE: type})
-        names.update({MODULE: library.module, MEMBER: library.member, NEW: guards.maker_of_own})
-        return Namespace(names, guards)
+        namespace = blank_namespace(host=host, extra_builtins=extra_builtins, output=output)
+        namespace.become(self.name, modules or {})
+        return namespace
+
+
+def blank_namespace(
+    *,
+    host: object = None,
+    extra_builtins: Mapping[str, Any] | None = None,
+    output: Callable[[str], object] | None = None,
+) -> Namespace:
+    """Return a namespace that has its guards and no plugin yet; takes what `load` takes."""
+    names: dict[str, Any] = {}
+    guards = Guards(Ownership(PLUGIN_MODULE, names))
+    library = Library(guards, {})
+    available = builtins_for(guards, output or _drop)
+    available["host"] = sealed(host, "host")
+    available.update({name: sealed(value, name) for name, value in (extra_builtins or {}).items()})
+    names.update({"__builtins__": available, READ: guards.read, SEAL: guards.seal})
+    names.update({OWN: guards.ownership.pure, SAFE: guards.ownership.safe, TYPE: type})
+    names.update({MODULE: library.module, MEMBER: library.member, NEW: guards.maker_of_own})
+    return Namespace(names, guards, library)
 
 
 def _drop(_: str) -> None:

@@ -79,6 +79,7 @@ class Output:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        """Characters a call."""
         self._left = limit
         self._pieces: list[str] = []
 
@@ -129,6 +130,10 @@ class Channel:
             raise ValueError(msg)
         if _LONG_NUMBER.search(data) or data.count(b"{") + data.count(b"[") > wire.MAX_DEPTH:
             _check_readable(data)
+        self.write(data)
+
+    def write(self, data: bytes) -> None:
+        """Writes all of it."""
         sent = os.write(WIRE_FD, data)
         while sent < len(data):
             sent += os.write(WIRE_FD, data[sent:])

@@ -67,26 +67,27 @@ def prepare(
     return Plan(layers, report, install, ruleset, memory_bytes, parent, missing)
 
 
-def confine(plan: Plan, wire: int, *, number: int) -> dict[str, str]:
+def fresh_namespaces(layers: frozenset[str]) -> dict[str, str]:
+    """Moves this process into namespaces that nobody is in; returns each one's outcome."""
+    report: dict[str, str] = {}
+    for layer, make in _FRESH.items():
+        _apply(report, layer, make, layers=layers)
+    return report
+
+
+def confine(plan: Plan, wire: int, *, number: int, fresh: Mapping[str, str]) -> dict[str, str]:
     """Applies the layers to this process and returns each one's outcome.
 
     Args:
         plan: What the zygote prepared.
         wire: The socket to the host; it becomes `WIRE_FD`, everything else is closed.
         number: Which worker this is; picks a uid of its own when the zygote is root.
+        fresh: The outcome of each namespace that it was born in alone.
     """
-    report = dict(plan.report)
+    report = {**plan.report, **fresh}
 
     def apply(layer: str, step: Callable[[], None]) -> None:
-        if layer not in plan.layers:
-            report[layer] = "switched off"
-            return
-        try:
-            step()
-        except (OSError, ValueError) as error:
-            report[layer] = str(error)
-        else:
-            report[layer] = ACTIVE
+        _apply(report, layer, step, layers=plan.layers)
 
     _close_descriptors(wire, plan.ruleset)
     report["closed_descriptors"] = ACTIVE
@@ -99,9 +100,6 @@ def _linux_layers(
     apply: Callable[[str, Callable[[], None]], None], plan: Plan, *, number: int
 ) -> None:
     apply("parent_death_signal", lambda: die_with_parent(plan.parent))
-    apply("network_namespace", lambda: kernel.unshare(kernel.CLONE_NEWNET))
-    apply("ipc_namespace", lambda: kernel.unshare(kernel.CLONE_NEWIPC))
-    apply("uts_namespace", _nameless_machine)
     if os.geteuid() == 0:
         apply("dropped_uid", lambda: _drop_uid(FIRST_UID + number % (LAST_UID - FIRST_UID)))
         apply("user_namespace", lambda: kernel.unshare(kernel.CLONE_NEWUSER))
@@ -112,6 +110,20 @@ def _linux_layers(
     apply("no_new_privs", lambda: _discard(kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)))
     apply("landlock", lambda: _restrict(plan))
     apply("seccomp", lambda: _filter(plan))
+
+
+def _apply(
+    report: dict[str, str], layer: str, step: Callable[[], None], *, layers: frozenset[str]
+) -> None:
+    if layer not in layers:
+        report[layer] = "switched off"
+        return
+    try:
+        step()
+    except (OSError, ValueError) as error:
+        report[layer] = str(error)
+    else:
+        report[layer] = ACTIVE
 
 
 def _discard(_: object) -> None:
@@ -136,6 +148,14 @@ def die_with_parent(parent: int) -> None:
 def _nameless_machine() -> None:
     kernel.unshare(kernel.CLONE_NEWUTS)
     kernel.check(kernel.libc.sethostname(b"plugin", 6), what="sethostname")
+
+
+_FRESH: Mapping[str, Callable[[], None]] = {
+    "network_namespace": lambda: kernel.unshare(kernel.CLONE_NEWNET),
+    "ipc_namespace": lambda: kernel.unshare(kernel.CLONE_NEWIPC),
+    "uts_namespace": _nameless_machine,
+}
+"""The namespaces that each worker has alone, besides its pid namespace."""
 
 
 def _drop_uid(uid: int) -> None:

@@ -5,16 +5,13 @@ that stream layers would double it.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-import anyio
-
 from host.domain.errors import (
-    HostError,
     PluginDiedError,
     PluginFailedError,
     PluginLoadError,
@@ -24,19 +21,19 @@ from host.domain.errors import (
 )
 from host.domain.wait import outcome_of
 from host.sandbox import wire
-from host.sandbox.broker import JSON, Broker, Log, Progress
+from host.sandbox.broker import JSON, Broker
 from host.sandbox.config import Limits
 from host.sandbox.process import brokered
 from host.sandbox.process.cgroup import WorkerGroup
 from host.sandbox.process.death import explain
 from host.sandbox.process.link import Fork
+from host.sandbox.process.notes import Notes
 from host.sandbox.process.outbox import Outbox
-from host.sandbox.process.request import Request
+from host.sandbox.process.request import Requests
 from host.sandbox.process.result import CallResult
 from host.sandbox.process.turn import Turn
 
 _READ_BYTES = 262144
-_NOTES_WAITING = 64
 _CANCEL_GRACE = 0.25
 _CUT_CHARACTERS = 100
 """Room for the words by which a worker says that it cut its output."""
@@ -68,14 +65,10 @@ class Connection:
         self._reader = wire.FrameReader(self.limits.frame_bytes)
         self._turn: Turn | None = None
         self._last_call = 0
-        self._last_request = 0
-        self._requests: dict[int, Request] = {}
-        self._notes: deque[Log | Progress] = deque()
-        self._noting = False
-        self._noted: asyncio.Event = asyncio.Event()
+        self._requests = Requests(self, spawn=spawn)
         self._outbox = Outbox(fork.sock, on_broken=self._hung_up)
         self._closed = False
-        self._loop.add_reader(fork.sock, self._readable)
+        self._listen()
 
     @property
     def alive(self) -> bool:
@@ -106,22 +99,40 @@ class Connection:
         broker: Broker,
         servers: Mapping[str, Mapping[str, list[str]]],
         entry: str = "",
+        code: str = "",
+        keep: Callable[[str], None] | None = None,
         seconds: float,
     ) -> CallResult:
-        """Hands the worker its plugin; `functions` then lists what it declares."""
+        """Hands the worker its plugin; `functions` then lists what it declares.
+
+        Args:
+            source: What it compiles.
+            plugin: The plugin's name.
+            limits: What it may use.
+            broker: Answers requests.
+            servers: What it can import as `tools.SERVER`.
+            entry: The function that the source is the body of; empty for a module.
+            code: What the source was compiled to by an earlier worker.
+            keep: Given that, where this worker is the one that compiles.
+            seconds: What loading may take.
+        """
         self.plugin, self.limits = plugin, limits
         if self.group is not None:
             self.group.limit_memory(limits.memory_bytes)
         self._reader = wire.FrameReader(limits.frame_bytes)
         frame = {
             "t": "load",
-            "source": source,
+            "source": "" if code else source,
+            "code": code,
+            "keep": keep is not None,
             "name": plugin,
             "limits": asdict(limits),
             "servers": servers,
             "entry": entry,
         }
-        return await self._run(frame, 0, what="loading", broker=broker, seconds=seconds)
+        turn = self._turn_of(0, "loading", broker, seconds)
+        turn.keep = keep
+        return await self._run(frame, turn)
 
     async def call(
         self, function: str, arguments: Mapping[str, JSON], *, broker: Broker, seconds: float
@@ -129,28 +140,34 @@ class Connection:
         """Calls a declared function; one call at a time."""
         self._last_call += 1
         frame = {"t": "call", "id": self._last_call, "fn": function, "args": arguments}
-        return await self._run(
-            frame, self._last_call, what=function, broker=broker, seconds=seconds
-        )
+        return await self._run(frame, self._turn_of(self._last_call, function, broker, seconds))
 
-    async def _run(
-        self, frame: object, number: int, *, what: str, broker: Broker, seconds: float
-    ) -> CallResult:
-        data = self._pack(frame, what)
-        turn = Turn(number, what, broker=broker, seconds=seconds, on_timeout=self._time_out)
+    def _turn_of(self, number: int, what: str, broker: Broker, seconds: float) -> Turn:
+        return Turn(number, what, broker=broker, seconds=seconds, on_timeout=self._time_out)
+
+    async def _run(self, frame: object, turn: Turn) -> CallResult:
+        data = self.pack(frame, turn.what)
         self._turn = turn
         turn.start()
-        self._send(data)
+        self.send(data)
         try:
             result = await turn.answer
-            if self._noting:
-                await self._noted.wait()
+            if turn.notes is not None:
+                await turn.notes.finish()
         except asyncio.CancelledError:
             self._abandon(turn)
             raise
+        finally:
+            if turn.notes is not None:
+                turn.notes.close()
         return result
 
-    def _pack(self, frame: object, what: str) -> bytes:
+    def pack(self, frame: object, what: str) -> bytes:
+        """Renders a frame within the limits.
+
+        Raises:
+            SandboxError: It is too large, or holds what JSON has no form for.
+        """
         try:
             data = wire.pack(frame)
         except (TypeError, ValueError, RecursionError) as error:
@@ -168,15 +185,15 @@ class Connection:
         if self._turn is not turn:
             return
         if not self._requests:
-            self._end(PluginDiedError(f"{self.plugin}.{turn.what} was cancelled."))
+            self.end(PluginDiedError(f"{self.plugin}.{turn.what} was cancelled."))
             return
-        self._cancel_requests()
+        self._requests.cancel()
         turn.abandon(_CANCEL_GRACE)
-        self._send(wire.pack({"t": "cancel", "id": turn.number}))
+        self.send(wire.pack({"t": "cancel", "id": turn.number}))
 
     def _time_out(self, turn: Turn) -> None:
         words = f"{self.plugin}.{turn.what} did not finish in time and was ended."
-        self._end(PluginTimeoutError(words, next_step="Raise its timeout, or make it do less."))
+        self.end(PluginTimeoutError(words, next_step="Raise its timeout, or make it do less."))
 
     async def settled(self) -> None:
         """Waits for the end of a cancelled call."""
@@ -209,9 +226,9 @@ class Connection:
                     return
         except wire.FrameError as error:
             words = f"{self.plugin} was ended because it sent {error}."
-            self._end(PluginProtocolError(words, next_step="Do not trust this plugin."))
+            self.end(PluginProtocolError(words, next_step="Do not trust this plugin."))
         except Exception as error:  # noqa: BLE001 - or the caller would wait for ever
-            self._end(SandboxError(f"The host failed on a message of {self.plugin}: {error!r}"))
+            self.end(SandboxError(f"The host failed on a message of {self.plugin}: {error!r}"))
 
     def _take(self, frame: dict[str, Any]) -> None:
         kind = wire.check_frame(frame)
@@ -222,14 +239,17 @@ class Connection:
         if turn is None:
             msg = f"a {kind} frame while no call was under way"
             raise wire.FrameError(msg)
+        keep, turn.keep = turn.keep, None  # only the very first frame can be trusted with it
         if kind in {"result", "loaded"}:
             self._finish(turn, frame)
         elif kind in {"error", "refused"}:
             self._fail(turn, frame)
         elif kind == "request":
-            self._request(turn, frame)
+            self._requests.take(turn, frame)
         elif kind == "print":
             self._printed(turn, frame["text"])
+        elif kind == "compiled":
+            self._keep(keep, frame["code"])
         else:
             self._note(turn, frame)
 
@@ -272,7 +292,14 @@ class Connection:
             error = PluginFailedError(words, kind=kind, trace=trace, output=output)
         turn.fail(error)
         if kind == "MemoryError" or frame["t"] == "refused":
-            self._end(error)  # what is left of it cannot be trusted to work
+            self.end(error)  # what is left of it cannot be trusted to work
+
+    def _keep(self, keep: Callable[[str], None] | None, code: str) -> None:
+        """Take what the source was compiled to: sent before any of it has run."""
+        if keep is None:
+            msg = "compiled code that nobody asked for"
+            raise wire.FrameError(msg)
+        keep(code)
 
     def _printed(self, turn: Turn, text: str) -> None:
         """Keep what was printed before a request; the rest comes with the answer."""
@@ -282,83 +309,31 @@ class Connection:
             raise wire.FrameError(msg)
 
     def _note(self, turn: Turn, frame: dict[str, Any]) -> None:
-        turn.notes += 1
-        if turn.notes > self.limits.notes:
+        turn.told += 1
+        if turn.told > self.limits.notes:
             msg = f"more than {self.limits.notes} log and progress messages in one call"
             raise wire.FrameError(msg)
-        self._notes.append(brokered.read_note(frame))
-        if not self._noting:
-            self._noting = True
-            self._noted.clear()
-            turn.context.copy().run(self._spawn, self._deliver_notes, turn.broker)
-        if len(self._notes) >= _NOTES_WAITING:
+        if turn.notes is None:
+            turn.notes = Notes(
+                turn.broker,
+                spawn=partial(turn.context.copy().run, self._spawn),
+                on_room=self._listen,
+                on_broken=self._note_failed,
+                clock=self._loop,
+            )
+        turn.notes.add(brokered.read_note(frame))
+        if turn.notes.full:
             self._loop.remove_reader(self.fork.sock)  # the socket fills and the plugin waits
 
-    async def _deliver_notes(self, broker: Broker) -> None:
-        try:
-            while self._notes:
-                await broker.note(self._notes.popleft())
-                if len(self._notes) == _NOTES_WAITING - 1 and not self._closed:
-                    self._loop.add_reader(self.fork.sock, self._readable)
-        except Exception as error:  # noqa: BLE001 - one broken call must not stop the daemon
-            self._end(SandboxError(f"The host could not take a message of {self.plugin}: {error}"))
-        finally:
-            self._noting = False
-            self._notes.clear()
-            self._noted.set()
+    def _listen(self) -> None:
+        if not self._closed:
+            self._loop.add_reader(self.fork.sock, self._readable)
 
-    # --- brokered requests -----------------------------------------------------------------
+    def _note_failed(self, error: Exception) -> None:
+        self.end(SandboxError(f"The host could not take a message of {self.plugin}: {error}"))
 
-    def _request(self, turn: Turn, frame: dict[str, Any]) -> None:
-        number = frame["id"]
-        if number <= self._last_request:
-            msg = "a request under a number already used"
-            raise wire.FrameError(msg)
-        if len(self._requests) >= self.limits.concurrency:
-            msg = f"more than {self.limits.concurrency} requests at once"
-            raise wire.FrameError(msg)
-        self._last_request = number
-        if turn.abandoned:  # nobody waits for it any more; the grace timer runs on
-            words = {"error": "The call was cancelled.", "kind": "Cancelled"}
-            self._send(wire.pack({"t": "reply", "id": number, **words}))
-            return
-        turn.requests += 1
-        if not self._requests:
-            turn.pause(self.fork)
-        request = self._requests[number] = Request()
-        turn.context.copy().run(self._spawn, self._serve, turn, frame, request)
-
-    async def _serve(self, turn: Turn, frame: dict[str, Any], request: Request) -> None:
-        number = frame["id"]
-        with anyio.CancelScope() as scope:
-            request.scope = scope
-            if request.cancelled:
-                return
-            try:
-                if turn.requests > self.limits.requests:
-                    msg = f"More than {self.limits.requests} brokered calls in one call."
-                    raise SandboxError(msg)  # noqa: TRY301 - told to the plugin like any refusal
-                answer = await brokered.answer(turn.broker, frame["op"], frame["params"])
-                reply = self._pack({"t": "reply", "id": number, "ok": answer}, frame["op"])
-            except HostError as error:
-                kind = type(error).__name__
-                reply = wire.pack({"t": "reply", "id": number, "error": str(error), "kind": kind})
-            except Exception as error:  # noqa: BLE001 - one broken call must not stop the daemon
-                words = f"{self.plugin}.{turn.what}: the host failed to answer {frame['op']}"
-                self._end(SandboxError(f"{words}: {type(error).__name__}: {error}"))
-                return
-            if self._requests.pop(number, None) is not None and not self._closed:
-                if not self._requests:
-                    turn.resume(self.fork)
-                self._send(reply)
-
-    def _cancel_requests(self) -> None:
-        requests = list(self._requests.values())
-        self._requests.clear()
-        for request in requests:
-            request.cancel()
-
-    def _send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
+        """Sends bytes, unless the worker has gone."""
         if not self._closed:
             self._outbox.send(data)
 
@@ -373,16 +348,16 @@ class Connection:
     def _explain(self, ended: asyncio.Future[int | None]) -> None:
         what = self._turn.what if self._turn else "its start"
         why = explain(ended.result())
-        self._end(PluginDiedError(f"{self.plugin} died during {what}: {why}."))
+        self.end(PluginDiedError(f"{self.plugin} died during {what}: {why}."))
 
     def _silence(self) -> None:
         if not self._closed:
             self._closed = True
             self._loop.remove_reader(self.fork.sock)
             self._outbox.close()
-            self._cancel_requests()
+            self._requests.cancel()
 
-    def _end(self, error: SandboxError) -> None:
+    def end(self, error: SandboxError) -> None:
         """Ends the process and gives its caller `error`."""
         turn, self._turn = self._turn, None
         self._silence()
@@ -397,4 +372,4 @@ class Connection:
 
     def close(self) -> None:
         """Ends the worker."""
-        self._end(PluginDiedError(f"{self.plugin} was stopped."))
+        self.end(PluginDiedError(f"{self.plugin} was stopped."))

@@ -16,10 +16,14 @@ class HostFacade:
     CallError = HostCallError
     """What a refused or failed brokered call raises."""
 
-    def __init__(self, channel: Channel, *, notes: int) -> None:
+    def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._notes = [notes, notes]  # left in this call, allowed a call
+        self._notes = [0, 0]  # left in this call, allowed a call
         self.state = StateFacade(channel)
+
+    def allow(self, notes: int) -> None:
+        """Sets how many log and progress messages one call may send."""
+        self._notes[:] = notes, notes
 
     def begin(self) -> None:
         """Starts a call with the whole allowance of notes."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from host.sandbox.broker import JSON, Broker
 from host.sandbox.process.link import Fork
+from host.sandbox.process.notes import Notes
 from host.sandbox.process.result import CallResult
 
 _SHORTEST_WATCH = 0.05
@@ -38,9 +39,12 @@ class Turn:
         self.answer: asyncio.Future[CallResult] = asyncio.get_running_loop().create_future()
         self.received = 0
         self.printed = ""
-        self.notes = 0
+        self.told = 0
+        self.notes: Notes | None = None
         self.requests = 0
         self.abandoned = False
+        self.keep: Callable[[str], None] | None = None
+        """Takes what the source was compiled to, once, while loading; None where nobody asked."""
         self._loop = asyncio.get_running_loop()
         self._left = seconds
         self._started = 0.0

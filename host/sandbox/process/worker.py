@@ -1,52 +1,54 @@
 """A confined worker: says which layers hold, loads one plugin, then answers calls until EOF."""
 
 import gc
-import importlib
 import inspect
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
-from host.sandbox import wire
-from host.sandbox.process.channel import CallCancelledError, Channel, Output
+from host.sandbox.process.channel import CallCancelledError, Channel
 from host.sandbox.process.confine import Plan, confine, limit_memory
 from host.sandbox.process.declare import Annotations, Declarations
 from host.sandbox.process.facade import HostFacade, tool_modules
 from host.sandbox.process.layer import ACTIVE
+from host.sandbox.process.loader import Loader
 
 _MESSAGE_CHARACTERS = 4000
 _TRACE_LINES = 20
 
 
-def run(plan: Plan, wire: int, *, number: int, loader: tuple[str, bool], base: int) -> NoReturn:
-    """Confines this process and serves the host; never returns to the zygote's code.
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What the zygote tells one worker.
 
-    Args:
-        plan: The layers.
+    Attributes:
         wire: The socket to the host.
         number: Which worker this is.
-        loader: What compiles plugins, and whether to rehearse it first.
+        fresh: The outcome of each namespace that was made for this worker alone.
         base: Address space of a blank worker in bytes.
+        rehearsed: Whether to rehearse before saying hello.
     """
-    status = 1
+
+    wire: int
+    number: int
+    fresh: Mapping[str, str]
+    base: int
+    rehearsed: bool
+
+
+def run(worker: "Worker", plan: Plan, birth: Birth) -> NoReturn:
+    """Confines this process and serves the host; never returns to the zygote's code."""
     try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        module, _, attribute = loader[0].partition(":")
-        compile_plugin = getattr(importlib.import_module(module), attribute)
-        layers = confine(plan, wire, number=number)
-        channel = Channel()
-        if loader[1]:
-            rehearse(compile_plugin)
-        channel.send({"t": "hello", "layers": layers})
-        base = base if layers.get("rlimits") == ACTIVE else 0
-        Worker(channel, compile_plugin, base=base).serve()
-        status = 0
+        layers = confine(plan, birth.wire, number=birth.number, fresh=birth.fresh)
+        if birth.rehearsed:
+            rehearse(worker.loader)
+        worker.serve(layers, base=birth.base if layers.get("rlimits") == ACTIVE else 0)
     finally:
-        os._exit(status)
+        os._exit(1)
 
 
 _REHEARSAL = """
@@ -56,90 +58,93 @@ def add(a: int, b: list[str] = None) -> int:
     host.log("x")
     return a
 """
+_LIMITS = {"frame_bytes": 1 << 20, "concurrency": 1, "output_bytes": 1000, "notes": 1}
+_FRAME = {"t": "load", "name": "rehearsal", "servers": {}, "entry": "", "limits": _LIMITS}
 
 
-def rehearse(compile_plugin: Callable[..., Any]) -> None:
-    """Loads and calls a plugin of our own without the wire.
+def rehearse(loader: Loader) -> None:
+    """Loads and calls a plugin of our own without the wire, from source and from compiled code.
 
     The first run of any code after a fork copies the pages it touches and fills caches; doing it
     while the worker is blank takes that out of the start of a plugin.
     """
-    declared, channel = Declarations(), _Silent()
-    facade = HostFacade(channel, notes=1)
-    compiled = compile_plugin(_REHEARSAL, name="rehearsal", modules=())
-    namespace = compiled.load(
-        host=facade, extra_builtins=declared.decorators(), modules={}, output=str
-    )
-    value = declared.functions["add"](**json.loads('{"a":1,"b":["x"]}'))
-    wire.pack(
-        {
-            "t": "loaded",
-            "functions": declared.described(_resolver(namespace)),
-            "id": 1,
-            "value": value,
-        }
-    )
+    code = ""
+    if loader.restore is not None:
+        code = loader.packed(loader.compile(_REHEARSAL, name="rehearsal", modules=()))
+    frame = {**_FRAME, "source": _REHEARSAL, "code": code, "keep": False}
+    worker = Worker(_Silent(), loader)
+    worker.load(json.loads(json.dumps(frame)))
+    worker.call(1, "add", {"a": 1, "b": ["x"]})
 
 
 class _Silent(Channel):
     """A channel that sends nothing, for the rehearsal."""
 
-    def send(self, frame: object) -> None:  # pyright: ignore[reportImplicitOverride] - 3.11, no site
-        wire.pack(frame)
+    def write(self, data: bytes) -> None:  # pyright: ignore[reportImplicitOverride] - 3.11, no site
+        del data
 
 
 class Worker:
     """One plugin, its functions, and the loop that calls them one at a time.
 
+    It is made before the fork, with all that does not hang on the plugin: what is there already
+    need not be made while somebody waits.
+
     Args:
         channel: The wire to the host.
-        compile_plugin: Turns source into something with a `load` method.
-        base: Address space of a blank worker in bytes; 0 leaves memory unlimited.
+        loader: Turns source into something with a `load` method.
     """
 
-    def __init__(self, channel: Channel, compile_plugin: Callable[..., Any], *, base: int) -> None:
+    def __init__(self, channel: Channel, loader: Loader) -> None:
+        self.loader = loader
         self._channel = channel
-        self._base = base
-        self._compile = compile_plugin
+        self._base = 0
         self._declared = Declarations()
-        self._facade: HostFacade | None = None
+        self._facade = HostFacade(channel)
+        self._given: dict[str, Any] = {
+            "host": self._facade,
+            "extra_builtins": self._declared.decorators(),
+            "output": channel.output.write,
+        }
+        self._blank = loader.blank(**self._given) if loader.blank is not None else None
         self._name = ""
         self._enter: Callable[..., Any] = _called
 
-    def serve(self) -> None:
-        """Answers frames until the host closes the wire."""
+    def serve(self, layers: Mapping[str, str], *, base: int) -> NoReturn:
+        """Says which layers hold, then answers frames until the host closes the wire.
+
+        Args:
+            layers: What the host is told.
+            base: Address space of a blank worker in bytes; 0 leaves memory unlimited.
+        """
+        self._base = base
+        self._channel.send({"t": "hello", "layers": layers})
         while True:
             frame = self._channel.receive()
             try:
                 if frame["t"] == "load":
-                    self._load(frame)
+                    self.load(frame)
                 elif frame["t"] == "call":
-                    self._call(frame["id"], frame["fn"], frame["args"])
+                    self.call(frame["id"], frame["fn"], frame["args"])
             except CallCancelledError:
                 continue  # a cancel that arrived just after the call ended
 
-    def _load(self, frame: dict[str, Any]) -> None:
+    def load(self, frame: dict[str, Any]) -> None:
+        """Loads the plugin and tells what it declares."""
         channel, limits = self._channel, frame["limits"]
         if self._base:
             limit_memory(self._base + limits["memory_bytes"])
         channel.frame_bytes = limits["frame_bytes"]
         channel.concurrency = limits["concurrency"]
-        channel.output = sys.stdout = sys.stderr = Output(limits["output_bytes"])
+        channel.output.limit = limits["output_bytes"]
+        channel.output.begin()
+        sys.stdout = sys.stderr = channel.output
         self._name = frame["name"]
-        self._facade = HostFacade(channel, notes=limits["notes"])
-        gc.enable()
+        self._facade.allow(limits["notes"])
         try:
             modules = tool_modules(self._facade, frame["servers"])
-            entry = {"entry": frame["entry"]} if frame["entry"] else {}
-            compiled = self._compile(
-                frame["source"], name=self._name, modules=list(modules), **entry
-            )
-            namespace = compiled.load(
-                host=self._facade,
-                extra_builtins=self._declared.decorators(),
-                modules=modules,
-                output=channel.output.write,
-            )
+            given = self._given if self._blank is None else {"into": self._blank}
+            namespace = self._compiled(frame, list(modules)).load(modules=modules, **given)
             self._enter = _entry(namespace)
             channel.send(
                 {
@@ -151,6 +156,21 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - the boundary of a child process
             self._refuse(error)
 
+    def _compiled(self, frame: dict[str, Any], modules: list[str]) -> Any:  # noqa: ANN401
+        """Restores what an earlier worker compiled, or compiles and, if asked, says to what.
+
+        None of the plugin's own code has run when the answer is sent.
+        """
+        if frame["code"]:
+            return self.loader.unpacked(frame["code"], self._name)
+        entry = {"entry": frame["entry"]} if frame["entry"] else {}
+        compiled = self.loader.compile(frame["source"], name=self._name, modules=modules, **entry)
+        if frame["keep"]:  # always an answer, so that the plugin's code cannot give another
+            code = self.loader.packed(compiled)
+            fits = len(code) <= self._channel.frame_bytes // 2
+            self._channel.send({"t": "compiled", "code": code if fits else ""})
+        return compiled
+
     def _refuse(self, error: BaseException) -> None:
         findings = getattr(error, "findings", [])
         described = {
@@ -161,11 +181,11 @@ class Worker:
         }
         self._channel.send(described)
 
-    def _call(self, number: int, name: str, arguments: dict[str, Any]) -> None:
+    def call(self, number: int, name: str, arguments: dict[str, Any]) -> None:
+        """Calls a declared function and sends its answer."""
         channel = self._channel
         channel.output.begin()
-        if self._facade is not None:
-            self._facade.begin()
+        self._facade.begin()
         try:
             outcome = self._enter(self._declared.call, name, arguments)
             if inspect.iscoroutine(outcome):

@@ -17,7 +17,9 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from host.sandbox.process import confine, kernel, worker
+from host.sandbox.process.channel import Channel
 from host.sandbox.process.layer import ACTIVE, STOPS
+from host.sandbox.process.loader import Loader
 
 NAMESPACES = {
     "mount_namespace": kernel.CLONE_NEWNS,
@@ -26,6 +28,10 @@ NAMESPACES = {
     "ipc_namespace": kernel.CLONE_NEWIPC,
     "uts_namespace": kernel.CLONE_NEWUTS,
 }
+_REHEARSALS = 16
+"""So often that the interpreter has specialised the code: a worker then need not, in pages of its
+own."""
+
 INSIDE_UID = 1000
 """The uid that an ordinary user's workers have inside their user namespace."""
 
@@ -120,14 +126,14 @@ class Zygote:
         keeper: int,
     ) -> None:
         self._control = control
-        self._loader: str = settings["loader"]
         self._layers = frozenset(settings["layers"] or STOPS)
         self._own_pids: int | None = None
         self._running: dict[int, tuple[int, int]] = {}
         if sys.platform == "linux":
             alone = report.get("pid_namespace") == ACTIVE
             confine.die_with_parent(0 if alone else keeper)
-        self._preload(settings["path"])
+        loader = self._preload(settings["path"], settings["loader"])
+        self._worker = worker.Worker(Channel(), loader)
         self._base = confine.address_space() if sys.platform == "linux" else 0
         if sys.platform == "linux":
             self._settle(report)
@@ -137,21 +143,24 @@ class Zygote:
             memory_bytes=self._base + settings["memory_bytes"],
             parent=0 if self._own_pids is not None else os.getpid(),
         )
+        self._fresh: dict[str, str] = {}
+        self._moved = False
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         gc.collect()
         gc.freeze()  # keeps the collector from touching, and so copying, the shared pages
 
-    def _preload(self, path: list[str]) -> None:
+    def _preload(self, path: list[str], loader_name: str) -> Loader:
         sys.path[:] = path
         for name in PRELOAD.split():
             with suppress(ImportError):  # not every Python has every one
                 importlib.import_module(name)
-        module, _, attribute = self._loader.partition(":")
-        loader = importlib.import_module(module)
-        preload = getattr(loader, "preload", None)
-        if preload is not None:
-            preload()  # what it would import later, when no file can be read
-        worker.rehearse(getattr(loader, attribute))
+        loader = Loader.named(loader_name)
+        if loader.preload is not None:
+            loader.preload()
+        for _ in range(_REHEARSALS):
+            worker.rehearse(loader)
         sys.path.clear()
+        return loader
 
     def _settle(self, report: dict[str, str]) -> None:
         """Opens what needs /proc, then gives the files up."""
@@ -177,11 +186,26 @@ class Zygote:
             kernel.setns(self._own_pids, kernel.CLONE_NEWPID)  # or the kernel refuses a second one
             kernel.unshare(kernel.CLONE_NEWPID)
 
+    def _move_on(self) -> None:
+        """Enters namespaces that nobody is in, for the next worker to be born in.
+
+        This takes about a millisecond, and is done while nobody waits for it.
+
+        Raises:
+            OSError: No further pid namespace can be had.
+        """
+        if sys.platform == "linux":
+            self._fresh = confine.fresh_namespaces(self._layers)
+        self._new_pids()
+        self._moved = True
+
     def serve(self) -> NoReturn:
         """Forks and reaps until the host closes the control socket."""
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         self._control.send(b'{"ready":true}')
+        with suppress(OSError):
+            self._move_on()
         while True:
             for fd, _ in poll.poll():
                 if fd == self._control.fileno():
@@ -197,20 +221,25 @@ class Zygote:
         request = json.loads(message)
         number = request["fork"]
         try:
-            self._new_pids()
+            if not self._moved:
+                self._move_on()
+            self._moved = False
             pid = os.fork()
         except OSError as error:
             os.close(fds[0])
             self._control.send(json.dumps({"failed": number, "why": str(error)}).encode())
             return
         if pid == 0:
-            loader = (self._loader, bool(request["rehearse"]))
-            worker.run(self._plan, fds[0], number=number, loader=loader, base=self._base)
+            rehearsed = request["rehearse"]
+            birth = worker.Birth(fds[0], number, self._fresh, self._base, rehearsed=rehearsed)
+            worker.run(self._worker, self._plan, birth)
         os.close(fds[0])
         pidfd = os.pidfd_open(pid)
         socket.send_fds(self._control, [json.dumps({"forked": number}).encode()], [pidfd])
         self._running[pidfd] = (pid, number)
         poll.register(pidfd, select.POLLIN)
+        with suppress(OSError):  # tried again, and told, when the next worker is asked for
+            self._move_on()
 
     def _reap(self, pidfd: int) -> None:
         pid, number = self._running.pop(pidfd)

@@ -1,16 +1,18 @@
-"""The backend and the broker of the process tests; they need Linux."""
+"""The backend, the broker and a pool of the process tests; they need Linux."""
 
 import sys
+from collections.abc import AsyncGenerator
 
 import pytest
 
-from tests.sandbox.process.recording import RecordingBroker
+from host.sandbox.pool import SandboxPool
+from tests.sandbox.process.recording import RecordingBroker, open_pool
 
 if sys.platform != "linux":
     collect_ignore_glob = ["test_*.py"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def anyio_backend():
     return "asyncio"
 
@@ -18,3 +20,10 @@ def anyio_backend():
 @pytest.fixture
 def broker():
     return RecordingBroker()
+
+
+@pytest.fixture(scope="module")
+async def pool() -> AsyncGenerator[SandboxPool]:
+    """One zygote for all tests of a module that do not harm it."""
+    async with open_pool() as pool:
+        yield pool
