@@ -192,7 +192,7 @@ def _make(
     record = record_of(files, answers.as_record(), version=__version__)
     project = folder or Path(spec.name)
     write_project(project, {**files, RECORD: record})
-    number = len(spec.tools)
+    number = len(spec.tools) + len(spec.features)
     print(f"Made {spec.name} in {project}: {number} tool{'s' * (number != 1)}.")
     for note in spec.source.notes:
         print(f"  {note}")

@@ -65,7 +65,7 @@ def test_typos_are_named_while_typing_and_one_can_go_back(terminal: Terminal, tm
     terminal.wait_for("my-notes: from blank, http, auth bearer, lifespan.")
     terminal.wait_for("Make it in my-notes?")
     terminal.type(ENTER)
-    terminal.wait_for("Made my-notes in my-notes: 3 tools.")
+    terminal.wait_for("Made my-notes in my-notes: 4 tools.")
     assert terminal.end() == 0
     project = tmp_path / "my-notes"
     assert "To try it." in (project / "README.md").read_text()
