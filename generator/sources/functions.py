@@ -4,6 +4,7 @@ import ast
 import importlib.metadata
 import importlib.util
 from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,24 @@ def _read_module(target: str) -> str:
         found = importlib.util.find_spec(target)
     except (ImportError, ValueError) as error:
         raise GeneratorError(f"The module {target!r} cannot be found: {error}.") from error
-    if found is None or found.origin is None or not found.origin.endswith(".py"):
+    file = _text_of(found)
+    if file is None:
+        why = "has no text: it is not written in Python" if found else "is not there"
         raise GeneratorError(
-            f"There is no module {target!r} with a text of its own in the host's environment.",
-            next_step="Install it there, or name its file.",
+            f"The module {target!r} {why}, in the host's environment.",
+            next_step="Name a file with .py that calls it."
+            if found
+            else "Install it there, or name its file.",
         )
-    return _read_file(Path(found.origin))
+    return _read_file(file)
+
+
+def _text_of(found: ModuleSpec | None) -> Path | None:
+    """Return the file of a module's text; modules that Python freezes, such as `os`, have one."""
+    origin = found.origin if found else None
+    if found and origin == "frozen":
+        origin = getattr(found.loader_state, "filename", None)
+    return Path(origin) if isinstance(origin, str) and origin.endswith(".py") else None
 
 
 def _parse(text: str, target: str) -> ast.Module:

@@ -55,7 +55,11 @@ def ask_answers(known: Answers, *, asked_for: bool, folder: Path | None) -> Answ
 
 def _ask_kind(answers: Answers) -> Answers:
     options: list[tuple[Any, str]] = [(kind, KIND_TEXTS[kind]) for kind in KINDS]
-    return replace(answers, kind=choose("What is the server made from?", options, answers.kind))
+    kind = choose("What is the server made from?", options, answers.kind)
+    where = answers.where if kind != "blank" and answers.kind in ("blank", kind) else ""
+    if kind == answers.kind:
+        return replace(answers, where=where)
+    return replace(answers, kind=kind, where=where, tags=(), only=(), base_url="")
 
 
 def _ask_where(answers: Answers) -> Answers | None:

@@ -134,7 +134,9 @@ def test_commands_and_options_named_like_what_their_module_imports(tmp_path: Pat
     script.chmod(0o755)
     answers = Answers(kind="cli", where=str(script), only=IMPORTED, name="zoo")
     folder = tmp_path / "zoo"
-    write_project(folder, render_server(spec_of(answers, read_source(answers, ""))))
+    source = read_source(answers)
+    assert "set the variable that ends in `_PROGRAM`" in " ".join(source.notes)
+    write_project(folder, render_server(spec_of(answers, source)))
     check(folder)
 
 
