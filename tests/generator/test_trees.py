@@ -71,11 +71,11 @@ def test_every_toml_and_yaml_file_holds_what_a_harmless_document_makes(text: str
 def test_every_file_without_a_syntax_of_its_own_is_that_of_a_harmless_document(text: str):
     hostile, plain = both(text)
     address = r"(?m)^#?PETS_BASE_URL=[A-Za-z0-9_.:/@+=-]*$"
-    for path in (".env.example", ".gitignore", "Dockerfile"):
+    for path in (".dockerignore", ".env.example", ".gitignore", "Dockerfile"):
         assert re.sub(address, "", hostile[path]) == re.sub(address, "", plain[path]), path
     assert set(hostile) == {
         path for path in hostile if path.endswith((".py", ".toml", ".yaml", ".yml", ".md"))
-    } | {".env.example", ".gitignore", "Dockerfile"}
+    } | {".dockerignore", ".env.example", ".gitignore", "Dockerfile"}
 
 
 def outline(content: str) -> Iterator[str]:
