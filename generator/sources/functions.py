@@ -84,9 +84,9 @@ def _read_module(target: str) -> str:
         raise GeneratorError(f"The module {target!r} cannot be found: {error}.") from error
     file = _text_of(found)
     if file is None:
-        why = "has no text: it is not written in Python" if found else "is not there"
+        why = "is not written in Python" if found else "is not in the host's environment"
         raise GeneratorError(
-            f"The module {target!r} {why}, in the host's environment.",
+            f"The module {target!r} {why}, so there is no text to read.",
             next_step="Name a file with .py that calls it."
             if found
             else "Install it there, or name its file.",
@@ -119,7 +119,7 @@ def _wanted(tree: ast.Module, patterns: Sequence[str], target: str) -> list[_Fun
         chosen = [n for n in functions if (n in public if public else not n.startswith("_"))]
     else:
         visible = [n for n in functions if not n.startswith("_") or n in patterns]
-        check_choice(patterns, visible, f"function of {target}")
+        check_choice(patterns, visible, f"function in the text of {target}")
         chosen = [n for n in visible if is_chosen(n, patterns)]
     if not chosen:
         raise GeneratorError(f"{target} has no public function at its top level.")
