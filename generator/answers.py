@@ -129,6 +129,36 @@ def check_answers(answers: Answers) -> None:
         )
 
 
+def check_options(answers: Answers) -> None:
+    """Refuse what a source of this kind would not look at.
+
+    Raises:
+        GeneratorError: Which it is, and what it is for.
+    """
+    if answers.kind == "blank" and answers.where.strip():
+        raise GeneratorError(
+            f"A server made from nothing has no source, and {answers.where[:60]!r} is one.",
+            next_step=f"Say what it is: `--from {' | '.join(KINDS[1:])}`.",
+        )
+    given = {"--tag": answers.tags, "--only": answers.only, "--base-url": answers.base_url}
+    for option, value in given.items():
+        if value and answers.kind not in _LOOKED_AT[option]:
+            kinds = " or ".join(f"`--from {kind}`" for kind in _LOOKED_AT[option])
+            more = "; name functions as `module:one,two`" if answers.kind == "python" else ""
+            raise GeneratorError(
+                f"{option} is for {kinds}, and this is `--from {answers.kind}`.",
+                next_step=f"Leave it out{more}.",
+            )
+
+
+_LOOKED_AT: dict[str, tuple[Kind, ...]] = {
+    "--tag": ("openapi",),
+    "--only": ("openapi", "cli", "database"),
+    "--base-url": ("openapi", "curl"),
+}
+"""Option → the kinds of sources that look at it."""
+
+
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         raise GeneratorError(f"There is no {what} {value!r}; known are {', '.join(known)}.")

@@ -44,7 +44,13 @@ def _facts(node: _Function) -> list[str]:
     declared = node.decorator_list[0]
     if not isinstance(declared, ast.Call):
         return []
-    return [f"| {keyword.arg} | `{ast.unparse(keyword.value)}` |" for keyword in declared.keywords]
+    facts = [(keyword.arg, ast.unparse(keyword.value)) for keyword in declared.keywords]
+    return [f"| {name} | `{_in_cell(value)}` |" for name, value in facts]
+
+
+def _in_cell(text: str) -> str:
+    """Return a text that ends neither the code nor the cell of a table that it stands in."""
+    return text.replace("`", "'").replace("|", "\\|")
 
 
 def _arguments(node: _Function) -> list[tuple[ast.arg, ast.expr | None]]:

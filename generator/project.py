@@ -9,6 +9,7 @@ from typing import Any
 
 from generator import pages
 from generator.errors import GeneratorError
+from generator.example import examples_of
 from generator.literal import Code, one_line
 from generator.naming import in_natural_order, title
 from generator.render import TEMPLATES, load_templates, render
@@ -53,6 +54,7 @@ def values_of(spec: ServerSpec) -> dict[str, Any]:
     fastmcp = "fastmcp[tasks]>=4.1,<5" if "tasks" in spec.features else "fastmcp>=4.1,<5"
     needed = {fastmcp, "pydantic>=2.11", "pydantic-settings>=2.8", "typing-extensions>=4.12"}
     settings = (*source.settings, *_auth_settings(spec), *_task_settings(spec))
+    examples = examples_of(spec.features, (tool.name for tool in spec.tools))
     return {
         "name": spec.name,
         "package": spec.package,
@@ -64,7 +66,8 @@ def values_of(spec: ServerSpec) -> dict[str, Any]:
         "features": spec.features,
         "groups": source.groups,
         "modules": in_natural_order(files),
-        "tools": spec.tools,
+        "tools": (*spec.tools, *examples.values()),
+        "examples": examples,
         "settings": settings,
         "prefix": f"{spec.package.upper()}_",
         "about_uri": f"about://{spec.name}",

@@ -19,13 +19,14 @@ _NUMBERS = {"minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusi
 _LENGTHS = {"minLength": "min_length", "maxLength": "max_length"}
 _HINTS = ("contentEncoding", "format", "multipleOf", "pattern", "uniqueItems")
 """What a schema says that its Python type does not check: the tool's schema has it all the same."""
-_FORMATS = {
+FORMATS = {
     "date": "2024-02-29",
     "date-time": "2024-02-29T12:00:00Z",
     "uuid": "123e4567-e89b-42d3-a456-426614174000",
     "email": "ann@example.com",
     "uri": "https://example.com/",
     "ipv4": "192.0.2.1",
+    "hostname": "example.com",
 }
 """Formats that are told, and a text of each."""
 MAX_ENUM = 40
@@ -200,7 +201,7 @@ def _length(value: object, otherwise: int) -> int:
 def _is_hint(key: str, value: object) -> bool:
     if key == "multipleOf":
         return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-    return isinstance(value, str) and (key != "format" or value in _FORMATS)
+    return isinstance(value, str) and (key != "format" or value in FORMATS)
 
 
 def _limits(kind: str, schema: Mapping[str, Any]) -> dict[str, int | float]:
@@ -245,7 +246,7 @@ def _within(number: float, limits: Mapping[str, float]) -> bool:
 
 
 def _formatted(kind: object) -> str:
-    return _FORMATS.get(kind, "text") if isinstance(kind, str) else "text"
+    return FORMATS.get(kind, "text") if isinstance(kind, str) else "text"
 
 
 def _free(schema: Mapping[str, Any], indent: int) -> Shape:

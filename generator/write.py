@@ -9,7 +9,9 @@ from generator.errors import GeneratorError
 from generator.render import check_path
 
 
-def write_project(folder: Path, files: Mapping[str, str]) -> None:
+def write_project(
+    folder: Path, files: Mapping[str, str], *, instead: str = "Choose another name or folder."
+) -> None:
     """Write files into a folder that is not there yet, or is empty.
 
     They are written beside it first, so that an interruption leaves no half of a project.
@@ -17,6 +19,7 @@ def write_project(folder: Path, files: Mapping[str, str]) -> None:
     Args:
         folder: The project's folder.
         files: Path → text.
+        instead: What to do where the folder is there.
 
     Raises:
         GeneratorError: The folder has something in it, or cannot be written.
@@ -24,8 +27,7 @@ def write_project(folder: Path, files: Mapping[str, str]) -> None:
     if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
         raise GeneratorError(
             f"{folder} exists already, and nothing is overwritten.",
-            next_step="Choose another name or folder; for a project that is there, "
-            "`host new-server --update FOLDER` or `--register FOLDER`.",
+            next_step=instead,
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -99,6 +99,11 @@ def read_command(line: str, patterns: Sequence[str] = ()) -> Source:
     left = len(wanted) - MAX_TOOLS
     if left > 0:
         notes.append(f"{left} more subcommands were left out; choose some with --only.")
+    if re.search(r"[/\\]", parts[0]):
+        notes.append(
+            "A project holds no paths of a machine: its tools start the program by its name. Where "
+            "it is not on the PATH, set the variable that ends in `_PROGRAM`."
+        )
     program = parts[0].replace("\\", "/").rpartition("/")[2].removesuffix(".exe")
     return Source(
         "cli",

@@ -4,22 +4,25 @@ import ast
 import importlib.metadata
 import importlib.util
 from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
 from generator.errors import GeneratorError
-from generator.literal import Code, one_line
+from generator.literal import Code, one_line, python
 from generator.naming import group_name, identifier, title, unique, words
 from generator.shape import or_none, shape_of
+from generator.sources.annotation import PLAIN, annotate, sample_of_annotation, takes
 from generator.sources.choice import check_choice, is_chosen
 from generator.sources.openapi import DESTROYING
-from generator.spec import Effect, Group, Param, Source, Tool
+from generator.spec import ANYTHING, Effect, Group, Param, Source, Tool
 
-_PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _READING = frozenset(
     {"get", "list", "read", "find", "search", "count", "compute", "calculate", "is", "has", "load"}
     | {"parse", "format", "show", "describe", "mean", "median", "fetch", "lookup", "check", "to"}
 )
+_LINE = 100
+"""Longest line of a project that a formatter does not break."""
 COPIED = "functions"
 """Module of the project that a file of functions is copied to."""
 _RESERVED = {"call"}
@@ -79,12 +82,24 @@ def _read_module(target: str) -> str:
         found = importlib.util.find_spec(target)
     except (ImportError, ValueError) as error:
         raise GeneratorError(f"The module {target!r} cannot be found: {error}.") from error
-    if found is None or found.origin is None or not found.origin.endswith(".py"):
+    file = _text_of(found)
+    if file is None:
+        why = "is not written in Python" if found else "is not in the host's environment"
         raise GeneratorError(
-            f"There is no module {target!r} with a text of its own in the host's environment.",
-            next_step="Install it there, or name its file.",
+            f"The module {target!r} {why}, so there is no text to read.",
+            next_step="Name a file with .py that calls it."
+            if found
+            else "Install it there, or name its file.",
         )
-    return _read_file(Path(found.origin))
+    return _read_file(file)
+
+
+def _text_of(found: ModuleSpec | None) -> Path | None:
+    """Return the file of a module's text; modules that Python freezes, such as `os`, have one."""
+    origin = found.origin if found else None
+    if found and origin == "frozen":
+        origin = getattr(found.loader_state, "filename", None)
+    return Path(origin) if isinstance(origin, str) and origin.endswith(".py") else None
 
 
 def _parse(text: str, target: str) -> ast.Module:
@@ -104,7 +119,7 @@ def _wanted(tree: ast.Module, patterns: Sequence[str], target: str) -> list[_Fun
         chosen = [n for n in functions if (n in public if public else not n.startswith("_"))]
     else:
         visible = [n for n in functions if not n.startswith("_") or n in patterns]
-        check_choice(patterns, visible, f"function of {target}")
+        check_choice(patterns, visible, f"function in the text of {target}")
         chosen = [n for n in visible if is_chosen(n, patterns)]
     if not chosen:
         raise GeneratorError(f"{target} has no public function at its top level.")
@@ -218,12 +233,17 @@ def _param(
 ) -> Param:
     key = unique(identifier(arg.arg, otherwise="argument", reserved=_RESERVED), taken)
     taken.add(key)
-    shape = shape_of({"type": _PLAIN[text]}) if (text := _text(arg)) in _PLAIN else None
+    shape = shape_of({"type": PLAIN[text]}) if (text := _text(arg)) in PLAIN else None
     annotation = shape.annotation if shape else Code(annotate(arg.annotation))
     value, known = _literal(default)
     left_out = not required and not known
     if not required and (value is None or not known):
         value, annotation = None, or_none(annotation)
+    line = f"    {key}: {annotation} = {python(value)},"
+    if len(line) > _LINE and "\n" not in annotation and not annotation.isidentifier():
+        annotation = ANYTHING  # a formatter would break the line in the middle of the type
+    if not takes(annotation, value):
+        annotation = ANYTHING  # the module contradicts itself, and a type checker would say so
     return Param(
         key,
         arg.arg,
@@ -233,7 +253,7 @@ def _param(
         about or f"{title(arg.arg) or arg.arg}.",
         place,
         shape.type_name if shape else "anything",
-        shape.sample if shape else _sample(annotation),
+        shape.sample if shape else sample_of_annotation(annotation),
         shape.wrong if shape else None,
         {"left_out": left_out},
     )
@@ -253,83 +273,11 @@ def _text(arg: ast.arg) -> str:
     return ast.unparse(arg.annotation) if arg.annotation is not None else ""
 
 
-def _sample(annotation: str) -> Any:  # noqa: ANN401 - a JSON value
-    """Return a value that fits an annotation of `annotate`."""
-    return _fitting(ast.parse(f"({annotation})", mode="eval").body)
-
-
-def _fitting(node: ast.expr) -> Any:  # noqa: ANN401 - a JSON value
-    if isinstance(node, ast.BinOp):
-        left = _fitting(node.left)
-        return _fitting(node.right) if left is None else left
-    if isinstance(node, ast.Constant):
-        return node.value
-    if isinstance(node, ast.Subscript):
-        outer = ast.unparse(node.value)
-        if outer == "Literal":
-            return _fitting(node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice)
-        return [_fitting(node.slice)] if outer == "list" else {}
-    return shape_of({"type": _PLAIN.get(ast.unparse(node), "string")}).sample
-
-
 def _literal(node: ast.expr | None) -> tuple[Any, bool]:
     """Return a default that is a plain value, and whether it is one."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str | int | float | bool | None):
         return node.value, True
     return None, False
-
-
-def annotate(node: ast.expr | None) -> str:
-    """Return an annotation as the project can write it; one that it cannot know is `Any`.
-
-    What the module defines or imports itself is not reached for: it may be there for type checkers
-    only.
-    """
-    if node is None:
-        return "Any"
-    if isinstance(node, ast.Constant) and node.value is None:
-        return "None"
-    if isinstance(node, ast.Name):
-        return node.id if node.id in {*_PLAIN, "None"} else _container(node.id, "")
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        sides = [annotate(node.left), annotate(node.right)]
-        return "Any" if "Any" in sides else " | ".join(sides)
-    if isinstance(node, ast.Subscript):
-        return _subscript(node)
-    return "Any"
-
-
-def _container(outer: str, inside: str) -> str:
-    if outer in (
-        "list",
-        "List",
-        "Sequence",
-        "Iterable",
-        "tuple",
-        "Tuple",
-        "set",
-        "Set",
-        "Collection",
-    ):
-        return f"list[{inside or 'Any'}]"
-    if outer in ("dict", "Dict", "Mapping"):
-        return "dict[str, Any]"
-    return "Any"
-
-
-def _subscript(node: ast.Subscript) -> str:
-    outer = ast.unparse(node.value).rpartition(".")[2]
-    if outer == "Optional":
-        inside = annotate(node.slice)
-        return inside if inside == "Any" else f"{inside} | None"
-    if outer == "Literal":
-        items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-        values = [item.value for item in items if isinstance(item, ast.Constant)]
-        if values and len(values) == len(items) and all(isinstance(v, str) for v in values):
-            return shape_of({"type": "string", "enum": values}).annotation
-        return "Any"
-    inner = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
-    return _container(outer, annotate(inner))
 
 
 def _distribution(target: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from urllib.parse import quote, urljoin, urlsplit
 
 from generator.errors import GeneratorError
-from generator.literal import Code, one_line
+from generator.literal import Code, clean, one_line
 from generator.naming import group_name, identifier, title, unique, words
 from generator.shape import as_list, as_object, shape_of
 from generator.sources.body import read_body
@@ -206,7 +206,7 @@ def _tool(
     return Tool(
         name,
         one_line(summary, 60) or title(name),
-        described[:3_000] or f"{title(name)}.",
+        clean(described).strip()[:3_000] or f"{title(name)}.",
         params,
         effect=effect,
         idempotent=method in ("get", "put", "delete"),

@@ -8,7 +8,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from generator.literal import one_line
-from generator.shape import as_object
+from generator.shape import as_list, as_object
 
 MAX_DEPTH = 7
 """Deepest level of a schema that is kept; below it anything fits."""
@@ -81,36 +81,38 @@ class Resolver:
         return found
 
     def _look_up(self, ref: str) -> dict[str, Any]:
-        if not ref.startswith("#"):
+        node = self._find(ref)
+        if node is None:
             self.lost.add(ref)
-            return {}
+        return as_object(node)
+
+    def _find(self, ref: str) -> object:
+        """Return what a reference leads to, None where that is nothing, or in another file."""
+        if not ref.startswith("#"):
+            return None
         node: object = self.document
         for part in ref[1:].split("/")[1:]:
             key = unquote(part).replace("~1", "/").replace("~0", "~")
-            if isinstance(node, Mapping) and key in node:
-                node = cast("Mapping[str, object]", node)[key]
-            elif (
-                isinstance(node, list) and key.isdigit() and int(key) < len(cast("list[Any]", node))
-            ):
-                node = cast("list[object]", node)[int(key)]
+            if isinstance(node, Mapping):
+                node = cast("Mapping[str, object]", node).get(key)
             else:
-                self.lost.add(ref)
-                return {}
-        return as_object(node)
+                place = int(key) if key.isdecimal() and len(key) < 10 else -1
+                node = as_list(node)[place] if 0 <= place < len(as_list(node)) else None
+        return node
 
     def schema(self, value: object) -> dict[str, Any]:
         """Return a schema with its references put in place, cut where it goes on without end."""
-        return self._inline(value, (), _Budget())
+        return self._inline(value, _Level())
 
-    def _inline(self, value: object, stack: tuple[int, ...], budget: "_Budget") -> dict[str, Any]:
+    def _inline(self, value: object, level: "_Level") -> dict[str, Any]:
         raw = as_object(value)
         found = self.follow(raw)
         target = id(self._last(raw))
-        if target in stack or len(stack) >= MAX_DEPTH or not budget.spend():
+        if level.is_deep or target in level.stack or not level.budget.spend():
             self.cut = self.cut or bool(found)
             return {"type": found["type"]} if isinstance(found.get("type"), str) else {}
-        inner = (*stack, target)
-        found = self._merge_all(found, inner, budget)
+        inner = level.below(target)
+        found = self._merge_all(found, inner)
         kept = _plain_keywords(found)
         self.unsaid |= _UNKNOWN & set(found)
         for key in ("anyOf", "oneOf"):
@@ -118,23 +120,17 @@ class Resolver:
             if isinstance(choices, list) and choices:
                 self.unsaid |= {"oneOf"} if key == "oneOf" else set()
                 some = cast("list[object]", choices)[:20]
-                kept["anyOf"] = [self._inline(choice, inner, budget) for choice in some]
-        self._add_members(kept, found, inner, budget)
-        self._add_items(kept, found, inner, budget)
+                kept["anyOf"] = [self._inline(choice, inner) for choice in some]
+        self._add_members(kept, found, inner)
+        self._add_items(kept, found, inner)
         return kept
 
-    def _add_members(
-        self,
-        kept: dict[str, Any],
-        found: Mapping[str, Any],
-        stack: tuple[int, ...],
-        budget: "_Budget",
-    ) -> None:
+    def _add_members(self, kept: dict[str, Any], found: Mapping[str, Any], level: "_Level") -> None:
         """Add what is said of an object's properties."""
         properties = as_object(found.get("properties"))
         if properties:
             kept["properties"] = {
-                name: self._inline(one, stack, budget)
+                name: self._inline(one, level)
                 for name, one in list(properties.items())[:MAX_PROPERTIES]
             }
             kept.setdefault("type", "object")
@@ -142,24 +138,18 @@ class Resolver:
             kept["required"] = names
         more = found.get("additionalProperties")
         if isinstance(more, Mapping) and more:
-            kept["additionalProperties"] = self._inline(cast("object", more), stack, budget)
+            kept["additionalProperties"] = self._inline(cast("object", more), level)
         elif more is False and len(properties) <= MAX_PROPERTIES:
             kept["additionalProperties"] = False
 
-    def _add_items(
-        self,
-        kept: dict[str, Any],
-        found: Mapping[str, Any],
-        stack: tuple[int, ...],
-        budget: "_Budget",
-    ) -> None:
+    def _add_items(self, kept: dict[str, Any], found: Mapping[str, Any], level: "_Level") -> None:
         """Add what is said of a list's items."""
         first = found.get("prefixItems")
         if isinstance(first, list) and first:
             some = cast("list[object]", first)[:20]
-            kept["prefixItems"] = [self._inline(one, stack, budget) for one in some]
+            kept["prefixItems"] = [self._inline(one, level) for one in some]
         if isinstance(found.get("items"), Mapping):
-            kept["items"] = self._inline(found["items"], stack, budget)
+            kept["items"] = self._inline(found["items"], level)
         elif found.get("items") is False and "prefixItems" in kept:
             kept["items"] = False
 
@@ -172,35 +162,24 @@ class Resolver:
             and isinstance(cast("Any", node).get("$ref"), str)
             and seen < 50
         ):
-            node, seen = self._raw(cast("Any", node)["$ref"]), seen + 1
+            node, seen = self._find(cast("Any", node)["$ref"]), seen + 1
         return cast("object", node)
 
-    def _raw(self, ref: str) -> object:
-        node: object = self.document
-        for part in ref[1:].split("/")[1:] if ref.startswith("#") else ["?"]:
-            key = unquote(part).replace("~1", "/").replace("~0", "~")
-            node = (
-                cast("Mapping[str, object]", node).get(key) if isinstance(node, Mapping) else None
-            )
-        return node
-
-    def _merge_all(
-        self, found: dict[str, Any], stack: tuple[int, ...], budget: "_Budget"
-    ) -> dict[str, Any]:
+    def _merge_all(self, found: dict[str, Any], level: "_Level") -> dict[str, Any]:
         """Return a schema with the parts of its `allOf` laid over each other."""
         parts = found.get("allOf")
-        if not isinstance(parts, list) or len(stack) >= MAX_DEPTH:
+        if not isinstance(parts, list) or level.is_deep:
             return found
         merged = {key: value for key, value in found.items() if key != "allOf"}
         properties = dict(as_object(found.get("properties")))
         required = list(_texts(found.get("required")))
         for part in cast("list[object]", parts)[:30]:
-            if not budget.spend():
+            if not level.budget.spend():
                 break
             last = id(self._last(as_object(part)))
-            if last in stack:
+            if last in level.stack:
                 continue
-            whole = self._merge_all(self.follow(part), (*stack, last), budget)
+            whole = self._merge_all(self.follow(part), level.below(last))
             properties = {**as_object(whole.get("properties")), **properties}
             required += _texts(whole.get("required"))
             merged = {**whole, **merged}
@@ -217,6 +196,21 @@ class _Budget:
     def spend(self) -> bool:
         self.left -= 1
         return self.left >= 0
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Where in a schema one is: what leads there, and how much of it all may be kept still."""
+
+    stack: tuple[int, ...] = ()
+    budget: _Budget = field(default_factory=_Budget)
+
+    @property
+    def is_deep(self) -> bool:
+        return len(self.stack) >= MAX_DEPTH
+
+    def below(self, target: int) -> "_Level":
+        return _Level((*self.stack, target), self.budget)
 
 
 def _texts(value: object) -> list[str]:

@@ -52,7 +52,7 @@ def new_plugin(  # noqa: PLR0913, PLR0917 - each is an option of the command lin
             written = add_files(place, files)
         else:
             _refuse_there([place / f"{spec.name}.py"])
-            write_project(place / spec.name, files)
+            write_project(place / spec.name, files, instead="Choose another name.")
             written = [place / spec.name / path for path in files]
     for file in written:
         print(f"wrote {file}")

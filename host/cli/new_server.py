@@ -11,7 +11,7 @@ import typer
 from host.cli.config import CONFIG_OPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from generator.answers import Answers
     from generator.spec import ServerSpec
@@ -63,6 +63,9 @@ def new_server(  # noqa: PLR0913, PLR0917 - each is an option of the command lin
     given = words or []
     with said_plainly():
         if update:
+            others = {"--from": kind, "--folder": folder, "--description": description}
+            others |= {"--transport": transport, "--auth": auth, "--feature": feature}
+            _refuse_given(others | {"--tag": tag, "--only": only, "--base-url": base_url})
             project = Path(given[0] if given else ".")
             _update(project, " ".join(given[1:]), templates or [])
             if register_it:
@@ -94,6 +97,17 @@ def new_server(  # noqa: PLR0913, PLR0917 - each is an option of the command lin
 
             print(register_project(project_of(spec, project), config))
     _say_next(spec, project, registered=register_it)
+
+
+def _refuse_given(options: "Mapping[str, object]") -> None:
+    """Refuse options that an update would not look at."""
+    from generator.errors import GeneratorError
+
+    if given := [option for option, value in options.items() if value]:
+        raise GeneratorError(
+            f"--update makes a project as it was made, and does not look at {', '.join(given)}.",
+            next_step="Leave them out: `host new-server --update FOLDER [SOURCE]`.",
+        )
 
 
 def _say_next(spec: "ServerSpec", project: Path, *, registered: bool) -> None:
@@ -179,20 +193,23 @@ def _make(
 ) -> "tuple[ServerSpec, Path]":
     from dataclasses import replace
 
-    from generator.answers import check_answers
+    from generator.answers import check_answers, check_options
     from generator.project import RECORD, record_of, render_server
     from generator.write import write_project
     from host import __version__
 
     check_answers(answers)
+    check_options(answers)
     spec = read_spec(answers)
     check(spec.name)
     answers = replace(answers, name=spec.name)
     files = render_server(spec, extra_templates=templates)
     record = record_of(files, answers.as_record(), version=__version__)
     project = folder or Path(spec.name)
-    write_project(project, {**files, RECORD: record})
-    number = len(spec.tools)
+    instead = "Choose another name or folder; for a project that is there, "
+    instead += "`host new-server --update FOLDER` or `--register FOLDER`."
+    write_project(project, {**files, RECORD: record}, instead=instead)
+    number = len(spec.tools) + len(spec.features)
     print(f"Made {spec.name} in {project}: {number} tool{'s' * (number != 1)}.")
     for note in spec.source.notes:
         print(f"  {note}")
@@ -234,7 +251,9 @@ def _update(project: Path, where: str, templates: list[Path]) -> None:
     for path, change in outcome.changes.items():
         print(f"{change:<10} {path}")
     if outcome.conflicts:
-        print(f"{len(outcome.conflicts)} files have conflicts, marked <<<<<<< in them.")
+        number = len(outcome.conflicts)
+        said = "1 file has" if number == 1 else f"{number} files have"
+        print(f"{said} conflicts, marked <<<<<<< in the text.")
         raise typer.Exit(1)
     print("Everything is up to date." if not outcome.changes else "Merged.")
 

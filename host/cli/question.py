@@ -59,11 +59,17 @@ def _keys() -> KeyBindings:
 
 def choose(message: str, options: list[tuple[Any, str]], default: object) -> Any:  # noqa: ANN401 - the chosen value
     """Ask for one of some values, each with the text that is shown for it."""
+    keys = _keys()
+
+    @keys.add("c-d", eager=True)
+    def _(event: KeyPressEvent) -> None:
+        event.app.exit(exception=EOFError, style="class:exiting")
+
     return choice(
         message,
         options=options,
         default=default,
-        key_bindings=_keys(),
+        key_bindings=keys,
         bottom_toolbar=f" Up and Down, Enter. {_BACK}. ",
     )
 

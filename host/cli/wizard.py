@@ -1,5 +1,7 @@
 """The questions of `host new-server`."""
 
+import shlex
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -55,7 +57,11 @@ def ask_answers(known: Answers, *, asked_for: bool, folder: Path | None) -> Answ
 
 def _ask_kind(answers: Answers) -> Answers:
     options: list[tuple[Any, str]] = [(kind, KIND_TEXTS[kind]) for kind in KINDS]
-    return replace(answers, kind=choose("What is the server made from?", options, answers.kind))
+    kind = choose("What is the server made from?", options, answers.kind)
+    where = answers.where if kind != "blank" and answers.kind in ("blank", kind) else ""
+    if kind == answers.kind:
+        return replace(answers, where=where)
+    return replace(answers, kind=kind, where=where, tags=(), only=(), base_url="")
 
 
 def _ask_where(answers: Answers) -> Answers | None:
@@ -65,12 +71,41 @@ def _ask_where(answers: Answers) -> Answers | None:
     def problem(text: str) -> str | None:
         if not text.strip():
             return f"For example: {EXAMPLES[answers.kind]}"
-        is_file = answers.kind == "openapi" and "://" not in text
-        if is_file and not Path(text).expanduser().is_file():
-            return f"There is no file {text}"
-        return None
+        return _PROBLEMS[answers.kind](text.strip())
 
     return replace(answers, where=type_text(f"Which {answers.kind}?", answers.where, problem))
+
+
+def _no_file(text: str) -> str | None:
+    there = "://" in text or Path(text).expanduser().is_file()
+    return None if there else f"There is no file {text}"
+
+
+def _no_module(text: str) -> str | None:
+    target = text.rpartition(":")[0] or text
+    if target.endswith(".py"):
+        return _no_file(target)
+    legal = all(part.isidentifier() for part in target.split("."))
+    return None if legal else "A module, or a file with .py"
+
+
+def _no_command(text: str) -> str | None:
+    try:
+        (first, *_) = shlex.split(text)
+    except ValueError:
+        return "A quotation mark is open"
+    return None if shutil.which(first) else f"There is no command {first}"
+
+
+_PROBLEMS: dict[Kind, Callable[[str], str | None]] = {
+    "blank": lambda _: None,
+    "openapi": _no_file,
+    "python": _no_module,
+    "cli": _no_command,
+    "database": lambda text: None if "://" in text else "An address, such as sqlite:///shop.db",
+    "curl": lambda text: None if text.startswith("curl ") else "It begins with `curl`",
+}
+"""What is wrong with the source of each kind, as far as a look at it tells."""
 
 
 def _ask_tags(answers: Answers) -> Answers | None:

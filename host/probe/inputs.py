@@ -9,20 +9,12 @@ import jsonschema_rs
 from typing_extensions import override
 
 from generator.pattern import text_matching
+from generator.shape import FORMATS
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 
 _TEXTS = ("text", "", "a b", "Grüße 😀", "0", "-1", "null", "2024-02-29", "x" * 300)
-_FORMATS = {
-    "date": "2024-02-29",
-    "date-time": "2024-02-29T12:00:00Z",
-    "uuid": "123e4567-e89b-42d3-a456-426614174000",
-    "email": "ann@example.com",
-    "uri": "https://example.com/",
-    "ipv4": "192.0.2.1",
-    "hostname": "example.com",
-}
 _DEEPEST = 5
 
 
@@ -167,7 +159,7 @@ def _array(schema: Mapping[str, Any], make: _Maker, *, depth: int) -> list[Any]:
 
 
 def _text(schema: Mapping[str, Any], chance: random.Random) -> str:
-    known = _FORMATS.get(str(schema.get("format")))
+    known = FORMATS.get(str(schema.get("format")))
     if schema.get("contentEncoding") == "base64" or schema.get("format") == "byte":
         known = "ZmlsZQ=="
     text = known or chance.choice(_TEXTS)

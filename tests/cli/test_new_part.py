@@ -102,7 +102,9 @@ def test_nothing_that_is_there_is_overwritten(shell: Shell, command: list[str], 
     there = shell.config / file
     there.parent.mkdir(parents=True)
     there.write_text("mine\n")
-    assert "exists already" in shell.run(*command, status=2)
+    said = shell.run(*command, status=2)
+    assert "exists already" in said
+    assert "--update" not in said
     assert there.read_text() == "mine\n"
     assert [one for one in there.parent.iterdir() if one != there] == []
 

@@ -41,6 +41,21 @@ def move(point: Point, lambda_: dict[str, int] = {}, marker=object()) -> None:
     pass
 
 
+def count_visit(place: str) -> str:
+    """Have the name of the tool that shows the feature `lifespan`."""
+    return place
+
+
+def greet_user(place: str) -> str:
+    """Have the name of the tool that shows the feature `elicitation`."""
+    return place
+
+
+def count_slowly(place: str) -> str:
+    """Have the name of the tool that shows the feature `tasks`."""
+    return place
+
+
 def _hidden() -> None:
     pass
 '''

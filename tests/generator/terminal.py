@@ -19,11 +19,13 @@ DEADLINE = 60
 
 
 class Terminal:
-    """Runs `python -m host …` in a terminal of 100 columns; close it when done."""
+    """Runs `python -m host …` in a terminal, of 100 columns mostly; close it when done."""
 
-    def __init__(self, words: list[str], *, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, words: list[str], *, folder: Path, environ: Mapping[str, str], columns: int = 100
+    ) -> None:
         self._screen, inside = pty.openpty()
-        ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+        ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "host", *words],
             stdin=inside,

@@ -84,7 +84,7 @@ def test_newer_document_is_merged_into_edits_and_conflicts_are_said(shell: Shell
     assert "List pets, my way." in tools.read_text()
     assert "async def list_toys()" in tools.read_text()
     document.write_text(document.read_text().replace("List pets", "List all pets"))
-    assert "have conflicts" in shell.run("--update", "pets", "pets.yaml", status=1)
+    assert "conflicts, marked" in shell.run("--update", "pets", "pets.yaml", status=1)
     assert "<<<<<<< yours" in tools.read_text()
     said = shell.run("--update", "pets", "pets.yaml", status=1)
     assert "are open: " in said
@@ -132,6 +132,13 @@ def test_what_cannot_be_read_is_named_and_leaves_nothing(shell: Shell):
         (["x", "--from", "curl", "curl --digest -u a:b https://a.b"], "does not do"),
         (["pydantic"], "try 'pydantic-server'"),
         (["email"], "try 'email-server'"),
+        (["x", "--from", "python", "os:sytem"], "no function in the text of os like 'sytem'"),
+        (["x", "--from", "python", "sys"], "'sys' is not written in Python"),
+        (["x", "--from", "python", "no_such"], "'no_such' is not in the host's"),
+        (["x", "pets.yaml"], "Say what it is"),
+        (["x", "--from", "python", "json", "--only", "dumps"], "name functions as `module:one"),
+        (["x", "--tag", "pets"], "--tag is for `--from openapi`"),
+        (["--update", "x", "--feature", "tasks"], "does not look at --feature"),
     ]:
         assert said in shell.run(*words, "--yes", status=2)
     assert [one for one in shell.home.iterdir() if not one.name.startswith(".")] == []

@@ -15,6 +15,7 @@ from generator.project import render_server
 from generator.sources.functions import read_functions
 from generator.sources.openapi import read_openapi
 from generator.sources.read import read_source
+from generator.spec import FEATURES
 from generator.write import write_project
 from tests.generator.projects import make, sources
 
@@ -34,6 +35,12 @@ SHAPES = (
     "None | dict[str, int]",
     "Optional[list[str]]",
     "list[int | None]",
+    "tuple[int, str]",
+    "tuple[int, ...]",
+    "Tuple[()]",
+    "frozenset[str]",
+    "Union[int, str]",
+    "Annotated[bool, 1]",
     "list",
     "dict",
     "Unknown",
@@ -62,7 +69,7 @@ def check(folder: Path) -> None:
     run(folder, "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-x")
 
 
-@pytest.mark.parametrize("name", ["app", "tests-of-ours", "zoo"])
+@pytest.mark.parametrize("name", ["tests-of-ours", "zoo"])
 def test_project_is_linted_whatever_its_name_sorts_after(name: str, tmp_path: Path):
     known = sources(tmp_path)
     for kind in KINDS:
@@ -127,8 +134,24 @@ def test_commands_and_options_named_like_what_their_module_imports(tmp_path: Pat
     script.chmod(0o755)
     answers = Answers(kind="cli", where=str(script), only=IMPORTED, name="zoo")
     folder = tmp_path / "zoo"
-    write_project(folder, render_server(spec_of(answers, read_source(answers, ""))))
+    source = read_source(answers)
+    assert "set the variable that ends in `_PROGRAM`" in " ".join(source.notes)
+    write_project(folder, render_server(spec_of(answers, source)))
     check(folder)
+
+
+def test_tools_named_like_the_examples_of_features_are_kept_beside_them(tmp_path: Path):
+    names = ["count_visit", "greet_user", "count_slowly"]
+    source = read_openapi(paths_of(["a", "b", "extras"], tuple(names)))
+    answers = Answers(kind="openapi", where="x", name="zoo", features=FEATURES)
+    write_project(tmp_path / "all", files := render_server(spec_of(answers, source)))
+    lint(tmp_path / "all")
+    pages = {path for path in files if path.startswith("docs/tools/")}
+    assert pages == {f"docs/tools/{name}{end}.md" for name in names for end in ("", "_2")}
+    assert all(f'- "{name}_2"\n' in files["policy.yaml"] for name in names)
+    answers = replace(answers, features=FEATURES[:2])  # what tasks need is installed for few tests
+    write_project(tmp_path / "zoo", render_server(spec_of(answers, source)))
+    check(tmp_path / "zoo")
 
 
 def test_curl_line_whose_group_is_a_builtin(tmp_path: Path):
@@ -145,10 +168,41 @@ def test_argument_of_any_annotation_has_a_sample_that_fits(tmp_path: Path):
 
 def test_sample_is_of_the_elements_type(tmp_path: Path):
     file = tmp_path / "shapes.py"
-    file.write_text("def f(a: list[str], b: set[bool], c: list[dict], d: None | list[int]): ...\n")
+    file.write_text("def f(a: list[str], b: set[bool], c: list[dict], d: tuple[int, str]): ...\n")
     (group,) = read_functions(str(file), "zoo").groups
     found = cast("dict[str, object]", group.tools[0].sample)
-    assert found == {"a": ["text"], "b": [True], "c": [{}], "d": [1]}
+    assert found == {"a": ["text"], "b": [True], "c": [{}], "d": [1, "text"]}
+
+
+def signature(line: str, folder: Path) -> str:
+    """Return how the tool of a function takes its arguments."""
+    (folder / "shapes.py").write_text(line)
+    files = render_server(spec_of(Answers(kind="python", where="x", name="zoo"), read_functions(
+        str(folder / "shapes.py"), "zoo")))  # fmt: skip
+    text = files["src/zoo/tools/shapes.py"]
+    return text[text.index("async def") : text.index('    """', text.index("async def"))]
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        ("a: tuple[int, str]", "a: tuple[int, str]"),
+        ("a: tuple[float, ...] = None", "a: tuple[float, ...] | None = None"),
+        ("a: set[str]", "a: set[str]"),
+        ("a: set[list[str]]", "a: list[list[str]]"),
+        ("a: tuple[Unknown, int]", "a: tuple[Any, int]"),
+        ("a: Union[int, None]", "a: int | None"),
+        ("a: None | None", "a: None"),
+        ("a: int = 'x'", 'a: Any = "x"'),
+        ("a: float = 1", "a: float = 1"),
+        (f"a: list[str] | str = '{'x' * 90}'", f'a: Any = "{"x" * 90}"'),
+        (f"a: list[Literal['{'x' * 60}']]", "a: list[Any]"),
+    ],
+)
+def test_annotation_is_the_one_of_the_function_where_it_can_be_written(
+    given: str, made: str, tmp_path: Path
+):
+    assert f"    {made},\n" in signature(f"def f({given}): ...\n", tmp_path)
 
 
 def test_names_of_groups_are_different_from_all_else():

@@ -23,7 +23,7 @@ COMBINATIONS = [
     ("openapi", "stdio", "none", ("elicitation",)),
     ("openapi", "http", "bearer", ("lifespan",)),
     ("python", "http", "none", ("lifespan",)),
-    ("python", "stdio", "none", ()),
+    ("python", "stdio", "none", ("elicitation",)),
     ("cli", "stdio", "none", ("elicitation", "lifespan")),
     ("cli", "http", "oauth", ("elicitation",)),
     ("database", "http", "bearer", ("elicitation",)),

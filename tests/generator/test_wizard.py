@@ -1,4 +1,5 @@
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from tests.generator.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 DOWN, ENTER, BACK, CLEAR, INTERRUPT = "\x1b[B", "\r", "\x1b[Z", "\x15", "\x03"
+END = "\x04"
 
 
 @pytest.fixture
@@ -21,8 +23,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     with ExitStack() as stack:
 
-        def begin(*words: str) -> Terminal:
-            made = Terminal([*words], folder=tmp_path, environ=environ)
+        def begin(*words: str, columns: int = 100) -> Terminal:
+            made = Terminal([*words], folder=tmp_path, environ=environ, columns=columns)
             stack.callback(made.close)
             return made
 
@@ -65,7 +67,7 @@ def test_typos_are_named_while_typing_and_one_can_go_back(terminal: Terminal, tm
     terminal.wait_for("my-notes: from blank, http, auth bearer, lifespan.")
     terminal.wait_for("Make it in my-notes?")
     terminal.type(ENTER)
-    terminal.wait_for("Made my-notes in my-notes: 3 tools.")
+    terminal.wait_for("Made my-notes in my-notes: 4 tools.")
     assert terminal.end() == 0
     project = tmp_path / "my-notes"
     assert "To try it." in (project / "README.md").read_text()
@@ -73,16 +75,60 @@ def test_typos_are_named_while_typing_and_one_can_go_back(terminal: Terminal, tm
     assert (project / "src/my_notes/state.py").exists()
 
 
-def test_interrupt_writes_nothing(terminal: Terminal, tmp_path: Path):
+@pytest.mark.parametrize("key", [INTERRUPT, END])
+def test_ending_the_questions_writes_nothing(terminal: Terminal, tmp_path: Path, key: str):
     terminal.wait_for("What is the server made from?")
     terminal.wait_for("Shift-Tab")
     terminal.type(ENTER)
     terminal.wait_for("Name of the project:")
     terminal.wait_for("Shift-Tab")
-    terminal.type(INTERRUPT)
+    terminal.type(CLEAR + key if key == END else key)
     terminal.wait_for("Nothing was written.")
     assert terminal.end() == 130
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        (2, "python", "no/such.py", "There is no file no/such.py", "statistics:mean", "1 tool."),
+        (3, "cli", "gti log", "There is no command gti", "git", "2 tools."),
+        (4, "database", "shop.db", "An address, such as", "sqlite:///shop.db", "1 tool."),
+        (5, "curl", "wget x", "It begins with `curl`", "curl https://a.b/x?n=1", "1 tool."),
+    ],
+)
+def test_every_source_is_asked_for_in_a_narrow_terminal_too(
+    start: Callable[..., Terminal],
+    tmp_path: Path,
+    talk: tuple[int, str, str, str, str, str],
+):
+    down, kind, typo, said, where, made = talk
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("create table items(id integer primary key)")
+    connection.close()
+    terminal = start("new-server", columns=40)
+    terminal.wait_for("What is the server made from?")
+    terminal.wait_for("Shift-Tab")
+    terminal.type(DOWN * down + ENTER)
+    terminal.wait_for(f"Which {kind}?")
+    terminal.type(typo)
+    terminal.wait_for(said)
+    terminal.type(CLEAR + where + ENTER)
+    if kind in ("cli", "database"):
+        terminal.wait_for("Only some of them")
+        terminal.type(("log, status" if kind == "cli" else "") + ENTER)
+    terminal.wait_for("Name of the project:")
+    terminal.type(CLEAR + "zoo" + BACK)
+    terminal.wait_for("Only some of them" if kind in ("cli", "database") else f"Which {kind}?")
+    terminal.type(ENTER)
+    terminal.wait_for("Name of the project:")
+    terminal.type(CLEAR + "zoo" + ENTER)
+    for question in ("What is it for", "How do clients", "Features", "Make it in zoo?"):
+        terminal.wait_for(question)
+        terminal.type(ENTER)
+    terminal.wait_for(f"Made zoo in zoo: {made}")
+    assert terminal.end() == 0
+    assert (tmp_path / "zoo/pyproject.toml").exists()
 
 
 def test_operations_are_chosen_by_tags_that_the_document_has(
