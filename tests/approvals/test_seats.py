@@ -2,7 +2,6 @@ import contextlib
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from host.approvals.approval import Approval, Pass

@@ -41,7 +41,8 @@ def steps(project: Installed) -> list[tuple[str, list[str]]]:
 
 def image(project: Installed, workshop: Workshop, folder: Path) -> tuple[Path, list[str]]:
     """Do the steps of a Dockerfile; return the environment's folder of programs and the start."""
-    done = dict.fromkeys(("FROM", "WORKDIR", "COPY", "RUN", "USER", "ENTRYPOINT", "EXPOSE"), 0)
+    known = ("FROM", "WORKDIR", "COPY", "RUN", "USER", "ENTRYPOINT", "EXPOSE")
+    done: dict[str, int] = dict.fromkeys(known, 0)
     app, environment = folder / "app", folder / "environment"
     app.mkdir()
     start: list[str] = []
