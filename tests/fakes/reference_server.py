@@ -27,8 +27,8 @@ def find_reference(name: Literal["filesystem", "memory"]) -> Path | str:
             capture_output=True,
             text=True,
             check=False,
-            timeout=90,
+            timeout=300,
         )
     except subprocess.TimeoutExpired:
-        return "npm did not install the reference server in 90 s"
+        return "npm did not install the reference server in 300 s"
     return entry if done.returncode == 0 else f"npm install failed: {done.stderr[-300:]}"

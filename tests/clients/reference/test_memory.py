@@ -12,7 +12,7 @@ from tests.fakes.mcp_call import ask
 from tests.fakes.reference_server import find_reference
 from tests.servers.memory.opening import open_server
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(400)]
 Call = tuple[str, dict[str, Any]]
 
 
@@ -78,7 +78,7 @@ REFUSED: list[Call] = [
 def entry() -> Path:
     found = find_reference("memory")
     if isinstance(found, str):
-        pytest.skip(found)
+        pytest.fail(found)
     return found
 
 
