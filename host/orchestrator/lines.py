@@ -164,10 +164,16 @@ class LineFace:
     def _exchange(self, request_id: RequestId, method: str, params: Json) -> SessionExchange:
         """Return the exchange of a request in the era that the connection was opened in.
 
+        `server/discover` opens none: a client asks it to choose, and may give up waiting for its
+        answer and shake hands.
+
         Raises:
             RpcError: The request is of the other era.
         """
         enveloped = has_envelope(params)
+        if self._era is None and method == "server/discover":
+            check_envelope(method, params)
+            return StatelessLineExchange(self._session, request_id, params)
         if self._era is None and method != "ping":
             self._era = "stateless" if enveloped or method in ONLY_STATELESS else None
             if self._era is None:

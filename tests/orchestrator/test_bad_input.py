@@ -10,6 +10,7 @@ from tests.fakes.raw_client import META
 
 pytestmark = pytest.mark.anyio
 
+WHO = {"name": "probing", "version": "1"}
 BASE = {"jsonrpc": "2.0", "id": 5, "method": "ping"}
 MALFORMED: list[tuple[bytes, int]] = [
     (b"{", -32700),
@@ -190,6 +191,22 @@ async def test_requests_before_the_handshake_are_refused():
             await client.request("tools/list")
         assert await client.request("ping") == {}
         assert (await client.initialize())["serverInfo"]["name"] == "mcp-agent-host"
+
+
+@pytest.mark.parametrize("probe", [True, False])
+async def test_a_client_that_only_probed_may_shake_hands_and_one_that_went_on_may_not(probe: bool):
+    meta = {"protocolVersion": "2026-07-28", "clientCapabilities": {}, "clientInfo": WHO}
+    envelope = {"_meta": {META + key: value for key, value in meta.items()}}
+    async with open_scene({"bad": stdio()}) as scene, scene.line() as client:
+        found = await client.request("server/discover", envelope)
+        assert found["supportedVersions"]
+        if probe:
+            assert (await client.initialize())["serverInfo"]["name"] == "mcp-agent-host"
+            assert (await client.request("tools/list"))["tools"]
+        else:
+            assert (await client.request("tools/list", envelope))["tools"]
+            with pytest.raises(RpcError, match="stateless"):
+                await client.initialize()
 
 
 ENVELOPES: list[tuple[Json, int]] = [
