@@ -143,7 +143,9 @@ class Caller:
             server, link, own = await self._catalog.find_resource(exchange, uri)
         except LookupError as error:
             code = INVALID_PARAMS if exchange.stateless else RESOURCE_NOT_FOUND
-            raise RpcError(code, "Resource not found", {"uri": uri}) from error
+            late = ", ".join(error.args)
+            hint = f"; not answered yet: {late}. Try again in a moment." if late else ""
+            raise RpcError(code, f"Resource not found{hint}", {"uri": uri}) from error
         name = uri if own == uri else await self._plain_uri(exchange, uri, server, own)
         target = Target(server, link, name, own, {**params, "uri": own})
         return await self._run(exchange, "resources/read", target)

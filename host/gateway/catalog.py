@@ -271,9 +271,10 @@ class Catalog:
             The server, its connection, and the URI as the server knows it.
 
         Raises:
-            LookupError: Nobody does.
+            LookupError: Nobody does; it names the servers that have not answered yet.
         """
-        for server in self.enabled(exchange.session, exchange.servers):
+        enabled = self.enabled(exchange.session, exchange.servers)
+        for server in enabled:
             own = uri.removeprefix(qualified_uri(server.name, ""))
             if own != uri:
                 return server, await server.link(exchange), own
@@ -285,7 +286,7 @@ class Catalog:
                 lambda entry: UriTemplate.parse(entry.original).matches(uri),
             )
         if found is None:
-            raise LookupError(uri)
+            raise LookupError(*[server.name for server in enabled if server in self._slow])
         return found[0].server, found[1], uri
 
     async def find_template(self, exchange: Exchange, uri: str) -> tuple[Entry, Link] | None:
@@ -301,17 +302,19 @@ class Catalog:
         if any(not server.links and server not in self._slow for server in enabled):
             await self.offer(exchange, method)  # one that hangs at its start is not waited for
         for server in enabled:
-            if server in self._slow:
-                continue
-            try:
-                link = await server.link(exchange)
-                listing = await link.listings.get(method)
-            except (UpstreamError, RpcError) as error:
-                log.debug("%s was passed over: %s", server.name, error)
-                continue
-            for entry in self.entries(server, method, listing).values():
+            link: Link | None = None
+            if server in self._slow:  # what it listed the last time tells whether to wait for it
+                listing = server.recall(exchange, method)
+            else:
+                try:
+                    link = await server.link(exchange)
+                    listing = await link.listings.get(method)
+                except (UpstreamError, RpcError) as error:
+                    log.debug("%s was passed over: %s", server.name, error)
+                    continue
+            for entry in self.entries(server, method, listing).values() if listing else ():
                 if wanted(entry):
-                    return entry, link
+                    return entry, link or await server.link(exchange)
         return None
 
 

@@ -1,5 +1,6 @@
 """How long a list waits for servers that do not answer."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -82,6 +83,23 @@ async def test_a_list_shows_what_a_silent_server_listed_to_the_same_user_before(
         assert [entry.name for entry in mine.entries] == ["far__read"]
         assert mine.missing == {}
         assert theirs.entries == []
+
+
+async def test_a_resource_of_a_slow_server_is_waited_for_where_it_was_listed_before(tmp_path: Path):
+    async with silent_server(tmp_path) as far:
+        before = RememberedLists(tmp_path / "lists", "far", config=digest_config(far.config))
+        template = {"uriTemplate": "file:///{path}", "name": "any"}
+        before.keep("u", "resources/templates/list", Listing({template["uriTemplate"]: template}))
+        both = Catalog({"far": far}, lambda _: None)
+        with anyio.fail_after(20):
+            await both.offer(request_of("u"), "tools/list")
+            with pytest.raises(LookupError) as caught:
+                await both.find_resource(request_of("u"), "weather://paris")
+        assert caught.value.args == ("far",)
+        asked = asyncio.ensure_future(both.find_resource(request_of("u"), "file:///a.txt"))
+        done, _ = await asyncio.wait([asked], timeout=0.05)
+        assert not done  # it waits for the server that has this template
+        asked.cancel()
 
 
 def test_what_is_remembered_is_worth_nothing_under_another_configuration(tmp_path: Path):
