@@ -93,6 +93,7 @@ def places(folder: Path) -> dict[str, str]:
 
 
 def run(folder: Path, *words: str, stdin: str = "", **variables: str) -> tuple[int, str]:
+    """Run a command in a home of its own; `HOST_DATA_DIR` may name another one's store."""
     environ = {
         **{name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")},
         **places(folder),
@@ -102,31 +103,34 @@ def run(folder: Path, *words: str, stdin: str = "", **variables: str) -> tuple[i
     }
     command = [sys.executable, "-m", "host", *words]
     done = subprocess.run(
-        command, input=stdin, env=environ, capture_output=True, text=True, check=False, timeout=60
+        command, input=stdin, env=environ, capture_output=True, text=True, check=False, timeout=180
     )
     return done.returncode, done.stdout + done.stderr
 
 
 def test_keys_are_set_listed_tested_and_removed_and_never_printed(
-    tmp_path: Path, vendor: ModelProvider
+    tmp_path: Path, vendor: ModelProvider, store_folder: Path
 ) -> None:
+    def host(*words: str, stdin: str = "") -> tuple[int, str]:
+        return run(tmp_path, *words, stdin=stdin, HOST_DATA_DIR=str(store_folder))
+
     config = config_folder(places(tmp_path))
     config.mkdir(parents=True)
     (config / "models.yaml").write_text(f"providers: {{openai: {{base_url: '{vendor.url}/v1'}}}}\n")
-    said = [run(tmp_path, "keys", "set", "openai", stdin=KEY)]
-    said.append(run(tmp_path, "keys", "list", "--json"))
+    said = [host("keys", "set", "openai", stdin=KEY)]
+    said.append(host("keys", "list", "--json"))
     rows = {row["name"]: row["place"] for row in json.loads(said[-1][1])}
     assert (rows["openai"], rows["anthropic"]) == ("file", None)
-    said.append(run(tmp_path, "keys", "test", "openai", "--json"))
+    said.append(host("keys", "test", "openai", "--json"))
     assert json.loads(said[-1][1])["model"] == "openai:gpt-5-nano"
     assert vendor.asked[0].headers["authorization"] == f"Bearer {KEY}"
     assert [code for code, _ in said] == [0, 0, 0]
     vendor.will(Answer(status=401, error="Incorrect API key provided", kind="invalid_api_key"))
-    code, refused = run(tmp_path, "keys", "test", "openai")
+    code, refused = host("keys", "test", "openai")
     assert code == 1
     assert "openai:gpt-5-nano refused the key" in refused
-    said += [(code, refused), run(tmp_path, "keys", "remove", "openai")]
-    code, missing = run(tmp_path, "keys", "test", "openai")
+    said += [(code, refused), host("keys", "remove", "openai")]
+    code, missing = host("keys", "test", "openai")
     assert "host keys set openai" in missing
     assert code == 2
     told = "".join(text for _, text in said)
