@@ -134,7 +134,9 @@ def _asking(work: "Callable[[Models], Awaitable[T]]") -> "T":
                 return await work(models)
             finally:
                 await models.aclose()
-                await models.desk.budget.book_owed()
+                if models.desk.budget.owes:  # a store that is made at its first use takes longer
+                    await store.ready(deadline=None)
+                    await models.desk.budget.book_owed()
         finally:
             await store.close()
 

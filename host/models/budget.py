@@ -135,6 +135,11 @@ class Budget:
         """Whether there is anything to keep to."""
         return bool(self._limits)
 
+    @property
+    def owes(self) -> bool:
+        """Whether something was spent that could not be booked yet."""
+        return bool(self._owed)
+
     @asynccontextmanager
     async def spending(
         self, scope: Scope, model: ModelName, *, estimate: float | None

@@ -148,11 +148,11 @@ def _render(messages: list[ModelMessage]) -> Iterator[dict[str, Any]]:
 
 def _request_blocks(part: object) -> Iterator[dict[str, Any]]:
     if isinstance(part, ToolReturnPart):
-        items = part.content_items(mode="str") if part.files else [part.model_response_str()]
+        text = part.model_response_str()
         yield {
             "type": "tool_result",
             "toolUseId": part.tool_call_id,
-            "content": [_content_block(item) for item in items],
+            "content": [{"type": "text", "text": text}, *map(_content_block, part.files)],
         }
     elif isinstance(part, UserPromptPart):
         content = [part.content] if isinstance(part.content, str) else part.content

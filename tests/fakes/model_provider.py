@@ -16,12 +16,12 @@ from tests.fakes.model_wire import (
     ANTHROPIC,
     CHAT,
     GEMINI,
-    OLLAMA,
     RESPONSES,
     Answer,
     Json,
     Wire,
 )
+from tests.fakes.ollama_wire import OLLAMA
 
 
 @dataclass

@@ -60,7 +60,7 @@ def pointed_at(url: str) -> dict[str, ProviderConfig]:
 
 def make_models(folder: Path, url: str, clock: Clock, **config: object) -> Models:
     variables = ("ANTHROPIC", "OPENAI", "AZURE_OPENAI", "GOOGLE", "XAI", "DEEPSEEK", "MISTRAL")
-    environ = {f"{name}_API_KEY": KEY for name in (*variables, "OPENROUTER", "WORK")}
+    environ = {f"{name}_API_KEY": KEY for name in (*variables, "OPENROUTER", "OLLAMA", "WORK")}
     whole = ModelsConfig.model_validate({"providers": pointed_at(url), **config})
     budgets = whole.budgets or BudgetConfig()
     desk = Desk(

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
+from host.cli import keys as commands
 from host.config.runtime import config_folder
 from host.domain.errors import ConfigError
 from host.secrets.keys import Keys
@@ -93,6 +94,7 @@ def places(folder: Path) -> dict[str, str]:
 
 
 def run(folder: Path, *words: str, stdin: str = "", **variables: str) -> tuple[int, str]:
+    """Run a command in a home of its own, which `variables` may name another store for."""
     environ = {
         **{name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")},
         **places(folder),
@@ -102,34 +104,45 @@ def run(folder: Path, *words: str, stdin: str = "", **variables: str) -> tuple[i
     }
     command = [sys.executable, "-m", "host", *words]
     done = subprocess.run(
-        command, input=stdin, env=environ, capture_output=True, text=True, check=False, timeout=60
+        command, input=stdin, env=environ, capture_output=True, text=True, check=False, timeout=180
     )
     return done.returncode, done.stdout + done.stderr
 
 
 def test_keys_are_set_listed_tested_and_removed_and_never_printed(
-    tmp_path: Path, vendor: ModelProvider
+    tmp_path: Path,
+    vendor: ModelProvider,
+    store_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     config = config_folder(places(tmp_path))
     config.mkdir(parents=True)
     (config / "models.yaml").write_text(f"providers: {{openai: {{base_url: '{vendor.url}/v1'}}}}\n")
-    said = [run(tmp_path, "keys", "set", "openai", stdin=KEY)]
-    said.append(run(tmp_path, "keys", "list", "--json"))
-    rows = {row["name"]: row["place"] for row in json.loads(said[-1][1])}
+    ring = "keyring.backends.null.Keyring"
+    home = {**places(tmp_path), "HOST_DATA_DIR": str(store_folder), "PYTHON_KEYRING_BACKEND": ring}
+    for name, value in home.items():
+        monkeypatch.setenv(name, value)
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "DATABASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+
+    assert run(tmp_path, "keys", "set", "openai", stdin=KEY, **home)[0] == 0
+    commands.list_keys(as_json=True)
+    listed = capsys.readouterr().out
+    rows = {row["name"]: row["place"] for row in json.loads(listed)}
     assert (rows["openai"], rows["anthropic"]) == ("file", None)
-    said.append(run(tmp_path, "keys", "test", "openai", "--json"))
-    assert json.loads(said[-1][1])["model"] == "openai:gpt-5-nano"
+    commands.probe_key("openai", model=None, as_json=True)
+    tried = capsys.readouterr().out
+    assert json.loads(tried)["model"] == "openai:gpt-5-nano"
     assert vendor.asked[0].headers["authorization"] == f"Bearer {KEY}"
-    assert [code for code, _ in said] == [0, 0, 0]
-    vendor.will(Answer(status=401, error="Incorrect API key provided", kind="invalid_api_key"))
-    code, refused = run(tmp_path, "keys", "test", "openai")
-    assert code == 1
-    assert "openai:gpt-5-nano refused the key" in refused
-    said += [(code, refused), run(tmp_path, "keys", "remove", "openai")]
-    code, missing = run(tmp_path, "keys", "test", "openai")
-    assert "host keys set openai" in missing
-    assert code == 2
-    told = "".join(text for _, text in said)
+
+    vendor.will(Answer(status=401, error=f"Incorrect API key: {KEY}", kind="invalid_api_key"))
+    code, refused = run(tmp_path, "keys", "test", "openai", **home)
+    assert (code, "openai:gpt-5-nano refused the key" in refused) == (1, True)
+    assert run(tmp_path, "keys", "remove", "openai", **home)[0] == 0
+    with pytest.raises(ConfigError, match="host keys set openai"):
+        commands.probe_key("openai", model=None, as_json=True)
+    told = listed + tried + refused
     assert KEY not in told
     assert "Traceback" not in told
 
