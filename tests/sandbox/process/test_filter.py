@@ -5,9 +5,9 @@ import pytest
 
 from host.sandbox.process import seccomp
 from host.sandbox.process.seccomp import (
-    _ALLOWED,  # pyright: ignore[reportPrivateUsage]
-    _AUDIT_ARCH,  # pyright: ignore[reportPrivateUsage]
-    _HOSTILE,  # pyright: ignore[reportPrivateUsage]
+    _ALLOWED,
+    _AUDIT_ARCH,
+    _HOSTILE,
 )
 
 ALLOW, DENY, KILL = 0x7FFF0000, 0x00050001, 0x80000000
