@@ -46,7 +46,7 @@ def quantiles(seconds):
 
 def verdict(value, budget):
     """Return a budget and whether it holds, as printed."""
-    return f"budget {budget:g}: {'holds' if value <= budget else 'over'}"
+    return f"budget {budget:g}: {'holds' if value <= budget else 'missed'}"
 
 
 def show(label, seconds, *, p50=None, p99=None, note=""):
@@ -57,9 +57,9 @@ def show(label, seconds, *, p50=None, p99=None, note=""):
     print(f"{label:46} p50 {middle:8.3f} ms   p99 {slow:8.3f} ms   {note}")
 
 
-async def started(pool, tenant="t"):
+async def started(pool, tenant="t", source=PLUGIN):
     before = time.perf_counter()
-    worker = await pool.start(PLUGIN, plugin="p", tenant=tenant, broker=NoBroker())
+    worker = await pool.start(source, plugin="p", tenant=tenant, broker=NoBroker())
     return time.perf_counter() - before, worker
 
 
@@ -70,13 +70,15 @@ def pss(pid):
     return 0
 
 
-async def starts(loader, pool_size, rounds):
+async def starts(loader, pool_size, rounds, *, new=False):
+    """Time starts of one source, which is compiled but once, or each of a source never seen."""
     seconds = []
     settings = SandboxConfig(pool_size=pool_size)
     async with SandboxPool(settings, loader=loader) as pool:
         await pool.warm()
-        for _ in range(rounds):
-            took, worker = await started(pool)
+        for number in range(rounds):
+            source = f"{PLUGIN}# {number}\n" if new else PLUGIN
+            took, worker = await started(pool, source=source)
             seconds.append(took)
             worker.stop()
             await anyio.sleep(0.03)  # lets the stock fill up, as between two real starts
@@ -124,10 +126,12 @@ async def measure(loader):
     print(f"loader {loader}")
     show("plugin ready from the pool", await starts(loader, 3, 60), p50=1)
     show("plugin ready from fork", await starts(loader, 0, 60), p50=5)
+    first = await starts(loader, 3, 30, new=True)
+    show("a source never seen, compiled, from the pool", first, note="no budget of its own")
     seconds, (host, worker) = await round_trips(loader)
     show("warm call round trip", seconds, p50=0.1, p99=0.2)
     rate = len(seconds) / sum(seconds)
-    kept = "holds" if rate >= 10_000 else "not reached"
+    kept = "holds" if rate >= 10_000 else "missed"
     print(f"{'calls a second, one worker':46} {rate:12,.0f}   budget 10,000: {kept}")
     print(f"{'processor time a call, host and worker':46} {host:8.1f} and {worker:.1f} µs")
     starting, calling, memory = await many(loader, 200)

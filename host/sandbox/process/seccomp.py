@@ -17,7 +17,7 @@ _SECCOMP_CALL = {"x86_64": 317, "aarch64": 277}
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 
-_LD_WORD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
+_JUMP, _LD_WORD, _JEQ, _JGE, _JSET, _RET = 0x05, 0x20, 0x15, 0x35, 0x45, 0x06
 _KILL, _ALLOW, _DENY = 0x80000000, 0x7FFF0000, 0x00050000 | 1
 _NR, _ARCH, _ARGS = 0, 4, 16
 
@@ -55,6 +55,9 @@ _ALLOWED: Mapping[str, tuple[int | None, int | None]] = {
     "exit": (60, 93),
     "exit_group": (231, 94),
 }
+
+_HOTTEST = ("read", "write")
+_ROW = 4
 
 _CHECKS: Mapping[str, Sequence[Check]] = {
     "read": [(0, "any_of", [WIRE_FD])],
@@ -152,6 +155,21 @@ def _rule(number: int, body: list[bytes]) -> list[bytes]:
     return [_instruction(_JEQ, number, yes=0, no=len(body)), *body]
 
 
+def _search(rules: Sequence[tuple[int, list[bytes]]]) -> list[bytes]:
+    """Instructions that find a call's rule by halving; they always return.
+
+    The kernel runs the filter for every call there is when it is installed, which a row of
+    comparisons would make several times as long.
+    """
+    if len(rules) <= _ROW:
+        row = [line for number, body in rules for line in _rule(number, body)]
+        return [*row, _instruction(_RET, _DENY)]
+    middle = len(rules) // 2
+    below, above = _search(rules[:middle]), _search(rules[middle:])
+    test = _instruction(_JGE, rules[middle][0], yes=0, no=1)
+    return [test, _instruction(_JUMP, len(below)), *below, *above]
+
+
 def program(machine: str) -> bytes:
     """Assembles the filter.
 
@@ -175,17 +193,21 @@ def program(machine: str) -> bytes:
         _instruction(_JGE, _X32_BIT, yes=0, no=1),
         kill,
     ]
+    rules: dict[int, list[bytes]] = {}
     for name, numbers in _ALLOWED.items():
         number = numbers[column]
         if number is not None:
             checks = [line for check in _CHECKS.get(name, ()) for line in _argument_check(check)]
-            code += _rule(number, [*checks, allow])
+            rules[number] = [*checks, allow]
     for numbers in _HOSTILE.values():
         number = numbers[column]
         if number is not None:
-            code += _rule(number, [kill])
-    code.append(_instruction(_RET, _DENY))
-    return b"".join(code)
+            rules[number] = [kill]
+    for name in _HOTTEST:
+        number = _ALLOWED[name][column]
+        if number is not None:
+            code += _rule(number, rules.pop(number))
+    return b"".join([*code, *_search(sorted(rules.items()))])
 
 
 def prepare(machine: str) -> Callable[[], None]:
