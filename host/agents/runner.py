@@ -194,7 +194,7 @@ class Runner:
             client=principal.client,
             name=agent.name,
             model=order.model or agent.config.model,
-            title=title_of(order.content).replace("\x00", ""),
+            title=title_of(order.content),
             parent=outer.run.id if outer is not None else None,
             root=outer.run.root if outer is not None else run_id,
             thread=order.thread or run_id,
@@ -234,14 +234,16 @@ class Runner:
         answer: Answer | None = None
         error: str | None = None
         try:
-            transcript = await self._transcript(active, events)
+            transcript = await self._transcript(active, agent, events)
             tools = self._tools(active)
             loop = Loop(
                 run_log,
                 transcript,
                 tools=tools,
                 budget=active.budget,
-                cast=lambda name: self._cast(active, name, tools),
+                cast=lambda name: self._cast(
+                    active, agent if name == agent.name else self.library.get(name), tools
+                ),
                 heard=lambda text: self._heard(active, text),
             )
             answer = await loop.run()
@@ -291,7 +293,9 @@ class Runner:
         self.active.pop(active.run.id, None)
         self._writer.release(active.log)
 
-    async def _transcript(self, active: Active, events: Sequence[Event] | None) -> "Transcript":
+    async def _transcript(
+        self, active: Active, agent: Agent, events: Sequence[Event] | None
+    ) -> "Transcript":
         """Return the conversation that a run begins with, and write its beginning."""
         from host.agents.transcript import (  # noqa: PLC0415 - see `_run`
             Transcript,
@@ -331,9 +335,7 @@ class Runner:
                 "chosen": order.chosen,
             },
         )
-        recalled = await self._recaller.recall(
-            principal, self.library.get(active.agent), order.content
-        )
+        recalled = await self._recaller.recall(principal, agent, order.content)
         if recalled:
             active.log.add("recalled", {"text": recalled})
             active.taint.meet(RECALLED, source="memory")
@@ -376,14 +378,13 @@ class Runner:
         active = await self.resume(exchange, run_id, parked=True)
         return result_of(await active.wait())
 
-    async def _cast(self, active: Active, name: str, tools: Any) -> "Cast":  # noqa: ANN401
+    async def _cast(self, active: Active, agent: Agent, tools: Any) -> "Cast":  # noqa: ANN401
         from host.agents.casting import cast_agent  # noqa: PLC0415 - see `_run`
         from host.agents.gateway_tools import Actor  # noqa: PLC0415
 
-        agent = self.library.get(name)
-        active.agent = name
+        active.agent = agent.name
         active.keep_to(agent.policy)  # besides those of whoever handed the conversation over
-        active.actor = Actor(name, active.policies, self._own_servers.of(agent))
+        active.actor = Actor(agent.name, active.policies, self._own_servers.of(agent))
         return await cast_agent(active, agent, self._models(), tools)
 
     def _hear_inside(self, active: Active, params: Json) -> None:

@@ -26,8 +26,10 @@ SUMMARY = "Summary of the conversation before this point:\n"
 
 
 def dump_response(response: ModelResponse) -> dict[str, Any]:
-    """Return a model's reply as JSON."""
-    return _RESPONSE.dump_python(response, mode="json")
+    """Return a model's reply as JSON, without the counts of what was not used."""
+    found = _RESPONSE.dump_python(response, mode="json")
+    found["usage"] = {name: count for name, count in found["usage"].items() if count}
+    return found
 
 
 def load_response(data: dict[str, Any]) -> ModelResponse:
