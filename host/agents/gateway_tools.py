@@ -10,7 +10,8 @@ import anyio
 from typing_extensions import override
 
 from host.agents.active import STOPPING
-from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, answer_of, tools_of
+from host.agents.tool_result import answer_of
+from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, tools_of
 from host.domain.errors import (
     ApprovalPendingError,
     RunError,

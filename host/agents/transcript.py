@@ -17,6 +17,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from host.agents.tool_result import result_part
 from host.events.run import Event
 
 _RESPONSE: TypeAdapter[ModelResponse] = TypeAdapter(ModelResponse)
@@ -91,6 +92,7 @@ class Transcript:
         whole: Long results of which the model has read a page, by the call's id.
         unmade: Ids of called ones that are known not to have been made.
         repairs: Answers of who has it now that were sent back.
+        filed: Whether a tool's result had files.
     """
 
     agent: str = ""
@@ -102,6 +104,7 @@ class Transcript:
     whole: dict[str, str] = field(default_factory=dict[str, str])
     unmade: set[str] = field(default_factory=set[str])
     repairs: int = 0
+    filed: bool = False
 
     def add_response(self, response: ModelResponse) -> None:
         """Add a model's reply."""
@@ -115,6 +118,11 @@ class Transcript:
             last.parts = [*last.parts, part]
         else:
             self.messages.append(ModelRequest(parts=[part]))
+
+    def add_result(self, data: dict[str, Any]) -> None:
+        """Add what a tool gave, as it is recorded."""
+        self.filed |= bool(data.get("files"))
+        self.add_part(result_part(data))
 
     def open_calls(self) -> list[ToolCallPart]:
         """Return the calls of the last reply that have no result yet."""
@@ -174,7 +182,7 @@ def _take_result(transcript: Transcript, data: dict[str, Any]) -> None:
     transcript.answered.add(str(data["id"]))
     if "whole" in data:
         transcript.whole[str(data["id"])] = str(data["whole"])
-    transcript.add_part(result_part(data))
+    transcript.add_result(data)
 
 
 def _wait(transcript: Transcript, data: dict[str, Any]) -> None:
@@ -207,11 +215,6 @@ _APPLY: dict[str, Callable[[Transcript, dict[str, Any]], None]] = {
         str(data["summary"]), int(data["kept"])
     ),
 }
-
-
-def result_part(data: dict[str, Any]) -> ToolReturnPart:
-    """Return a tool's result as the model gets it."""
-    return ToolReturnPart(str(data["tool"]), str(data["text"]), tool_call_id=str(data["id"]))
 
 
 def retry_part(data: dict[str, Any]) -> ModelRequestPart:

@@ -18,7 +18,8 @@ async def test_nul_and_half_a_surrogate_pair_stop_no_run_and_the_rest_is_kept(
         run = await scene.host.agents.runs.get(scene.principal, outcome.run.id)
         kinds = await scene.kinds(run.id)
     assert outcome.status == run.status == "succeeded"
-    assert run.title.startswith("Say") and run.title.endswith("it")
+    assert run.title.startswith("Say")
+    assert run.title.endswith("it")
     assert kinds == ["started", "request", "reply", "finished"]
 
 
@@ -28,4 +29,5 @@ async def test_error_with_a_nul_is_stored_without_it(store_folder: Path, tmp_pat
         outcome = await scene.ask("echo", model="scripted:not\x00there")
         run = await scene.host.agents.runs.get(scene.principal, outcome.run.id)
     assert run.status == "failed"
-    assert "not" in str(run.error) and "\x00" not in str(run.error)
+    assert "not" in str(run.error)
+    assert "\x00" not in str(run.error)
