@@ -99,7 +99,8 @@ async def attend(
     wait = ParkedWait(active, patience)
     unheard = runner.hub.listen(active.run.id, wait.hear)
     try:
-        return await wait.outcome()
+        with active.awaited():
+            return await wait.outcome()
     except asyncio.CancelledError as error:
         if active.task is not None and CANCELLED_BY_CLIENT in error.args:
             active.task.cancel(CANCELLED_BY_CLIENT)

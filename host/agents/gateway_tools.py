@@ -9,7 +9,6 @@ from pathlib import Path
 import anyio
 from typing_extensions import override
 
-from host.agents.active import STOPPING
 from host.agents.tool_result import answer_of
 from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, tools_of
 from host.domain.errors import (
@@ -83,7 +82,7 @@ class RunExchange(InnerExchange):
         if approval != self.waits_for:
             self.waits_for = approval
             self.clock.reschedule(None)
-            self._log.status = "parked"
+            self._log.park(self._tool_call, approval)
             told = (
                 f"{self._tool} waits for an approval: `host approvals approve {approval}` or "
                 f"`host approvals deny {approval}`."
@@ -96,7 +95,8 @@ class RunExchange(InnerExchange):
     def goes_on(self) -> None:
         if self.waits_for:
             about = {"id": self._tool_call, "approval": self.waits_for}
-            self.waits_for, self._log.status = "", "running"
+            self.waits_for = ""
+            self._log.go_on(self._tool_call)
             self._log.add("answer", about)
             self.start_clock()
         self._outer.goes_on()
@@ -218,8 +218,10 @@ class GatewayTools:
 
     async def take_up(self, run_id: str, call_id: str) -> ToolAnswer:
         """Go on with a run that a call had begun, and return the call's answer."""
+        exchange = self._exchange(call_id, "A run inside")
         try:
-            return answer_of(await self._go_on(self._exchange(call_id), run_id))
+            async with exchange.clock:  # it waits for approvals as any call does, without an end
+                return answer_of(await self._go_on(exchange, run_id))
         except RunError as error:
             return ToolAnswer(str(error), error=True)
 
@@ -241,15 +243,14 @@ class GatewayTools:
             if not exchange.clock.expired():
                 raise
             return _given_up(name, seconds)
-        except asyncio.CancelledError as stop:
-            if exchange.waits_for and STOPPING not in stop.args:
+        except asyncio.CancelledError:
+            if exchange.waits_for and not self._log.leaving:
                 # The run will not make this call, so nobody is to be asked about it.
                 with anyio.CancelScope(shield=True), suppress(StoreError):
                     await self._withdraw(exchange.waits_for)
             raise
         finally:
-            if self._log.status == "parked":
-                self._log.status = "running"
+            self._log.go_on(call_id)
         waits = isinstance(exchange.refused, ApprovalPendingError)
         return replace(answer_of(result), waits=waits)
 

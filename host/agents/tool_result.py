@@ -5,10 +5,16 @@ import binascii
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
-from pydantic_ai.messages import BinaryContent, ModelMessage, ModelRequest, ToolReturnPart
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelMessage,
+    ModelRequest,
+    ModelRequestPart,
+    ToolReturnPart,
+)
 
 from host.agents.toolbox import ToolAnswer
 from host.domain.jsonrpc import Json, as_object
@@ -116,8 +122,13 @@ def readable_by(
     ]
 
 
-def _shown(part: Any, takes: Callable[[Sequence[Any]], bool], kept: list[Any]) -> Any:  # noqa: ANN401 - parts of any kind
-    if not isinstance(part, ToolReturnPart) or not part.files:
+def _shown(
+    part: ModelRequestPart, takes: Callable[[Sequence[Any]], bool], kept: list[Any]
+) -> ModelRequestPart:
+    if not isinstance(part, ToolReturnPart):
+        return part
+    part = cast("ToolReturnPart[Any]", part)
+    if not part.files:
         return part
     shown: list[Any] = []
     for file in part.files:
