@@ -75,6 +75,25 @@ async def test_script_of_any_path_is_refused_to_clients(
     assert "by its path" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("tool", "more"), [("agent__plain", {}), ("orchestrator__run_agent", {"agent": "plain"})]
+)
+async def test_client_may_choose_only_a_model_that_the_agents_file_allows(
+    empty_store_folder: Path, tool: str, more: Json
+) -> None:
+    async with open_client(empty_store_folder) as (scene, client):
+        write_agent(scene, "other", "{turns: [{reply: The other one}]}")
+        write_agent(scene, "plain", HELLO, models=["scripted:oth*"])
+        asked = {"message": "x", **more}
+        allowed = await client.call(tool, {**asked, "model": "scripted:other"})
+        own = await client.call(tool, {**asked, "model": "scripted:plain"})
+        refused = await failure(client, tool, {**asked, "model": "scripted:demo"})
+    assert allowed["structuredContent"]["text"] == "The other one"
+    assert own["structuredContent"]["status"] == "succeeded"
+    assert "may not choose the model 'scripted:demo'" in refused
+    assert "It allows scripted:oth*" in refused
+
+
 async def test_conversation_that_does_not_exist_gets_no_name(empty_store_folder: Path) -> None:
     async with open_client(empty_store_folder) as (_, client):
         ghost = {"name": "mine", "thread": "ghost"}
