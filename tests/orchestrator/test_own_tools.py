@@ -105,14 +105,16 @@ async def test_tools_of_an_agent_are_those_that_it_can_call(
 ) -> None:
     files = {"bundled": "files", "settings": {"roots": [str(tmp_path)]}}
     async with open_client(empty_store_folder, {"files": files}) as (scene, client):
+        write_agent(scene, "one", HELLO, tools=["files__list"])
         write_agent(scene, "none", HELLO)
         write_agent(scene, "all", HELLO, tools=["*"])
         write_agent(scene, "boss", HELLO, agents=["none"])
         write_agent(scene, "owner", HELLO, servers={"mine": files})
         found: dict[str, list[str]] = {}
-        for agent in ("none", "all", "boss", "owner"):
+        for agent in ("one", "none", "all", "boss", "owner"):  # `*` waits for no server
             listed = await client.call("orchestrator__list_tools", {"agent": agent})
             found[agent] = [one["name"] for one in listed["structuredContent"]["tools"]]
+    assert found["one"] == ["files__list"]
     assert (found["none"], found["boss"]) == ([], ["agent__none"])
     assert "files__list" in found["all"]
     assert not [name for name in found["all"] if name.startswith(("agent__", "orchestrator__"))]
