@@ -1,6 +1,5 @@
 """Who has a conversation, what it says, and what it answers in the end."""
 
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -22,7 +21,6 @@ from host.agents.context import Context
 from host.agents.library import Agent
 from host.agents.output import AnswerReader
 from host.agents.toolbox import Toolbox
-from host.models.media import File
 
 
 class StreamedReply(Protocol):
@@ -47,10 +45,6 @@ class AskedModel(Protocol):
         model_request_parameters: ModelRequestParameters,
     ) -> AbstractAsyncContextManager[StreamedReply]:
         """Ask, and get the reply as it comes in."""
-        ...
-
-    def takes(self, files: Sequence[File]) -> bool:
-        """Whether it reads these files, all in one request."""
         ...
 
 

@@ -10,7 +10,7 @@ from pydantic_ai.models import ModelRequestParameters
 from host.agents.budget import RunBudget
 from host.agents.cast import Answer, AskedModel, Cast, files_of, text_of
 from host.agents.output import AnswerReader
-from host.agents.tool_result import dump_files, readable_by
+from host.agents.tool_result import dump_files
 from host.agents.toolbox import ToolAnswer, Tools
 from host.agents.transcript import (
     Transcript,
@@ -142,10 +142,7 @@ class Loop:
             await self._ask(now)
 
     async def _ask(self, now: Cast) -> None:
-        talk = self._transcript.messages
-        if self._transcript.filed:
-            talk = readable_by(talk, now.model.takes)
-        messages = [system_message(now.instructions), *talk]
+        messages = [system_message(now.instructions), *self._transcript.messages]
         parameters = ModelRequestParameters(function_tools=now.toolbox.definitions())
         if now.reader is not None:
             parameters = now.reader.apply(parameters)

@@ -252,10 +252,6 @@ class _RecordedModel:
     ) -> AsyncGenerator[_RecordedStream]:
         yield _RecordedStream(self._record.next_response())
 
-    def takes(self, files: Sequence[object]) -> bool:
-        """Return that it does: nothing is sent."""
-        return True
-
 
 class _RecordedReader:
     """Reads answers as they were read."""

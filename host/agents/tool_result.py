@@ -1,20 +1,13 @@
-"""What a tool's result says to a model: its text, and the files in it that the model reads."""
+"""What a tool's result says to a model: its text and its files, as recorded and as given."""
 
 import base64
 import binascii
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic_ai.messages import (
-    BinaryContent,
-    ModelMessage,
-    ModelRequest,
-    ModelRequestPart,
-    ToolReturnPart,
-)
+from pydantic_ai.messages import BinaryContent, ToolReturnPart
 
 from host.agents.toolbox import ToolAnswer
 from host.domain.jsonrpc import Json, as_object
@@ -100,42 +93,3 @@ def result_part(data: Json) -> ToolReturnPart:
 def load_files(data: Json) -> list[BinaryContent]:
     """Return the files of a recorded result."""
     return _FILES.validate_python(data["files"]) if data.get("files") else []
-
-
-def readable_by(
-    messages: Iterable[ModelMessage], takes: Callable[[Sequence[Any]], bool]
-) -> list[ModelMessage]:
-    """Return a conversation without those files of tools that a model does not read.
-
-    Files that the user gave stay: a model that cannot read them must not answer as if it had.
-
-    Args:
-        messages: The conversation.
-        takes: Whether the model takes these files together.
-    """
-    kept: list[Any] = []
-    return [
-        replace(message, parts=[_shown(part, takes, kept) for part in message.parts])
-        if isinstance(message, ModelRequest)
-        else message
-        for message in messages
-    ]
-
-
-def _shown(
-    part: ModelRequestPart, takes: Callable[[Sequence[Any]], bool], kept: list[Any]
-) -> ModelRequestPart:
-    if not isinstance(part, ToolReturnPart):
-        return part
-    part = cast("ToolReturnPart[Any]", part)
-    if not part.files:
-        return part
-    shown: list[Any] = []
-    for file in part.files:
-        if takes([*kept, file]):
-            kept.append(file)
-            shown.append(file)
-    text = part.model_response_str(wrap_if_error=False)
-    if len(shown) < len(part.files):
-        text += "\n[Files that this model does not read are not shown to it.]"
-    return replace(part, content=[text, *shown] if shown else text)

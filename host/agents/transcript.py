@@ -92,7 +92,6 @@ class Transcript:
         whole: Long results of which the model has read a page, by the call's id.
         unmade: Ids of called ones that are known not to have been made.
         repairs: Answers of who has it now that were sent back.
-        filed: Whether a tool's result had files.
     """
 
     agent: str = ""
@@ -104,7 +103,6 @@ class Transcript:
     whole: dict[str, str] = field(default_factory=dict[str, str])
     unmade: set[str] = field(default_factory=set[str])
     repairs: int = 0
-    filed: bool = False
 
     def add_response(self, response: ModelResponse) -> None:
         """Add a model's reply."""
@@ -121,7 +119,6 @@ class Transcript:
 
     def add_result(self, data: dict[str, Any]) -> None:
         """Add what a tool gave, as it is recorded."""
-        self.filed |= bool(data.get("files"))
         self.add_part(result_part(data))
 
     def open_calls(self) -> list[ToolCallPart]:

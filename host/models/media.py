@@ -32,9 +32,8 @@ KINDS_OF_PROVIDER: dict[str, frozenset[Kind]] = {
     "vllm": frozenset(("image", "audio")),
     "llamacpp": frozenset(("image", "audio")),
     "lmstudio": frozenset(("image",)),
-    "client": frozenset(("image", "audio")),  # all that sampling has blocks for
 }
-"""Kinds of files that servers read that speak OpenAI's format but not all of it, and clients."""
+"""Kinds of files that servers read that speak OpenAI's format but not all of it."""
 _FLAGS = {
     "image": "supports_image_input",
     "audio": "supports_audio_file_input",

@@ -21,7 +21,7 @@ from host.models.bucket import Buckets, Lease, OpenBuckets
 from host.models.budget import Budget, Expense, MemoryLedger, Scope, Spending
 from host.models.config import BudgetConfig, RouteConfig
 from host.models.endpoint import Endpoint, ended_early, estimate_tokens
-from host.models.media import File, files_of
+from host.models.media import files_of
 from host.models.price import PriceTable
 from host.models.stream import RoutedStream
 
@@ -206,10 +206,6 @@ class Router:
             "notes": notes,
         }
         return replace(response, metadata={**(response.metadata or {}), **known})
-
-    def takes(self, files: Sequence[File]) -> bool:
-        """Whether one of the models reads these files, all in one request."""
-        return any(endpoint.refused([*files]) is None for endpoint in self.endpoints)
 
     def _able(self, messages: list[ModelMessage]) -> list[Endpoint]:
         """Return the models that take every file of a conversation, in the order of preference.

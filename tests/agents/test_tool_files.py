@@ -3,14 +3,12 @@
 import base64
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic_ai.messages import BinaryContent, ModelRequest, ToolReturnPart
 from typing_extensions import override
 
 from host.agents.replay import replay_run
-from host.agents.tool_result import LARGEST_FILE, answer_of, readable_by
+from host.agents.tool_result import LARGEST_FILE, answer_of
 from host.domain.jsonrpc import Json
 from host.gateway.exchange import Exchange
 from host.gateway.local import LocalProvider
@@ -76,7 +74,7 @@ async def test_files_of_a_tool_are_sent_to_a_model_that_reads_them_and_the_rest_
         sent = json.dumps(vendor.asked[-1].body)
     assert (outcome.status, outcome.text) == ("succeeded", "A cat."), outcome.error
     assert {one for one in (PNG, SOUND, PDF) if encoded(one) in sent} == READ_BY[name], NAMES[name]
-    assert ("does not read" in sent) == (READ_BY[name] != {PNG, SOUND, PDF})
+    assert ("this model takes no" in sent) == (READ_BY[name] != {PNG, SOUND, PDF})
     assert "[image image/png, 6 bytes]" in sent
     assert replayed.differences == []
 
@@ -120,16 +118,3 @@ async def test_files_of_a_tool_are_kept_in_the_record_and_shown_again_in_the_nex
 def test_what_is_no_file_for_a_model_is_told_in_a_line(given: Json, text: str) -> None:
     answer = answer_of({"content": [given]})
     assert (answer.text, answer.files) == (text, ())
-
-
-def test_model_gets_as_many_of_a_tools_files_as_it_reads_together() -> None:
-    files: list[Any] = [BinaryContent(bytes([one]), media_type="image/png") for one in range(3)]
-    message = ModelRequest(parts=[ToolReturnPart("show", ["two", *files], tool_call_id="1")])
-    (shown,) = readable_by([message], lambda given: len(given) < 3)
-    assert isinstance(shown, ModelRequest)
-    (part,) = shown.parts
-    assert isinstance(part, ToolReturnPart)
-    assert part.files == files[:2]
-    assert part.model_response_str() == (
-        "two\n[Files that this model does not read are not shown to it.]"
-    )
