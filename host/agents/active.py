@@ -2,7 +2,8 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from host.agents.gateway_tools import Actor
     from host.agents.order import Order, Outcome
 
-STOPPING = "the host stops"
-"""What a cancellation says when the host ends, so that the run can be taken up later."""
-
 EVENT_META = "mcp-agent-host/event"
 """Member of a progress notification's `_meta` that holds the event as it happened; `inside` in it
 names the run around it, where it happened in a run inside the one that was asked for."""
@@ -36,6 +34,7 @@ class Active:
         order: What was asked.
         taint: What the run has met.
         policies: Those of all agents that have had the conversation; they hold for its next ones.
+        waiting: How many wait for its end.
     """
 
     run: Run
@@ -50,6 +49,7 @@ class Active:
     actor: "Actor | None" = None
     history: Sequence[str] = field(default_factory=tuple)
     policies: tuple[Path, ...] = ()
+    waiting: int = 0
 
     def keep_to(self, policy: Path | None) -> None:
         """Have the rest of the run keep to an agent's policy."""
@@ -59,7 +59,29 @@ class Active:
     async def wait(self) -> "Outcome":
         """Return how it ended; the run goes on if whoever waits is cancelled."""
         assert self.task is not None  # noqa: S101 - set before anybody gets to see this
-        return await outcome_of(self.task)
+        with self.awaited():
+            return await outcome_of(self.task)
+
+    @contextmanager
+    def awaited(self) -> Generator[None]:
+        """Keep it from being let go meanwhile."""
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+
+
+async def leave_all(runs: Sequence[Active]) -> None:
+    """Stop runs, so that they can be taken up later, and wait until they have stopped."""
+    tasks: list[asyncio.Task[Outcome]] = []
+    for active in runs:
+        if active.task is not None:
+            active.log.leaving = True
+            active.task.cancel()
+            tasks.append(active.task)
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 def ending_of(

@@ -19,7 +19,7 @@ from host.config.paths import Paths
 from host.config.shipped import shipped_folder
 from host.domain.errors import HostError, StoreError
 from host.domain.principal import Principal
-from host.events.run import Run, utc_now
+from host.events.run import Event, Run, utc_now
 from host.events.runs import Hub, Runs
 from host.events.writer import SILENCE, WRITER, EventWriter
 from host.gateway.exchange import Exchange, QuietExchange, QuietSession
@@ -55,6 +55,7 @@ class Agents:
         make_server: Makes a server that an agent's file declares.
         inbox: The approvals.
         patience: Returns for how many seconds a call waits for its approval.
+        hold: Returns for how many seconds a run is kept in memory that waits for one.
     """
 
     def __init__(  # noqa: PLR0913 - it is wired once, by name
@@ -68,6 +69,7 @@ class Agents:
         make_server: Make,
         inbox: Inbox,
         patience: Callable[[], float],
+        hold: Callable[[], float],
     ) -> None:
         self.prompts = prompt_library(paths)
         self.library = agent_library(paths, self.prompts, variables)
@@ -85,7 +87,7 @@ class Agents:
         self._writer = EventWriter(
             store,
             lambda value: redactor.redact_json(dump_json(value)),
-            heard=self.hub.publish,
+            heard=self._hear,
             stored=self._tell_subscribers,
         )
         self.runner = Runner(
@@ -98,6 +100,7 @@ class Agents:
             recaller=Recaller(store),
             own_servers=self._own_servers,
             inbox=inbox,
+            hold=hold,
         )
         self.provider = AgentProvider(
             self.runner, gateway.on_notice, prompts=self.prompts, patience=patience
@@ -125,6 +128,12 @@ class Agents:
             self._models.renew(load_models_config(self._paths.config))
         self._models_read = stamp
         return self._models
+
+    def _hear(self, event: Event) -> None:
+        """Pass on an event of a run, before it is stored."""
+        self.hub.publish(event)
+        if event.kind == "approval":
+            self.runner.shelf.expect(event.run_id)
 
     def _hide_key(self, key: str) -> None:
         """Keep a provider's key out of all records, those of later as well."""

@@ -99,7 +99,8 @@ async def attend(
     wait = ParkedWait(active, patience)
     unheard = runner.hub.listen(active.run.id, wait.hear)
     try:
-        return await wait.outcome()
+        with active.awaited():
+            return await wait.outcome()
     except asyncio.CancelledError as error:
         if active.task is not None and CANCELLED_BY_CLIENT in error.args:
             active.task.cancel(CANCELLED_BY_CLIENT)
@@ -119,11 +120,20 @@ def _teller(exchange: Exchange, run_id: str) -> Callable[[Event], None]:
         count += 1
         message = _sentence(event)
         inside = {} if event.run_id == run_id else {"inside": run_id}
-        meta: Json = {EVENT_META: {**event.fields(), **inside}}
+        meta: Json = {EVENT_META: {**_without_files(event), **inside}}
         params: Json = {"progress": count, "_meta": meta}
         exchange.progress({**params, "message": message} if message else params)
 
     return tell
+
+
+def _without_files(event: Event) -> Json:
+    """Return an event as JSON, with what its files are in the place of their data."""
+    files = event.data.get("files")
+    if not files:
+        return event.fields()
+    told = [{"media_type": one["media_type"], "size": len(one["data"]) * 3 // 4} for one in files]
+    return {**event.fields(), "data": {**event.data, "files": told}}
 
 
 def _sentence(event: Event) -> str:

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from host.agents.cast import Cast
 from host.agents.context import Context
 from host.agents.library import Agent
+from host.agents.offered import wanted_by
 from host.agents.output import AnswerReader
 from host.agents.paging import Pages
 from host.agents.planned import PlannedReader
-from host.agents.toolbox import OWN_PREFIX, Toolbox, Tools
+from host.agents.toolbox import Toolbox, Tools
 from host.models.models import Models, Scope
 from host.models.parameters import Parameters
 
@@ -38,8 +39,7 @@ async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tool
         parameters=Parameters.model_validate(config.parameters) if config.parameters else None,
         sampler=sample,
     )
-    wanted = (*config.tools, *config.servers, *(OWN_PREFIX + name for name in config.agents))
-    offered = await tools.offered(wanted)
+    offered = await tools.offered(wanted_by(agent))
     schema = order.schema if agent.name == order.agent and order.schema else config.output
     reader: AnswerReader | None = PlannedReader(model, schema) if schema is not None else None
     return Cast(

@@ -61,6 +61,9 @@ class AgentConfig(StrictModel):
     """Values for `vars` of the instructions."""
     model: str = "default"
     """A model as `provider:name`, or a name or route of models.yaml."""
+    models: tuple[str, ...] = ()
+    """Models that a client may ask for in its place, by name or pattern (`openai:*`); the terminal
+    may ask for any."""
     parameters: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the model, as in models.yaml."""
     tools: tuple[str, ...] = ()
@@ -89,7 +92,7 @@ class AgentConfig(StrictModel):
     result_tokens: int = Field(default=4_000, ge=100)
     """Tokens of one tool result that the model gets at once; the rest it can page through."""
 
-    @field_validator("tools", "agents", "handoffs", mode="before")
+    @field_validator("tools", "agents", "handoffs", "models", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value

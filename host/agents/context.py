@@ -115,6 +115,9 @@ def message_tokens(message: ModelMessage) -> int:
     for part in message.parts:
         if isinstance(part, ToolCallPart):
             total += count_tokens(part.args_as_json_str()) + 8
+        elif isinstance(part, ToolReturnPart):
+            total += count_tokens(part.model_response_str(wrap_if_error=False))
+            total += _FILE_TOKENS * len(part.files)
         elif isinstance(part, UserPromptPart) and not isinstance(part.content, str):
             total += count_tokens(plain_text(part.content))
             total += _FILE_TOKENS * sum(1 for one in part.content if not isinstance(one, str))
@@ -130,7 +133,8 @@ def _told(message: ModelMessage) -> list[str]:
         if isinstance(part, ToolCallPart):
             lines.append(f"[you called {part.tool_name} with {part.args_as_json_str()[:_SHOWN]}]")
         elif isinstance(part, ToolReturnPart):
-            lines.append(f"[{part.tool_name} answered: {str(part.content)[:_SHOWN]}]")
+            text = part.model_response_str(wrap_if_error=False)
+            lines.append(f"[{part.tool_name} answered: {text[:_SHOWN]}]")
         elif isinstance(part, TextPart):
             lines.append(f"You: {part.content[:_SHOWN]}")
         elif isinstance(part, UserPromptPart):

@@ -9,8 +9,9 @@ from pathlib import Path
 import anyio
 from typing_extensions import override
 
-from host.agents.active import STOPPING
-from host.agents.toolbox import OWN_PREFIX, Tool, ToolAnswer, answer_of, tools_of
+from host.agents.offered import await_servers, chosen_from
+from host.agents.tool_result import answer_of
+from host.agents.toolbox import Tool, ToolAnswer
 from host.domain.errors import (
     ApprovalPendingError,
     RunError,
@@ -27,9 +28,6 @@ from host.taint.session import SessionTaint
 
 WILD = ("*", "?", "[")
 """Beginnings of patterns that may mean the tools of any server."""
-
-HIDDEN = (OWN_PREFIX, "orchestrator__")
-"""Tools that only their full name chooses, so that `*` does not make agents call themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ class RunExchange(InnerExchange):
         if approval != self.waits_for:
             self.waits_for = approval
             self.clock.reschedule(None)
-            self._log.status = "parked"
+            self._log.park(self._tool_call, approval)
             told = (
                 f"{self._tool} waits for an approval: `host approvals approve {approval}` or "
                 f"`host approvals deny {approval}`."
@@ -95,7 +93,8 @@ class RunExchange(InnerExchange):
     def goes_on(self) -> None:
         if self.waits_for:
             about = {"id": self._tool_call, "approval": self.waits_for}
-            self.waits_for, self._log.status = "", "running"
+            self.waits_for = ""
+            self._log.go_on(self._tool_call)
             self._log.add("answer", about)
             self.start_clock()
         self._outer.goes_on()
@@ -164,13 +163,7 @@ class GatewayTools:
         if any(pattern.startswith(WILD) for pattern in wanted):
             for reason in offer.missing.values():
                 self._log.note(reason)
-        entries = [
-            entry
-            for entry in offer.entries
-            if not entry.name.startswith(HIDDEN) or entry.name in wanted
-        ]
-        servers = {entry.name: entry.server.name for entry in entries}
-        return tools_of((entry.definition for entry in entries), wanted, servers)
+        return chosen_from(offer, wanted)
 
     async def _await_servers(self, exchange: RunExchange, wanted: Sequence[str]) -> None:
         """Return once the servers that patterns name have listed their tools, or cannot.
@@ -181,24 +174,7 @@ class GatewayTools:
         Raises:
             UpstreamUnavailableError: A server of the agent's own cannot be reached.
         """
-        catalog = self._gateway.catalog
-        named = [
-            server
-            for server in catalog.enabled(exchange.session, exchange.servers)
-            if not server.own and any(_names(pattern, server) for pattern in wanted)
-        ]
-
-        missed: dict[ToolProvider, UpstreamError | RpcError] = {}
-
-        async def ready(server: ToolProvider) -> None:
-            try:
-                await catalog.listed(server, exchange, "tools/list")
-            except (UpstreamError, RpcError) as error:
-                missed[server] = error
-
-        async with anyio.create_task_group() as group:
-            for server in named:
-                group.start_soon(ready, server)
+        missed = await await_servers(self._gateway, exchange, wanted)
         for server, error in missed.items():
             self._miss(exchange, server, error)
 
@@ -217,8 +193,10 @@ class GatewayTools:
 
     async def take_up(self, run_id: str, call_id: str) -> ToolAnswer:
         """Go on with a run that a call had begun, and return the call's answer."""
+        exchange = self._exchange(call_id, "A run inside")
         try:
-            return answer_of(await self._go_on(self._exchange(call_id), run_id))
+            async with exchange.clock:  # it waits for approvals as any call does, without an end
+                return answer_of(await self._go_on(exchange, run_id))
         except RunError as error:
             return ToolAnswer(str(error), error=True)
 
@@ -240,15 +218,14 @@ class GatewayTools:
             if not exchange.clock.expired():
                 raise
             return _given_up(name, seconds)
-        except asyncio.CancelledError as stop:
-            if exchange.waits_for and STOPPING not in stop.args:
+        except asyncio.CancelledError:
+            if exchange.waits_for and not self._log.leaving:
                 # The run will not make this call, so nobody is to be asked about it.
                 with anyio.CancelScope(shield=True), suppress(StoreError):
                     await self._withdraw(exchange.waits_for)
             raise
         finally:
-            if self._log.status == "parked":
-                self._log.status = "running"
+            self._log.go_on(call_id)
         waits = isinstance(exchange.refused, ApprovalPendingError)
         return replace(answer_of(result), waits=waits)
 
@@ -263,13 +240,6 @@ class GatewayTools:
             taint=self._taint,
             on_progress=self._on_progress,
         )
-
-
-def _names(pattern: str, server: ToolProvider) -> bool:
-    """Whether a pattern asks for a server, or for tools that only that server can have."""
-    prefix = server.config.prefix
-    beginning = f"{server.name if prefix is None else prefix}__"
-    return pattern == server.name or pattern.startswith(beginning)
 
 
 def _given_up(name: str, seconds: float | None) -> ToolAnswer:

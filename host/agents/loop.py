@@ -10,12 +10,12 @@ from pydantic_ai.models import ModelRequestParameters
 from host.agents.budget import RunBudget
 from host.agents.cast import Answer, AskedModel, Cast, files_of, text_of
 from host.agents.output import AnswerReader
+from host.agents.tool_result import dump_files
 from host.agents.toolbox import ToolAnswer, Tools
 from host.agents.transcript import (
     Transcript,
     cost_of,
     dump_response,
-    result_part,
     retry_part,
     spent_on,
     system_message,
@@ -293,13 +293,15 @@ class Loop:
         if answer.whole is not None:
             data["whole"] = answer.whole
             self._transcript.whole[call.tool_call_id] = answer.whole
+        if answer.files:
+            data["files"] = dump_files(answer.files)
         self._log.add("result", data)
         self._transcript.answered.add(call.tool_call_id)
-        self._transcript.add_part(result_part(data))
+        self._transcript.add_result(data)
 
 
 def _paged(now: Cast, call_id: str, answer: ToolAnswer) -> ToolAnswer:
     """Return an answer of which the model reads the first page, if it is long."""
     shown = now.toolbox.pages.first(call_id, answer.text)
     whole = answer.text if shown != answer.text else None
-    return ToolAnswer(shown, answer.error, whole=whole)
+    return ToolAnswer(shown, answer.error, whole=whole, files=answer.files)

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -57,7 +58,10 @@ INPUT: Json = {
                 "additionalProperties": False,
             },
         },
-        "model": {"type": "string", "description": "A model in place of the agent's own."},
+        "model": {
+            "type": "string",
+            "description": "One of the models that the agent allows, in place of its own.",
+        },
         "schema": {"type": "object", "description": "JSON Schema of the answer wanted."},
     },
     "required": ["message"],
@@ -96,7 +100,7 @@ class AgentProvider(LocalProvider):
     @override
     async def call(self, exchange: Exchange, name: str, arguments: Json) -> Json:
         order = order_of(name, arguments)
-        check_model(exchange, order.model)
+        check_model(exchange, self._runner.library.get(name), order.model)
         return await self.answer(exchange, lambda asked: self._runner.start(asked, order))
 
     async def answer(
@@ -281,22 +285,34 @@ def order_of(agent: str, arguments: Json) -> Any:  # noqa: ANN401 - pydantic-ai 
     )
 
 
-def check_model(exchange: Exchange, model: str) -> None:
-    """Refuse a script by its path to all but the user's own terminal and program.
+def check_model(exchange: Exchange, agent: Agent, model: str) -> None:
+    """Refuse a model that a client may not choose; the user's own terminal and program may any.
 
-    Whoever holds a token would learn which files there are, and what stands in them, by the errors.
+    A model costs its owner money, sees what the agent reads, and may be less careful with it. And
+    by the errors of a script that is named by its path, whoever holds a token would learn which
+    files there are, and what stands in them.
 
     Raises:
-        RpcError: It is one.
+        RpcError: It may not be chosen.
     """
     from host.models.script import is_path  # noqa: PLC0415 - pydantic-ai loads slowly
 
+    if exchange.face == "cli" or model in ("", agent.config.model):
+        return
     provider, _, name = model.partition(":")
-    if provider == "scripted" and is_path(name) and exchange.face != "cli":
+    if provider == "scripted" and is_path(name):
         raise RpcError(
             INVALID_PARAMS,
             "A script is named by its path in a terminal only. Give the name of one in "
             "`models/scripts` of the configuration folder.",
+        )
+    allowed = agent.config.models
+    if not any(fnmatchcase(model, pattern) for pattern in allowed):
+        told = f"It allows {', '.join(allowed)}" if allowed else "It allows no other"
+        raise RpcError(
+            INVALID_PARAMS,
+            f"A client may not choose the model {model!r} for the agent {agent.name}. {told}; "
+            "leave `model` out, or add it to `models` in the agent's file.",
         )
 
 

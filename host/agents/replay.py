@@ -18,6 +18,7 @@ from host.agents.library import Agent
 from host.agents.loop import Loop
 from host.agents.output import Reading
 from host.agents.paging import PAGE_TOOL, Pages
+from host.agents.tool_result import load_files
 from host.agents.toolbox import Tool, ToolAnswer, Toolbox
 from host.agents.transcript import (
     Transcript,
@@ -192,7 +193,8 @@ class _Record:
         found = self._results.get(call_id)
         if found is None:
             raise _EndOfRecordError("The record ends in this call.")
-        return ToolAnswer(str(found["text"]), bool(found["error"]))
+        files = tuple(load_files(found))
+        return ToolAnswer(str(found["text"]), bool(found["error"]), files=files)
 
 
 class _RecordedToolbox(Toolbox):

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from host.agents.active import EVENT_META, STOPPING, Active, ending_of
+from host.agents.active import EVENT_META, Active, ending_of, leave_all
 from host.agents.budget import MAX_DEPTH, RunBudget
 from host.agents.library import Agent, AgentLibrary
 from host.agents.own_servers import OwnServers
 from host.agents.recall import Recaller
+from host.agents.shelf import Shelf
 from host.approvals.inbox import Inbox
 from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError
 from host.domain.jsonrpc import Json
@@ -27,13 +28,9 @@ from host.taint.session import SessionTaint
 if TYPE_CHECKING:
     from host.agents.cast import Answer, Cast
     from host.agents.order import Order, Outcome
-    from host.agents.transcript import Transcript
     from host.models.models import Models
 
 log = logging.getLogger(__name__)
-
-RECALLED = frozenset({"private", "untrusted"})
-"""Labels of memories: they may have been a stranger's words when they were kept."""
 
 
 class Runner:
@@ -49,6 +46,7 @@ class Runner:
         recaller: Reads and writes the long-term memory.
         own_servers: Makes the servers that agents bring along.
         inbox: The approvals.
+        hold: Returns for how many seconds a run that waits for an approval is kept in memory.
     """
 
     def __init__(  # noqa: PLR0913 - it is wired once, by name
@@ -63,6 +61,7 @@ class Runner:
         recaller: Recaller,
         own_servers: OwnServers,
         inbox: Inbox,
+        hold: Callable[[], float],
     ) -> None:
         self.library = library
         self.runs = runs
@@ -74,6 +73,7 @@ class Runner:
         self._own_servers = own_servers
         self._inbox = inbox
         self.active: dict[str, Active] = {}
+        self.shelf = Shelf(self, inbox, hold)
 
     async def start(self, exchange: Exchange, order: "Order") -> Active:
         """Begin a run, which goes on until it ends by itself or is cancelled.
@@ -162,7 +162,7 @@ class Runner:
             RunStateError: It does not go on here.
         """
         run = await self.runs.get(principal, run_id)
-        active = self.active.get(run.id)
+        active = self.active.get(run.id) or await self.shelf.take_up_to_end(run.id)
         if active is None or active.task is None:
             raise RunStateError(
                 f"The run {run.id} is not going on here: it is {run.status}.",
@@ -174,11 +174,8 @@ class Runner:
 
     async def close(self) -> None:
         """Stop every run; each can be resumed later."""
-        tasks = [one.task for one in self.active.values() if one.task is not None]
-        for task in tasks:
-            task.cancel(STOPPING)
-        if tasks:
-            await asyncio.wait(tasks)
+        self.shelf.close()
+        await leave_all(list(self.active.values()))
 
     def _new_run(
         self, agent: Agent, exchange: Exchange, order: "Order", *, outer: Active | None, depth: int
@@ -194,7 +191,7 @@ class Runner:
             client=principal.client,
             name=agent.name,
             model=order.model or agent.config.model,
-            title=title_of(order.content).replace("\x00", ""),
+            title=title_of(order.content),
             parent=outer.run.id if outer is not None else None,
             root=outer.run.root if outer is not None else run_id,
             thread=order.thread or run_id,
@@ -220,6 +217,7 @@ class Runner:
             run_log.run, run_log, exchange, order, budget, taint, outer, agent=agent.name
         )
         self.active[run_log.run.id] = active
+        self.shelf.forget(run_log.run.id)
         return active
 
     async def _run(
@@ -227,6 +225,7 @@ class Runner:
     ) -> "Outcome":
         """Run an agent to its end, whatever that is; nothing that happened stays unwritten."""
         # Messages are pydantic-ai's, which takes a second to import: only who runs agents pays.
+        from host.agents.beginning import conversation_of  # noqa: PLC0415
         from host.agents.loop import Loop  # noqa: PLC0415
 
         run_log = active.log
@@ -234,14 +233,18 @@ class Runner:
         answer: Answer | None = None
         error: str | None = None
         try:
-            transcript = await self._transcript(active, events)
+            transcript = await conversation_of(
+                active, agent, events, runs=self.runs, recaller=self._recaller, inbox=self._inbox
+            )
             tools = self._tools(active)
             loop = Loop(
                 run_log,
                 transcript,
                 tools=tools,
                 budget=active.budget,
-                cast=lambda name: self._cast(active, name, tools),
+                cast=lambda name: self._cast(
+                    active, agent if name == agent.name else self.library.get(name), tools
+                ),
                 heard=lambda text: self._heard(active, text),
             )
             answer = await loop.run()
@@ -249,8 +252,8 @@ class Runner:
             await self._recaller.keep(
                 active.exchange.session.principal, agent, active.order.content, answer.text
             )
-        except asyncio.CancelledError as stop:
-            if STOPPING in stop.args:
+        except asyncio.CancelledError:
+            if run_log.leaving:
                 return await self._leave(active, parked=run_log.status == "parked")
             status, error = "cancelled", "The run was cancelled."
         except HostError as failure:
@@ -266,13 +269,13 @@ class Runner:
         return ending_of(active, status, error, answer)
 
     async def _leave(self, active: Active, *, parked: bool) -> "Outcome":
-        """Leave a run as it is, because the host ends; one that waits for an approval stays parked.
+        """Leave a run as it is; one that waits for an approval stays parked.
 
         What it has met is kept under its name until somebody takes it up.
         """
         self.active.pop(active.run.id, None)
         await self._writer.leave(active.log)
-        text = f"The host was stopped; `host runs resume {active.run.id}` takes the run up."
+        text = f"The run was left; `host runs resume {active.run.id}` takes it up."
         return ending_of(active, "parked" if parked else "interrupted", text, None)
 
     async def _finish(
@@ -290,70 +293,6 @@ class Runner:
             log.warning("the end of the run %s is not stored yet: %s", active.run.id, failure)
         self.active.pop(active.run.id, None)
         self._writer.release(active.log)
-
-    async def _transcript(self, active: Active, events: Sequence[Event] | None) -> "Transcript":
-        """Return the conversation that a run begins with, and write its beginning."""
-        from host.agents.transcript import (  # noqa: PLC0415 - see `_run`
-            Transcript,
-            dump_content,
-            plain_text,
-            replay_events,
-            user_message,
-        )
-
-        principal = active.exchange.session.principal
-        transcript = Transcript(agent=active.agent)
-        for run_id in active.history:
-            replay_events(await self.runs.events(principal, run_id), transcript)
-            transcript.close_calls()
-        transcript.repairs = 0
-        order = active.order
-        if events is None and active.run.parent is None:
-            active.taint.say(plain_text(order.content))
-        if active.history or events is not None:
-            active.taint.doubt()  # what was read then is in the conversation, but not known here
-        transcript.agent = active.agent
-        if events is not None:
-            replay_events(events, transcript)
-            active.agent = transcript.agent
-            active.log.add("resumed", {"epoch": active.run.epoch})
-            transcript.unmade = await self._unmade(transcript)
-            return transcript
-        transcript.messages.append(user_message(order.content))
-        active.log.add(
-            "started",
-            {
-                "agent": active.agent,
-                "input": dump_content(order.content),
-                "history": list(active.history),
-                "model": order.model,
-                "schema": order.schema,
-                "chosen": order.chosen,
-            },
-        )
-        recalled = await self._recaller.recall(
-            principal, self.library.get(active.agent), order.content
-        )
-        if recalled:
-            active.log.add("recalled", {"text": recalled})
-            active.taint.meet(RECALLED, source="memory")
-            active.taint.reached(recalled, RECALLED, server="memory")
-            transcript.recall(recalled)
-        return transcript
-
-    async def _unmade(self, transcript: "Transcript") -> set[str]:
-        """Return the open calls that were waiting for an approval, so that they were not made.
-
-        An approval that was used up, or gave way to a grant, may have let its call through.
-        """
-        found: set[str] = set()
-        for call in transcript.open_calls():
-            approval_id = transcript.waiting.get(call.tool_call_id)
-            if approval_id is not None:
-                approval = await self._inbox.find(approval_id)
-                if approval.state not in ("consumed", "unknown"):
-                    found.add(call.tool_call_id)
-        return found
 
     def _tools(self, active: Active) -> Any:  # noqa: ANN401 - see `_run`
         from host.agents.gateway_tools import Actor, GatewayTools  # noqa: PLC0415
@@ -376,14 +315,13 @@ class Runner:
         active = await self.resume(exchange, run_id, parked=True)
         return result_of(await active.wait())
 
-    async def _cast(self, active: Active, name: str, tools: Any) -> "Cast":  # noqa: ANN401
+    async def _cast(self, active: Active, agent: Agent, tools: Any) -> "Cast":  # noqa: ANN401
         from host.agents.casting import cast_agent  # noqa: PLC0415 - see `_run`
         from host.agents.gateway_tools import Actor  # noqa: PLC0415
 
-        agent = self.library.get(name)
-        active.agent = name
+        active.agent = agent.name
         active.keep_to(agent.policy)  # besides those of whoever handed the conversation over
-        active.actor = Actor(name, active.policies, self._own_servers.of(agent))
+        active.actor = Actor(agent.name, active.policies, self._own_servers.of(agent))
         return await cast_agent(active, agent, self._models(), tools)
 
     def _hear_inside(self, active: Active, params: Json) -> None:

@@ -8,12 +8,13 @@ from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import jsonschema_rs
+from pydantic_ai.messages import BinaryContent
 from pydantic_ai.tools import ToolDefinition
 
 from host.agents.paging import PAGE_SCHEMA, PAGE_TOOL, Pages
 from host.domain.errors import NotFoundError
 from host.domain.jsonrpc import Json, as_object
-from host.domain.protocol import list_member, object_member
+from host.domain.protocol import object_member
 
 OWN_PREFIX = "agent__"
 HANDOFF = "hand_over_to_"
@@ -49,6 +50,7 @@ class ToolAnswer:
         error: Whether the tool says that it failed.
         structured: The structured part of the result.
         whole: All of a text of which the model reads a page; None where it reads it all.
+        files: Pictures and the like in it.
         waits: Whether it was not made, since it still waits for an approval.
     """
 
@@ -57,6 +59,7 @@ class ToolAnswer:
     structured: Any = None
     waits: bool = False
     whole: str | None = None
+    files: tuple[BinaryContent, ...] = ()
 
 
 class Tools(Protocol):
@@ -214,25 +217,3 @@ def _tool(name: str, definition: Json) -> Tool:
         reads,
         reads or annotations.get("idempotentHint") is True,
     )
-
-
-def answer_of(result: Json) -> ToolAnswer:
-    """Return a `CallToolResult` as the model reads it."""
-    parts: list[str] = []
-    for block in list_member(result, "content"):
-        body = as_object(block) or {}
-        kind = body.get("type")
-        if kind == "text":
-            parts.append(str(body.get("text", "")))
-        elif kind == "resource":
-            resource = object_member(body, "resource")
-            parts.append(str(resource.get("text") or f"[resource {resource.get('uri')}]"))
-        elif kind == "resource_link":
-            parts.append(f"[resource {body.get('uri')}]")
-        else:
-            size = len(str(body.get("data", ""))) * 3 // 4
-            parts.append(f"[{kind} {body.get('mimeType', '')}, {size} bytes]")
-    structured = result.get("structuredContent")
-    if not parts and structured is not None:
-        parts.append(json.dumps(structured, ensure_ascii=False))
-    return ToolAnswer("\n".join(parts), result.get("isError") is True, structured)

@@ -17,6 +17,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from host.agents.tool_result import result_part
 from host.events.run import Event
 
 _RESPONSE: TypeAdapter[ModelResponse] = TypeAdapter(ModelResponse)
@@ -26,8 +27,10 @@ SUMMARY = "Summary of the conversation before this point:\n"
 
 
 def dump_response(response: ModelResponse) -> dict[str, Any]:
-    """Return a model's reply as JSON."""
-    return _RESPONSE.dump_python(response, mode="json")
+    """Return a model's reply as JSON, without the counts of what was not used."""
+    found = _RESPONSE.dump_python(response, mode="json")
+    found["usage"] = {name: count for name, count in found["usage"].items() if count}
+    return found
 
 
 def load_response(data: dict[str, Any]) -> ModelResponse:
@@ -114,6 +117,10 @@ class Transcript:
         else:
             self.messages.append(ModelRequest(parts=[part]))
 
+    def add_result(self, data: dict[str, Any]) -> None:
+        """Add what a tool gave, as it is recorded."""
+        self.add_part(result_part(data))
+
     def open_calls(self) -> list[ToolCallPart]:
         """Return the calls of the last reply that have no result yet."""
         last = next((m for m in reversed(self.messages) if isinstance(m, ModelResponse)), None)
@@ -172,7 +179,7 @@ def _take_result(transcript: Transcript, data: dict[str, Any]) -> None:
     transcript.answered.add(str(data["id"]))
     if "whole" in data:
         transcript.whole[str(data["id"])] = str(data["whole"])
-    transcript.add_part(result_part(data))
+    transcript.add_result(data)
 
 
 def _wait(transcript: Transcript, data: dict[str, Any]) -> None:
@@ -205,11 +212,6 @@ _APPLY: dict[str, Callable[[Transcript, dict[str, Any]], None]] = {
         str(data["summary"]), int(data["kept"])
     ),
 }
-
-
-def result_part(data: dict[str, Any]) -> ToolReturnPart:
-    """Return a tool's result as the model gets it."""
-    return ToolReturnPart(str(data["tool"]), str(data["text"]), tool_call_id=str(data["id"]))
 
 
 def retry_part(data: dict[str, Any]) -> ModelRequestPart:

@@ -132,6 +132,7 @@ class Host:
             make_server=self._make_server,
             inbox=self.inbox,
             patience=lambda: self.board.config.wait,
+            hold=lambda: self.board.config.hold,
         )
         self.own["agent"] = self.agents.provider
 

@@ -114,6 +114,21 @@ class Inbox:
         async with self._store.transaction(DESK) as database:
             return approval_of(await self._board.row(database, approval_id))
 
+    @property
+    def version(self) -> int:
+        """Another number after each change that this process made."""
+        return self._board.version
+
+    async def changed(self, since: int, *, limit: float) -> None:
+        """Return once the version is another than `since`, or after `limit` seconds."""
+        await self._board.changed(since, limit=limit)
+
+    async def pending(self, approval_ids: Collection[str]) -> frozenset[str]:
+        """Return those of some approvals that nobody has answered yet."""
+        await self._board.expire()
+        async with self._store.transaction(DESK) as database:
+            return frozenset(await table.pending(database, approval_ids))
+
     async def show(self, approval_id: str) -> tuple[Approval, Json | None]:
         """Return an approval and the arguments it is about; None once they are forgotten."""
         await self._board.expire()

@@ -325,6 +325,16 @@ async def find_unknown(database: Database, digest: str) -> str | None:
     return None if row is None else row["id"]
 
 
+async def pending(database: Database, approval_ids: Collection[str]) -> list[str]:
+    """Return the ids of those of some approvals that wait for an answer."""
+    rows = await _all(
+        database,
+        "select id from host.approvals where state = 'pending' and id = any(%(ids)s)",
+        {"ids": list(approval_ids)},
+    )
+    return [str(row["id"]) for row in rows]
+
+
 async def list_rows(database: Database, *, every: bool, most: int) -> list[dict[str, Any]]:
     """Return the approvals that wait, oldest first; or the latest of all."""
     rows = await _all(

@@ -25,6 +25,9 @@ class ApprovalsConfig(StrictModel):
 
     wait: float = Field(default=50, ge=0, le=3600)
     """Seconds for which a call waits for its answer; many clients give up after 60."""
+    hold: float = Field(default=60, ge=0, le=86_400)
+    """Seconds for which an agent's run that waits for its answer is kept in memory while nobody
+    waits for the run; then it is let go, and goes on from its record when the answer comes."""
     expires: float = Field(default=3600, gt=0, le=7 * 86_400)
     """Seconds after which nobody's answer is a no."""
     resume: float = Field(default=900, gt=0, le=86_400)

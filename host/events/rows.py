@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from host.events.run import Event, Run, RunStatus, Usage
 from host.storage.store import Database
 
@@ -13,10 +15,9 @@ CHANNEL = "host_runs"
 _ADD_RUNS = """
 insert into host.runs (id, user_id, client, kind, name, model, title, parent, root, thread, depth,
     definition, epoch, status, started, heartbeat)
-select * from unnest(%(id)s::text[], %(user_id)s::text[], %(client)s::text[], %(kind)s::text[],
-    %(name)s::text[], %(model)s::text[], %(title)s::text[], %(parent)s::text[], %(root)s::text[],
-    %(thread)s::text[], %(depth)s::int[], %(definition)s::text[], %(epoch)s::int[],
-    %(status)s::text[], %(started)s::timestamptz[], %(heartbeat)s::timestamptz[])
+select * from json_to_recordset(%s::json) as r(id text, user_id text, client text, kind text,
+    name text, model text, title text, parent text, root text, thread text, depth int,
+    definition text, epoch int, status text, started timestamptz, heartbeat timestamptz)
 on conflict do nothing
 """
 _RUN_COLUMNS = (
@@ -27,10 +28,9 @@ _RUN_COLUMNS = (
 # The update locks each run's row and compares epochs, so a writer that was overtaken adds nothing.
 _ADD_EVENTS = """
 with given as (
-    select * from unnest(%(run)s::text[], %(epoch)s::int[], %(status)s::text[], %(error)s::text[],
-        %(steps)s::bigint[], %(input)s::bigint[], %(output)s::bigint[],
-        %(cost)s::double precision[], %(at)s::timestamptz[])
-        as g(run, epoch, status, error, steps, input, output, cost, at)
+    select * from json_to_recordset(%(ends)s::json) as g(run text, epoch int, status text,
+        error text, steps bigint, input bigint, output bigint, cost double precision,
+        at timestamptz)
 ),
 live as (
     update host.runs r set
@@ -43,8 +43,10 @@ live as (
 added as (
     insert into host.run_events (run_id, seq, user_id, kind, at, data)
     select e.run, e.seq, live.user_id, e.kind, e.at, e.data::json
-    from unnest(%(event_run)s::text[], %(event_seq)s::int[], %(event_kind)s::text[],
-        %(event_at)s::timestamptz[], %(event_data)b::text[]) as e(run, seq, kind, at, data)
+    from rows from (
+        json_to_recordset(%(heads)s::json) as (run text, seq int, kind text, at timestamptz),
+        unnest(%(data)b::text[])
+    ) as e(run, seq, kind, at, data)
     join live on live.id = e.run
     on conflict do nothing
 )
@@ -66,36 +68,45 @@ class Entry:
 
 async def add_runs(database: Database, runs: Sequence[Run]) -> None:
     """Add runs; those that are there already stay as they are."""
-    await database.execute(
-        _ADD_RUNS, {name: [getattr(run, name) for run in runs] for name in _RUN_COLUMNS}
-    )
+    rows = [{name: _legal(getattr(run, name)) for name in _RUN_COLUMNS} for run in runs]
+    await database.execute(_ADD_RUNS, [orjson.dumps(rows).decode()])
 
 
 async def add_events(database: Database, entries: Sequence[Entry]) -> set[str]:
     """Add events; return the runs whose epoch was the right one."""
     last: dict[str, Entry] = {entry.event.run_id: entry for entry in entries}
-    ends = list(last.values())
-    events = [entry.event for entry in entries]
-    values: dict[str, list[Any] | str] = {
-        "run": [entry.event.run_id for entry in ends],
-        "epoch": [entry.epoch for entry in ends],
-        "status": [entry.status for entry in ends],
-        "error": [_legal(entry.error) for entry in ends],
-        "steps": [entry.usage.steps for entry in ends],
-        "input": [entry.usage.input_tokens for entry in ends],
-        "output": [entry.usage.output_tokens for entry in ends],
-        "cost": [entry.usage.cost for entry in ends],
-        "at": [entry.event.at for entry in ends],
-        "event_run": [event.run_id for event in events],
-        "event_seq": [event.seq for event in events],
-        "event_kind": [event.kind for event in events],
-        "event_at": [event.at for event in events],
-        "event_data": [entry.text for entry in entries],
+    values: dict[str, Any] = {
+        "ends": orjson.dumps([_end(entry) for entry in last.values()]).decode(),
+        "heads": orjson.dumps([_head(entry.event) for entry in entries]).decode(),
+        # Apart, as text: within the JSON of others a NUL in it could not be read.
+        "data": [entry.text for entry in entries],
         "channel": CHANNEL,
     }
     rows = await (await database.execute(_ADD_EVENTS, values)).fetchall()
     return {str(row["id"]) for row in rows}
 
 
-def _legal(text: str | None) -> str | None:
-    return None if text is None else text.replace("\x00", "")
+def _end(entry: Entry) -> dict[str, Any]:
+    usage = entry.usage
+    return {
+        "run": entry.event.run_id,
+        "epoch": entry.epoch,
+        "status": entry.status,
+        "error": _legal(entry.error),
+        "steps": usage.steps,
+        "input": usage.input_tokens,
+        "output": usage.output_tokens,
+        "cost": usage.cost,
+        "at": entry.event.at,
+    }
+
+
+def _head(event: Event) -> dict[str, Any]:
+    return {"run": event.run_id, "seq": event.seq, "kind": event.kind, "at": event.at}
+
+
+def _legal(value: object) -> object:
+    """Return a value that PostgreSQL takes: texts without NUL and halves of surrogate pairs."""
+    if not isinstance(value, str):
+        return value
+    return value.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -58,6 +58,10 @@ class Usage:
     output_tokens: int = 0
     cost: float = 0.0
 
+    def copy(self) -> "Usage":
+        """Return it as it stands now."""
+        return Usage(self.steps, self.input_tokens, self.output_tokens, self.cost)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:

@@ -33,8 +33,24 @@ class RunLog:
         self.status: RunStatus = "running"
         self.error: str | None = None
         self.stale = False
+        self.leaving = False
+        """Whether it is being left as it stands, so that somebody can take it up later."""
+        self.waits_for: dict[str, str] = {}
+        """The approvals that its calls wait for now, by the call's id."""
         self.notes: list[str] = []
         """What whoever reads the result should know besides, each said once."""
+
+    def park(self, call: str, approval: str) -> None:
+        """Take it that a call waits for an approval, and the run with it."""
+        self.waits_for[call] = approval
+        self.status = "parked"
+
+    def go_on(self, call: str) -> None:
+        """Take it that a call does not wait any more; a run that is left stays as it is."""
+        if not self.leaving:
+            self.waits_for.pop(call, None)
+        if self.status == "parked" and not self.waits_for:
+            self.status = "running"
 
     def note(self, text: str) -> None:
         """Queue a note, unless it was made before."""

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import psycopg
 
@@ -116,7 +115,7 @@ class EventWriter:
         """Queue an event of a run."""
         text = self._encode(event.data).decode()
         self._entries.append(
-            Entry(event, text, run.run.epoch, run.status, run.error, replace(run.usage))
+            Entry(event, text, run.run.epoch, run.status, run.error, run.usage.copy())
         )
         self._work.set()
         self._heard(event)

@@ -200,7 +200,7 @@ class OrchestratorProvider(LocalProvider):
             )
             name, chosen = choice.agent, choice.reason
         order = dataclasses.replace(order_of(name, given), chosen=chosen)
-        check_model(exchange, order.model)
+        check_model(exchange, self._agents.library.get(name), order.model)
         return await self._agents.runner.start(exchange, order)
 
     async def _list_runs(self, exchange: Exchange, arguments: Json) -> Json:

@@ -175,7 +175,11 @@ async def test_cancelling_a_run_that_waits_takes_its_approval_back(
         found = await scene.host.inbox.find(approval.id)
         assert (run.status, found.state) == ("cancelled", "withdrawn")
         again = await scene.runner.resume(scene.exchange(), run.id)
-        await again.wait()
+        anew = await waiting(scene)  # whoever takes it up is asked anew
+        await answer(scene, anew, approve=False)
+        outcome = await again.wait()
+    assert anew.id != approval.id
+    assert outcome.status == "succeeded"
     assert scene.notes.calls == []
 
 

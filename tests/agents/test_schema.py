@@ -35,7 +35,7 @@ async def test_answer_whose_schema_refers_to_itself_reaches_a_client_that_checks
 ) -> None:
     async with open_scene({}, data=empty_store_folder, agents=True) as scene:
         turns = f"{{loop: true, turns: [{{json: {answer}}}]}}"
-        write_agent(scene, "nested", turns, output=output)
+        write_agent(scene, "nested", turns, output=output, models=["nobody"])
         async with Client(
             scene.url, mode=mode, cache=None, read_timeout_seconds=PATIENCE
         ) as client:

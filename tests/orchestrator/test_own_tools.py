@@ -75,6 +75,25 @@ async def test_script_of_any_path_is_refused_to_clients(
     assert "by its path" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("tool", "more"), [("agent__plain", {}), ("orchestrator__run_agent", {"agent": "plain"})]
+)
+async def test_client_may_choose_only_a_model_that_the_agents_file_allows(
+    empty_store_folder: Path, tool: str, more: Json
+) -> None:
+    async with open_client(empty_store_folder) as (scene, client):
+        write_agent(scene, "other", "{turns: [{reply: The other one}]}")
+        write_agent(scene, "plain", HELLO, models=["scripted:oth*"])
+        asked = {"message": "x", **more}
+        allowed = await client.call(tool, {**asked, "model": "scripted:other"})
+        own = await client.call(tool, {**asked, "model": "scripted:plain"})
+        refused = await failure(client, tool, {**asked, "model": "scripted:demo"})
+    assert allowed["structuredContent"]["text"] == "The other one"
+    assert own["structuredContent"]["status"] == "succeeded"
+    assert "may not choose the model 'scripted:demo'" in refused
+    assert "It allows scripted:oth*" in refused
+
+
 async def test_conversation_that_does_not_exist_gets_no_name(empty_store_folder: Path) -> None:
     async with open_client(empty_store_folder) as (_, client):
         ghost = {"name": "mine", "thread": "ghost"}
@@ -86,14 +105,16 @@ async def test_tools_of_an_agent_are_those_that_it_can_call(
 ) -> None:
     files = {"bundled": "files", "settings": {"roots": [str(tmp_path)]}}
     async with open_client(empty_store_folder, {"files": files}) as (scene, client):
+        write_agent(scene, "one", HELLO, tools=["files__list"])
         write_agent(scene, "none", HELLO)
         write_agent(scene, "all", HELLO, tools=["*"])
         write_agent(scene, "boss", HELLO, agents=["none"])
         write_agent(scene, "owner", HELLO, servers={"mine": files})
         found: dict[str, list[str]] = {}
-        for agent in ("none", "all", "boss", "owner"):
+        for agent in ("one", "none", "all", "boss", "owner"):  # `*` waits for no server
             listed = await client.call("orchestrator__list_tools", {"agent": agent})
             found[agent] = [one["name"] for one in listed["structuredContent"]["tools"]]
+    assert found["one"] == ["files__list"]
     assert (found["none"], found["boss"]) == ([], ["agent__none"])
     assert "files__list" in found["all"]
     assert not [name for name in found["all"] if name.startswith(("agent__", "orchestrator__"))]

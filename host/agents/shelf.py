@@ -1,0 +1,176 @@
+"""Lets runs go that wait for a person, and takes them up again once the person has answered."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from host.agents.active import Active, leave_all
+from host.approvals.inbox import Inbox
+from host.domain.errors import HostError, StoreError
+from host.domain.principal import Principal
+from host.events.run import Event
+from host.events.writer import WRITER
+from host.gateway.exchange import QuietExchange, QuietSession
+
+if TYPE_CHECKING:
+    from host.agents.runner import Runner
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 15.0
+"""Seconds between two looks at approvals that another process may have answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A run that was let go.
+
+    Attributes:
+        principal: For whom it goes on.
+        epoch: As it was let go; with another one somebody else has it.
+        approvals: What it and the runs inside it wait for.
+    """
+
+    principal: Principal
+    epoch: int
+    approvals: frozenset[str]
+
+
+class Shelf:
+    """The runs of one process that wait for approvals and hold nothing but a line here.
+
+    A run that has waited for a while, and whose end nobody waits for, is stopped with the runs
+    inside it; its record says that it is parked. It goes on from there, as after a restart of the
+    host, when one of its approvals is answered, has expired or is withdrawn.
+
+    Args:
+        runner: Runs them.
+        inbox: The approvals.
+        hold: Returns for how many seconds a run is kept that waits.
+    """
+
+    def __init__(self, runner: "Runner", inbox: Inbox, hold: Callable[[], float]) -> None:
+        self._runner = runner
+        self._inbox = inbox
+        self._hold = hold
+        self._runs: dict[str, Shelved] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def expect(self, run_id: str) -> None:
+        """Take it that a run waits now, so that it is looked at when it has waited for a while."""
+        active = self._runner.active.get(run_id)
+        if active is not None and active.run.root not in self._timers:
+            self._look_later(active.run.root)
+
+    def forget(self, run_id: str) -> None:
+        """Take it that somebody has taken up a run."""
+        self._runs.pop(run_id, None)
+
+    async def take_up_to_end(self, run_id: str) -> Active | None:
+        """Take up a run that was let go, as far as it can be cancelled; None: it was not."""
+        if run_id not in self._runs:
+            return None
+        active = await self._take_up(run_id)
+        if active is None or active.task is None:
+            return None
+        there = asyncio.Event()
+
+        def hear(event: Event) -> None:
+            if event.kind in ("approval", "answer"):  # its call is being made, or waits again
+                there.set()
+
+        stop = self._runner.hub.listen(run_id, hear)
+        heard = asyncio.create_task(there.wait())
+        try:
+            await asyncio.wait([active.task, heard], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            heard.cancel()
+            stop()
+        return active
+
+    def close(self) -> None:
+        """Let everything be as it is; the next host takes up what waits."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for task in (*self._tasks, self._watch):
+            if task is not None:
+                task.cancel()
+
+    def _look_later(self, root: str) -> None:
+        loop = asyncio.get_running_loop()
+        self._timers[root] = loop.call_later(self._hold(), self._look, root)
+
+    def _look(self, root: str) -> None:
+        """Let a run go if it still waits and nobody needs it; look again later if it waits."""
+        self._timers.pop(root, None)
+        family = [one for one in self._runner.active.values() if one.run.root == root]
+        if not any(one.log.status == "parked" for one in family):
+            return
+        task = asyncio.create_task(self._let_go(root, family))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _let_go(self, root: str, family: list[Active]) -> None:
+        outermost = next((one for one in family if one.run.id == root), None)
+        approvals = frozenset(name for one in family for name in one.log.waits_for.values())
+        try:
+            waits = approvals <= await self._inbox.pending(approvals)
+        except HostError as error:
+            log.warning("runs that wait are not let go: %s", error)
+            waits = False
+        still = waits and all(self._may_go(one) for one in family)
+        if outermost is None or outermost.waiting or outermost.exchange.depth or not still:
+            self._look_later(root)
+            return
+        principal = outermost.exchange.session.principal
+        self._runs[root] = Shelved(principal, outermost.run.epoch, approvals)
+        await leave_all(family)
+        log.info("the run %s waits for an approval and was let go until it is answered", root)
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._watch_answers())
+
+    def _may_go(self, active: Active) -> bool:
+        """Whether a run only waits; one whose time is limited is kept, so that its time ends it."""
+        waits = active.log.status == "parked" and self._runner.active.get(active.run.id) is active
+        return waits and active.budget.now.seconds_left() is None
+
+    async def _watch_answers(self) -> None:
+        """Take up what was answered, until nothing is left."""
+        while self._runs:
+            seen = self._inbox.version
+            known = frozenset(name for one in self._runs.values() for name in one.approvals)
+            try:
+                waiting = await self._inbox.pending(known)
+            except HostError as error:
+                log.warning("answers to runs that wait are looked for again: %s", error)
+                waiting = known
+            for run_id, one in list(self._runs.items()):
+                if not one.approvals <= waiting:
+                    await self._take_up(run_id)
+            if self._runs:
+                await self._inbox.changed(seen, limit=LOOK_AGAIN)
+        self._watch = None
+
+    async def _take_up(self, run_id: str) -> Active | None:
+        one = self._runs.pop(run_id, None)
+        if one is None:
+            return None
+        try:
+            known = await self._runner.runs.get(WRITER, run_id)
+            if known.status != "parked" or known.epoch != one.epoch:
+                return None  # another host has it
+            exchange = QuietExchange(QuietSession(one.principal, "agent"), None)
+            return await self._runner.resume(exchange, run_id, parked=True)
+        except StoreError as error:
+            log.warning("the run %s is taken up later: %s", run_id, error)
+            self._runs[run_id] = one
+        except HostError as error:
+            log.warning("the run %s stays parked: %s", run_id, error)
+        return None

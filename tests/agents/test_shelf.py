@@ -1,0 +1,157 @@
+"""Runs that wait for a person and that nobody waits for hold nothing, and go on when answered."""
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from host.agents.active import Active
+from host.agents.shelf import Shelf
+from host.events.run import Run
+from tests.agents.scene import Scene, open_agents
+from tests.agents.test_parked import ADD, OUTER, answer, parked, waiting
+
+pytestmark = pytest.mark.anyio
+
+
+def holding(scene: Scene, seconds: float = 0.0) -> None:
+    """Let runs go that have waited for so long."""
+    board = scene.host.board
+    board.config = board.config.model_copy(update={"hold": seconds})
+
+
+async def let_go(active: Active) -> None:
+    """Return when a run has left the memory; the scene's patience is the limit."""
+    assert active.task is not None
+    await asyncio.wait([active.task])
+
+
+async def ended(scene: Scene, run_id: str) -> Run:
+    """Return a run when it has ended."""
+    runs = scene.host.agents.runs
+    async with aclosing(runs.follow(scene.principal, run_id)) as events:
+        async for _ in events:
+            pass
+    return await runs.get(scene.principal, run_id)
+
+
+async def test_run_that_waits_holds_nothing_and_goes_on_when_it_is_answered(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        holding(scene)
+        scene.agent("keeper", ADD)
+        active = await scene.start("keeper")
+        approval = await waiting(scene)
+        await let_go(active)
+        left = await scene.host.agents.runs.get(scene.principal, active.run.id)
+        assert (left.status, len(scene.runner.shelf)) == ("parked", 1)
+        assert scene.runner.active == {}
+        assert scene.notes.calls == []
+        await answer(scene, approval)
+        run = await ended(scene, active.run.id)
+        kinds = await scene.kinds(active.run.id)
+    assert (run.status, run.client) == ("succeeded", "test")
+    assert scene.notes.calls == [("add", {"text": "x"})]
+    assert kinds.count("call") - kinds.count("result") in (0, 1)
+    assert kinds.count("result") == 1
+    assert kinds.index("approval") < kinds.index("resumed") < kinds.index("result")
+
+
+async def test_refusal_of_a_run_that_was_let_go_reaches_its_model(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        holding(scene)
+        scene.agent("keeper", ADD)
+        active = await scene.start("keeper")
+        approval = await waiting(scene)
+        await let_go(active)
+        await answer(scene, approval, approve=False)
+        run = await ended(scene, active.run.id)
+        result = next(e for e in await scene.events(run.id) if e.kind == "result")
+    assert run.status == "succeeded"
+    assert result.data["error"]
+    assert scene.notes.calls == []
+
+
+async def test_runs_inside_are_let_go_and_go_on_with_the_run_around_them(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        holding(scene)
+        scene.agent("keeper", ADD)
+        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
+        active = await scene.start("outer")
+        approval = await waiting(scene)
+        await let_go(active)
+        assert scene.runner.active == {}
+        await answer(scene, approval)
+        run = await ended(scene, active.run.id)
+        family = await scene.host.agents.runs.family(scene.principal, run.id)
+    assert [one.status for one in (run, *family)] == ["succeeded", "succeeded"]
+    assert scene.notes.calls == [("add", {"text": "x"})]
+
+
+async def test_run_that_was_let_go_can_be_cancelled_and_nobody_is_asked_any_more(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        holding(scene)
+        scene.agent("keeper", ADD)
+        active = await scene.start("keeper")
+        approval = await waiting(scene)
+        await let_go(active)
+        holding(scene, 60)
+        run = await scene.runner.cancel(scene.principal, active.run.id)
+        found = await scene.host.inbox.find(approval.id)
+    assert (run.status, found.state) == ("cancelled", "withdrawn")
+    assert scene.notes.calls == []
+
+
+async def test_run_that_was_let_go_goes_on_in_the_next_host(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        holding(scene)
+        scene.agent("keeper", ADD)
+        user = scene.principal.user
+        active = await scene.start("keeper")
+        approval = await waiting(scene)
+        await let_go(active)
+    async with open_agents(store_folder, tmp_path, policy="default", user=user) as scene:
+        holding(scene)
+        assert await scene.host.agents.take_up() == [active.run.id]
+        await let_go(scene.runner.active[active.run.id])
+        await answer(scene, approval)
+        run = await ended(scene, active.run.id)
+    assert run.status == "succeeded"
+    assert scene.notes.calls == [("add", {"text": "x"})]
+
+
+@pytest.mark.parametrize("needed", ["somebody waits", "its time is limited"])
+async def test_run_that_is_needed_is_not_let_go(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: str
+) -> None:
+    looks = asyncio.Queue[str]()
+    later = Shelf._look_later
+
+    def counted(self: Shelf, root: str) -> None:
+        looks.put_nowait(root)
+        later(self, root)
+
+    monkeypatch.setattr(Shelf, "_look_later", counted)
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        holding(scene)
+        scene.agent("keeper", ADD, limits={"seconds": 600.0 if "time" in needed else 0.0})
+        active = await scene.start("keeper")
+        end = asyncio.create_task(active.wait()) if "waits" in needed else active.task
+        approval = await parked(scene, active)
+        for _ in range(3):  # when it begins to wait, and twice that it is not let go
+            assert await looks.get() == active.run.id
+        await answer(scene, approval)
+        assert end is not None
+        outcome = await end
+    assert outcome.status == "succeeded"
+    assert scene.notes.calls == [("add", {"text": "x"})]
