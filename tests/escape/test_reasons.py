@@ -15,12 +15,13 @@ EXPLAINED = {
     "enums/functional-on-member-class": "CPython: an enumeration with members cannot be extended",
     "enums/enum-members-write": "CPython: the members are a read-only view",
     "gadgets/namedtuple-injection": "names are checked before any class is made",
-    "descriptors/property-get-by-super-bound": "CPython: super() takes an object of the class",
     "shared/property-initialised-by-subclass-of-two": "as above",
     "shared/urlsplit-cache": "what plugins hold is a function of the facade, without the cache",
     "shared/cache-clear": "as above",
     "shared/type-alias-copy": "CPython: `Type[...]` cannot be called",
     "gadgets/hashlib-algorithms": "the shared set is handed out as a frozen copy",
+    "graph/class-dict-descriptor": "a class's table shows what the class statement says, no more",
+    "gadgets/singledispatchmethod-dispatcher": "the class's table holds our own, which has none",
     "graph/new-of-type": "`C.__class__` is the stand-in of type, which makes no classes",
 }
 """Attempts that no guard of ours has to stop, and what does."""

@@ -15,10 +15,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ForwardRef, cast
 
+from host.sandbox.compiler.caches import on_plain
 from host.sandbox.compiler.formatting import GuardedFormatter
 from host.sandbox.compiler.kinds import visible
 from host.sandbox.compiler.names import (
+    METHODS_LATER,
     OWN_ONLY,
+    REPLACING,
     TABLES,
     is_dunder,
     kind_of_read,
@@ -38,6 +41,7 @@ from host.sandbox.compiler.refusal import (
 _missing: Any = object()
 _RECORDS = frozenset({"_asdict", "_replace", "_fields", "_make", "_field_defaults"})
 _ENUMS = frozenset({"_value_", "_name_", "_missing_", "_generate_next_value_"})
+_OF_PATTERNS = (types.BuiltinMethodType, types.MethodDescriptorType)
 _WRITABLE = (types.SimpleNamespace, BaseException, decimal.Context, textwrap.TextWrapper)
 _ALIASES = (
     types.GenericAlias,
@@ -89,6 +93,8 @@ class Guards:
         found = getattr(value, name)
         if name in TABLES and not self.ownership.is_pure(type(value)):
             found = unshared(found)
+        if name in REPLACING and issubclass(type(found), _OF_PATTERNS):
+            return on_plain(found)
         return self._checked(value, name, found)
 
     def _checked(self, value: Any, name: str, found: Any) -> Any:
@@ -160,6 +166,8 @@ class Guards:
     def _dict_of(self, value: Any, name: str) -> Any:
         if self.ownership.is_pure(type(value)) or type(value) is types.SimpleNamespace:
             return vars(value)
+        if self.ownership.owns_class(value):
+            return self.ownership.table_of(value)
         return refuse(value, name)
 
     def _bases_of(self, value: Any, name: str) -> Any:
@@ -253,7 +261,8 @@ class Guards:
         return of_class if isinstance(held, type) else of_it
 
     def _own_hook(self, value: Any, name: str) -> Any:
-        if type(value) is super or self.ownership.owns(value):
+        held = value.__self__ if type(value) is super else value
+        if self.ownership.owns(held):
             return self._checked(value, name, getattr(value, name))
         return refuse(value, name)
 
@@ -302,7 +311,8 @@ class Guards:
             raise TypeError(message)
         if kind_of_write(name) == "refused":
             refuse(target, name)
-        if self.ownership.owns(target) and not is_enum_table(target, name):
+        later = name not in METHODS_LATER or self.ownership.owns_class(target)
+        if self.ownership.owns(target) and later and not is_enum_table(target, name):
             return
         if isinstance(target, _WRITABLE) and not (is_dunder(name) or is_of_group(target)):
             return
@@ -329,7 +339,14 @@ def _sealed_kind(guards: Guards) -> Callable[[Any], Any]:
             object.__setattr__(self, "target", target)
 
         def __getattribute__(self, name: str) -> Any:
-            return guards.read(object.__getattribute__(self, "target"), name)
+            try:
+                return guards.read(object.__getattribute__(self, "target"), name)
+            except AttributeError as error:
+                if (
+                    _NAME.__get__(error) is None
+                ):  # else the interpreter would tell the error of `self`
+                    _NAME.__set__(error, name)
+                raise
 
         def __setattr__(self, name: str, value: Any) -> None:
             guards.write(object.__getattribute__(self, "target"), name, value)
@@ -339,6 +356,9 @@ def _sealed_kind(guards: Guards) -> Callable[[Any], Any]:
 
     return Sealed
 
+
+_NAME = AttributeError.__dict__["name"]
+"""Set past a `__setattr__` of the plugin's own."""
 
 _Reader = Callable[[Guards, Any, str], Any]
 _READERS: dict[str, _Reader] = {
