@@ -15,7 +15,6 @@ EXPLAINED = {
     "enums/functional-on-member-class": "CPython: an enumeration with members cannot be extended",
     "enums/enum-members-write": "CPython: the members are a read-only view",
     "gadgets/namedtuple-injection": "names are checked before any class is made",
-    "descriptors/property-get-by-super-bound": "CPython: super() takes an object of the class",
     "shared/property-initialised-by-subclass-of-two": "as above",
     "shared/urlsplit-cache": "what plugins hold is a function of the facade, without the cache",
     "shared/cache-clear": "as above",

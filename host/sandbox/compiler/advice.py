@@ -27,10 +27,10 @@ BUILTINS: dict[str, tuple[str, str]] = {
 """Built-in names that a plugin does not have: (why, what to write instead)."""
 
 MAKER = (
-    "What makes objects is checked where it is defined.",
-    "Write it as a function: `def __new__(cls, ...):`.",
+    "What makes objects, and what leaves contexts, is checked where it is defined.",
+    "Write it as a function: `def __new__(cls, ...):`, `def __exit__(self, *details):`.",
 )
-"""About a `__new__` that is bound in another way than by `def`."""
+"""About a `__new__` or `__exit__` that is bound in another way than by `def`."""
 
 _ATTRIBUTES: dict[str, tuple[str, str]] = {
     "mro": ("It lists classes that are hidden from plugins.", "Use isinstance, or C.__mro__."),

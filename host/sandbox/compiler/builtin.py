@@ -153,16 +153,26 @@ def _attribute_functions(guards: Guards) -> Mapping[str, Any]:
 
 def _print_to(output: Callable[[str], object]) -> Callable[..., None]:
     def print(  # the plugin's own print
-        *values: object, sep: str | None = None, end: str | None = None, file: Any = None, **_: bool
+        *values: object, sep: Any = None, end: Any = None, file: Any = None, **_: bool
     ) -> None:
-        text = (" " if sep is None else sep).join([str(value) for value in values])
-        text += "\n" if end is None else end
+        parts = [str.__str__(str(value)) for value in values]
+        text = str.join(_text_or(sep, " "), parts) + _text_or(end, "\n")
         if file is None:
             output(text)
         else:
             file.write(text)
 
     return print
+
+
+def _text_or(given: Any, usual: str) -> str:
+    """Return it as plain text: the host is handed nothing with methods of the plugin's own."""
+    if given is None:
+        return usual
+    if isinstance(given, str):
+        return str.__str__(given)
+    message = f"sep and end must be None or a string, not {type(given).__name__}"
+    raise TypeError(message)
 
 
 def _library_import(name: str, *_: object) -> Any:

@@ -15,6 +15,8 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from host.sandbox.compiler.caches import settle, start_anew
+
 if TYPE_CHECKING:
     from host.sandbox.compiler.guards import Guards
 
@@ -34,8 +36,7 @@ PLAIN: dict[str, str] = {
         MappingView MutableMapping MutableSequence MutableSet Reversible Sequence Set Sized
         ValuesView""",
     "contextlib": """
-        contextmanager asynccontextmanager suppress nullcontext closing ContextDecorator
-        AbstractContextManager""",
+        suppress nullcontext closing aclosing AbstractContextManager AbstractAsyncContextManager""",
     "copy": "Error",
     "dataclasses": "fields is_dataclass replace FrozenInstanceError InitVar KW_ONLY MISSING",
     "datetime": "date datetime time timedelta timezone tzinfo MINYEAR MAXYEAR UTC",
@@ -49,7 +50,7 @@ PLAIN: dict[str, str] = {
         auto unique verify member nonmember property EnumCheck CONTINUOUS NAMED_FLAGS UNIQUE
         FlagBoundary STRICT CONFORM EJECT KEEP""",
     "fractions": "Fraction",
-    "functools": "reduce cmp_to_key partial partialmethod lru_cache cache cached_property",
+    "functools": "reduce cmp_to_key partial partialmethod cached_property",
     "hashlib": """
         md5 sha1 sha224 sha256 sha384 sha512 sha3_224 sha3_256 sha3_384 sha3_512 shake_128 shake_256
         blake2b blake2s new pbkdf2_hmac scrypt""",
@@ -59,7 +60,7 @@ PLAIN: dict[str, str] = {
         accumulate batched chain combinations combinations_with_replacement compress count cycle
         dropwhile filterfalse groupby islice pairwise permutations product repeat starmap
         takewhile tee zip_longest""",
-    "json": "dumps loads JSONEncoder JSONDecoder JSONDecodeError",
+    "json": "dumps loads JSONEncoder JSONDecodeError",
     "math": """
         acos acosh asin asinh atan atan2 atanh cbrt ceil comb copysign cos cosh degrees dist e erf
         erfc exp exp2 expm1 fabs factorial floor fma fmod frexp fsum gamma gcd hypot inf isclose
@@ -107,12 +108,15 @@ PLAIN: dict[str, str] = {
 MADE: dict[str, str] = {
     "abc": "ABCMeta abstractmethod",
     "collections": "namedtuple ChainMap UserDict",
-    "contextlib": "ExitStack",
+    "contextlib": """
+        contextmanager asynccontextmanager ContextDecorator AsyncContextDecorator ExitStack""",
     "copy": "copy deepcopy replace",
     "dataclasses": "dataclass field make_dataclass asdict astuple",
     "enum": "Enum IntEnum StrEnum Flag IntFlag",
-    "functools": "wraps update_wrapper total_ordering singledispatch singledispatchmethod",
+    "functools": """
+        lru_cache cache wraps update_wrapper total_ordering singledispatch singledispatchmethod""",
     "hashlib": "algorithms_available algorithms_guaranteed",
+    "json": "JSONDecoder",
     "operator": "attrgetter methodcaller",
     "random": """
         random uniform triangular randint randrange choice choices sample shuffle gauss
@@ -156,6 +160,7 @@ def public_members(module: str) -> list[str]:
 def members(module: str, guards: "Guards") -> Mapping[str, Any]:
     """Return the objects that a plugin's facade of a module holds."""
     real = _settled(module)
+    start_anew(module)
     found = {name: getattr(real, name) for name in PLAIN[module].split() if hasattr(real, name)}
     if module in MADE:
         maker = importlib.import_module(_maker_of(module))
@@ -171,6 +176,7 @@ def _maker_of(module: str) -> str:
 def _settled(module: str) -> ModuleType:
     """Return a library module in which nothing that plugins share is still to be made."""
     real = importlib.import_module(module)
+    settle(module)
     if module == "string":
         real.Template("").substitute()  # Python 3.14 writes a pattern into the class at first use
     return real

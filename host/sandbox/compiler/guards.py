@@ -253,7 +253,8 @@ class Guards:
         return of_class if isinstance(held, type) else of_it
 
     def _own_hook(self, value: Any, name: str) -> Any:
-        if type(value) is super or self.ownership.owns(value):
+        held = value.__self__ if type(value) is super else value
+        if self.ownership.owns(held):
             return self._checked(value, name, getattr(value, name))
         return refuse(value, name)
 
@@ -329,7 +330,14 @@ def _sealed_kind(guards: Guards) -> Callable[[Any], Any]:
             object.__setattr__(self, "target", target)
 
         def __getattribute__(self, name: str) -> Any:
-            return guards.read(object.__getattribute__(self, "target"), name)
+            try:
+                return guards.read(object.__getattribute__(self, "target"), name)
+            except AttributeError as error:
+                if (
+                    _NAME.__get__(error) is None
+                ):  # else the interpreter would tell the error of `self`
+                    _NAME.__set__(error, name)
+                raise
 
         def __setattr__(self, name: str, value: Any) -> None:
             guards.write(object.__getattribute__(self, "target"), name, value)
@@ -339,6 +347,9 @@ def _sealed_kind(guards: Guards) -> Callable[[Any], Any]:
 
     return Sealed
 
+
+_NAME = AttributeError.__dict__["name"]
+"""Set past a `__setattr__` of the plugin's own."""
 
 _Reader = Callable[[Guards, Any, str], Any]
 _READERS: dict[str, _Reader] = {

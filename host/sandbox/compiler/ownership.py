@@ -82,7 +82,7 @@ class Ownership:
 
     def adopt(self, made: type) -> type:
         """Take in a class that the plugin has just made; return it."""
-        named = vars(made).get("__match_args__", ())
+        named = getattr(made, "__match_args__", ())  # a base may still wait to be taken in
         if not all(map(_may_match, named)):  # patterns read past the guards
             kept = itertools.takewhile(_may_match, named)
             type.__setattr__(made, "__match_args__", tuple(kept))

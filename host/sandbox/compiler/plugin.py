@@ -23,7 +23,8 @@ from host.sandbox.compiler.library import Library
 from host.sandbox.compiler.ownership import Ownership
 from host.sandbox.compiler.policy import Policy
 from host.sandbox.compiler.program import as_function
-from host.sandbox.compiler.rewriting import MEMBER, MODULE, NEW, OWN, READ, SAFE, SEAL, TYPE
+from host.sandbox.compiler.rewriting import LEAVE, MEMBER, MODULE, NEW, OWN, READ, SAFE, SEAL, TYPE
+from host.sandbox.compiler.traces import leaver_of_own
 
 MAX_SOURCE = 1_000_000
 """Characters of source; a parser's memory grows with it."""
@@ -150,6 +151,7 @@ def blank_namespace(
     names.update({"__builtins__": available, READ: guards.read, SEAL: guards.seal})
     names.update({OWN: guards.ownership.pure, SAFE: guards.ownership.safe, TYPE: type})
     names.update({MODULE: library.module, MEMBER: library.member, NEW: guards.maker_of_own})
+    names[LEAVE] = leaver_of_own
     return Namespace(names, guards, library)
 
 

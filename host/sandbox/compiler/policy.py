@@ -28,6 +28,7 @@ from host.sandbox.compiler.names import (
     kind_of_write,
 )
 from host.sandbox.compiler.rewriting import (
+    LEAVE,
     NEW,
     OWN,
     READ,
@@ -41,6 +42,8 @@ from host.sandbox.compiler.rewriting import (
 )
 from host.sandbox.compiler.shapes import as_text, is_flat_format, is_literal, is_slot
 
+_CHECKED = {"__new__": NEW, "__exit__": LEAVE, "__aexit__": LEAVE}
+"""Special methods and what each is wrapped in, where it is defined."""
 _LITERAL = ("__match_args__", "__slots__")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -142,7 +145,7 @@ class Policy(RestrictingNodeTransformer):
             by_name = isinstance(node, ast.Name) or name not in _LITERAL
             if name not in allowed or not by_name:
                 self.reject(node, name, advice.about_attribute(name))
-            elif name == "__new__" and not isinstance(node, ast.FunctionDef):
+            elif name in _CHECKED and not isinstance(node, _Function):
                 self.reject(node, name, advice.MAKER)
         elif in_class and name in REFUSED:
             self.reject(node, name, advice.about_attribute(name))
@@ -242,8 +245,8 @@ class Policy(RestrictingNodeTransformer):
         self._hidden.pop()
         self._scopes.pop()
         self._ask_once(node, hoisted)
-        if node.name == "__new__" and self._scopes[-1:] == ["class"]:
-            node.decorator_list.insert(0, place(load(NEW), node))
+        if node.name in _CHECKED and self._scopes[-1:] == ["class"]:
+            node.decorator_list.insert(0, place(load(_CHECKED[node.name]), node))
         return node
 
     def _visited(self, body: list[ast.stmt]) -> list[ast.stmt]:

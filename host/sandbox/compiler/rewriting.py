@@ -11,6 +11,7 @@ TYPE = ".type"
 MODULE = ".module"
 MEMBER = ".member"
 NEW = ".new"
+LEAVE = ".leave"
 """Names of the guards in a plugin's globals. A dot is no part of an identifier, so a plugin cannot
 name, shadow, delete or import over them: the attack on `_getattr_` by a parameter of that name."""
 

@@ -76,7 +76,9 @@ def outside(  # noqa: PLR0911  # one answer a kind
     module = type(value).__module__
     if (
         module.startswith("host.sandbox.compiler")
-        and not module.endswith((".enums", "facades.made_functools"))
+        and not module.endswith(
+            (".enums", "facades.made_functools", "facades.made_contextlib", "facades.made_json")
+        )
         and type(value).__name__ not in ("Facade", "AbstractKind")
     ):
         return f"a {type(value).__name__} of the sandbox"

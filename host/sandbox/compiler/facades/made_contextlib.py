@@ -1,12 +1,14 @@
-"""`contextlib` for plugins: an `ExitStack` that trusts no method of a subclass.
+"""`contextlib` for plugins: what wraps functions marks nothing that is shared.
 
-The library's asks the object for a wrapper and marks what it gets (`__wrapped__`).
+The library's `ExitStack` asks the object for a wrapper and marks what it gets (`__wrapped__`); its
+decorators copy what a class that they are given is made of.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false
 # Why: guards and facades take and give objects of any type.
 
+import contextlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -14,9 +16,93 @@ from typing import Any, Self
 
 from typing_extensions import override
 
+from host.sandbox.compiler.facades.made_functools import look_like
 from host.sandbox.compiler.guards import Guards
+from host.sandbox.compiler.traces import with_trace, without_trace
 
 _Leave = Callable[[Any, Any, Any], Any]
+
+
+class ContextDecorator:
+    """Lets a context manager decorate functions."""
+
+    def _recreate_cm(self) -> Any:
+        return self
+
+    def __call__(self, function: Any) -> Any:
+        """Return a function that runs in the context."""
+        manager: Any = self
+
+        def inner(*args: Any, **kwargs: Any) -> Any:
+            with manager._recreate_cm():
+                return function(*args, **kwargs)
+
+        look_like(inner, function)
+        return inner
+
+
+class AsyncContextDecorator:
+    """Lets an asynchronous context manager decorate functions."""
+
+    def _recreate_cm(self) -> Any:
+        return self
+
+    def __call__(self, function: Any) -> Any:
+        """Return a function that runs in the context."""
+        manager: Any = self
+
+        async def inner(*args: Any, **kwargs: Any) -> Any:
+            async with manager._recreate_cm():
+                return await function(*args, **kwargs)
+
+        look_like(inner, function)
+        return inner
+
+
+_Generated: Any = contextlib._GeneratorContextManager
+_AsyncGenerated: Any = contextlib._AsyncGeneratorContextManager
+
+
+class _Managed(ContextDecorator, _Generated):
+    """What a function marked `contextmanager` returns."""
+
+    @override
+    def _recreate_cm(self) -> Any:
+        return _Generated._recreate_cm(self)
+
+    @override
+    def __exit__(self, *details: object) -> Any:
+        return _Generated.__exit__(self, *with_trace(details))
+
+
+class _AsyncManaged(AsyncContextDecorator, _AsyncGenerated):
+    """What a function marked `asynccontextmanager` returns."""
+
+    @override
+    def _recreate_cm(self) -> Any:
+        return _AsyncGenerated._recreate_cm(self)
+
+    @override
+    async def __aexit__(self, *details: object) -> Any:
+        return await _AsyncGenerated.__aexit__(self, *with_trace(details))
+
+
+def contextmanager(function: Any) -> Any:
+    """Turn a generator function into a maker of context managers."""
+    return _making(_Managed, function)
+
+
+def asynccontextmanager(function: Any) -> Any:
+    """Turn an asynchronous generator function into a maker of context managers."""
+    return _making(_AsyncManaged, function)
+
+
+def _making(kind: Any, function: Any) -> Any:
+    def made(*args: Any, **kwargs: Any) -> Any:
+        return kind(function, args, kwargs)
+
+    look_like(made, function)
+    return made
 
 
 class ExitStack(AbstractContextManager[Any, bool]):
@@ -40,7 +126,10 @@ class ExitStack(AbstractContextManager[Any, bool]):
     def push(self, leave: Any) -> Any:
         """Register a context manager's `__exit__`, or a function of the same shape."""
         method = getattr(type(leave), "__exit__", None)
-        self._leaving.append(leave if method is None else lambda *details: method(leave, *details))
+        if method is None:
+            self._leaving.append(lambda *details: leave(*without_trace(details)))
+        else:
+            self._leaving.append(lambda *details: method(leave, *details))
         return leave
 
     def callback(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -112,4 +201,10 @@ def _follow(raised: BaseException, pending: Any, outermost: Any) -> None:
 
 def members(_: Guards) -> Mapping[str, Any]:
     """Return the names that differ from the library's."""
-    return {"ExitStack": ExitStack}
+    return {
+        "contextmanager": contextmanager,
+        "asynccontextmanager": asynccontextmanager,
+        "ContextDecorator": ContextDecorator,
+        "AsyncContextDecorator": AsyncContextDecorator,
+        "ExitStack": ExitStack,
+    }

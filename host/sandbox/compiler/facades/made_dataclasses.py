@@ -19,6 +19,7 @@ from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.names import METHODS, REFUSED, is_dunder, is_matchable
 
 _Made = Callable[..., Any]
+_BY_DEF = {"__new__", "__exit__", "__aexit__"}
 
 
 def members(guards: Guards) -> Mapping[str, Any]:
@@ -92,7 +93,7 @@ def _spelled(cls_name: str, fields: Iterable[Any], namespace: dict[str, Any]) ->
         namespace.update(dict.fromkeys([name], *default) if default else {})
     for name in (cls_name, *annotations, *namespace):
         plain = type(name) is str and name.isidentifier() and not keyword.iskeyword(name)
-        special = name in METHODS - {"__new__"} and name in namespace and name not in annotations
+        special = name in METHODS - _BY_DEF and name in namespace and name not in annotations
         if not plain or name in REFUSED or (is_dunder(name) and not special):
             message = f"{name!r} cannot be a name in a class. Use a plain identifier."
             raise TypeError(message)

@@ -13,6 +13,7 @@ from typing import Any
 
 from host.sandbox.compiler.annotations import annotations_of
 from host.sandbox.compiler.guards import Guards
+from host.sandbox.compiler.ownership import Ownership
 
 _Call = Callable[..., Any]
 
@@ -45,12 +46,46 @@ def members(guards: Guards) -> Mapping[str, Any]:
         return _Dispatch(function, guards).call
 
     return {
+        **_caches(own),
         "update_wrapper": update_wrapper,
         "wraps": wraps,
         "total_ordering": total_ordering,
         "singledispatch": singledispatch,
         "singledispatchmethod": lambda function: _Method(_Dispatch(function, guards)),
     }
+
+
+def _caches(own: Ownership) -> Mapping[str, Any]:
+    """Return what keeps a function's results; the library's copies what a class is made of."""
+
+    def cached(function: Any, size: int | None, *, typed: bool = False) -> Any:
+        def called(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        if own.owns_function(function):
+            return functools.lru_cache(size, typed)(function)
+        made = functools.lru_cache(size, typed)(called)
+        look_like(made, function)
+        return made
+
+    def lru_cache(maxsize: Any = 128, typed: bool = False) -> Any:
+        if callable(maxsize):
+            return cached(maxsize, 128, typed=typed)
+        return lambda function: cached(function, maxsize, typed=typed)
+
+    return {"lru_cache": lru_cache, "cache": lambda function: cached(function, None)}
+
+
+def look_like(wrapper: Any, wrapped: Any) -> None:
+    """Give a wrapper the name of what it wraps, and none of its attributes.
+
+    The library's `wraps` copies them. Of a class these are the very descriptors that all plugins
+    share, which tell a class that they are put into (`__set_name__`) apart from the last.
+    """
+    for name in ("__name__", "__qualname__", "__doc__"):
+        if type(getattr(wrapped, name, None)) is str:
+            setattr(wrapper, name, getattr(wrapped, name))
+    wrapper.__wrapped__ = wrapped
 
 
 class _Dispatch:

@@ -1,0 +1,94 @@
+"""Caches of the library that all plugins' values pass through; used when a module is handed out.
+
+`pattern.sub(S("x"), text)`, where `S` is a plugin's str with a `__hash__` and an `__eq__` of its
+own, would put that object into a table in which the next plugin's "x" is looked up: it would find
+the first plugin's pattern there. So these tables get plain values only.
+"""
+
+# pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false, reportAttributeAccessIssue=false
+# Why: the caches are private names of the library, and differ from release to release.
+
+import _strptime
+import fractions
+import re
+import typing
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from typing_extensions import override
+
+
+def settle(module: str) -> None:
+    """Let a library module's caches take plain values only; once a process."""
+    if settler := _SETTLERS.get(module):
+        settler()
+
+
+def start_anew(module: str) -> None:
+    """Empty what a library module keeps of other plugins' annotations."""
+    if module == "typing":
+        for clear in typing._cleanups:
+            clear()
+
+
+def plain(value: Any) -> Any:
+    """Return a text, bytes or number of a plugin's own class as one of Python's."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, bytes):
+        return b"".join((value,))
+    if isinstance(value, int) and type(value) is not bool:
+        return int.__index__(value)
+    return value
+
+
+def _on_plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: Any) -> Any:
+        return function(*map(plain, args))
+
+    return called
+
+
+class _ByValue(dict[Any, Any]):
+    """A cache whose keys are plain values."""
+
+    @override
+    def get(self, key: Any, default: Any = None, /) -> Any:
+        return super().get(plain(key), default)
+
+    @override
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(plain(key), value)
+
+
+@cache
+def _settle_re() -> None:
+    for name in ("_compile", "_compile_repl", "_compile_template"):
+        if hasattr(re, name):
+            setattr(re, name, _on_plain(getattr(re, name)))
+    missing: Any = re.RegexFlag._missing_
+    found: Any = staticmethod(lambda value: missing(plain(value)))
+    type.__setattr__(re.RegexFlag, "_missing_", found)  # it keeps the members that it makes
+
+
+@cache
+def _settle_time() -> None:
+    setattr(_strptime, "_regex_cache", _ByValue(getattr(_strptime, "_regex_cache")))  # noqa: B009, B010  # a private name
+
+
+@cache
+def _settle_fractions() -> None:
+    if hasattr(fractions, "_hash_algorithm"):
+        setattr(fractions, "_hash_algorithm", _on_plain(getattr(fractions, "_hash_algorithm")))  # noqa: B009, B010  # a private name
+
+
+_SETTLERS: dict[str, Callable[[], None]] = {
+    "re": _settle_re,
+    "string": _settle_re,
+    "textwrap": _settle_re,
+    "time": _settle_time,
+    "datetime": _settle_time,
+    "fractions": _settle_fractions,
+}
