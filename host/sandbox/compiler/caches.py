@@ -69,7 +69,7 @@ def _settle_re() -> None:
         if hasattr(re, name):
             setattr(re, name, _on_plain(getattr(re, name)))
     missing: Any = re.RegexFlag._missing_
-    found: Any = staticmethod(lambda value: missing(plain(value)))
+    found: Any = staticmethod(_on_plain(missing))
     type.__setattr__(re.RegexFlag, "_missing_", found)  # it keeps the members that it makes
 
 

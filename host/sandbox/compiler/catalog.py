@@ -107,12 +107,14 @@ PLAIN: dict[str, str] = {
 
 MADE: dict[str, str] = {
     "abc": "ABCMeta abstractmethod",
-    "collections": "namedtuple ChainMap UserDict",
+    "collections": "namedtuple ChainMap UserDict UserList UserString",
     "contextlib": """
-        contextmanager asynccontextmanager ContextDecorator AsyncContextDecorator ExitStack""",
+        contextmanager asynccontextmanager ContextDecorator AsyncContextDecorator ExitStack
+        AsyncExitStack""",
     "copy": "copy deepcopy replace",
     "dataclasses": "dataclass field make_dataclass asdict astuple",
-    "enum": "Enum IntEnum StrEnum Flag IntFlag",
+    "decimal": "BasicContext ExtendedContext DefaultContext",
+    "enum": "Enum IntEnum StrEnum Flag IntFlag EnumType EnumMeta",
     "functools": """
         lru_cache cache wraps update_wrapper total_ordering singledispatch singledispatchmethod""",
     "hashlib": "algorithms_available algorithms_guaranteed",
@@ -127,6 +129,7 @@ MADE: dict[str, str] = {
         mean fmean geometric_mean harmonic_mean median median_low median_high median_grouped mode
         multimode quantiles stdev pstdev variance pvariance correlation covariance
         linear_regression""",
+    "string": "Formatter",
     "typing": """
         Annotated NamedTuple final overload override runtime_checkable get_type_hints get_origin
         get_args""",

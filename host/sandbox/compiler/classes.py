@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from host.sandbox.compiler.enums import PluginEnumKind
-from host.sandbox.compiler.kinds import is_metaclass
+from host.sandbox.compiler.kinds import PluginType, is_metaclass
 from host.sandbox.compiler.ownership import Ownership
 
 _BUILTIN_BASES = frozenset(
@@ -37,9 +37,9 @@ _BUILTIN_BASES = frozenset(
 )
 EXTENDABLE = {
     "abc": "ABC",
-    "collections": "Counter OrderedDict defaultdict deque ChainMap UserDict",
+    "collections": "Counter OrderedDict defaultdict deque ChainMap UserDict UserList UserString",
     "collections.abc": "*",
-    "contextlib": "AbstractContextManager ContextDecorator ExitStack",
+    "contextlib": "AbstractContextManager ContextDecorator AsyncContextDecorator ExitStack",
     "datetime": "date datetime time timedelta tzinfo",
     "decimal": "Decimal",
     "fractions": "Fraction",
@@ -48,7 +48,7 @@ EXTENDABLE = {
     "numbers": "*",
     "random": "Random",
     "statistics": "NormalDist",
-    "string": "Template",
+    "string": "Template Formatter",
     "textwrap": "TextWrapper",
     "types": "SimpleNamespace",
     "typing": """
@@ -112,6 +112,9 @@ def check_base(base: Any, ownership: Ownership) -> None:
         message = f"{base!r} cannot be a base class. Name a class."
         raise TypeError(message)
     for found in types.resolve_bases((base,)):  # what an alias stands for, not what it is called
+        if found is PluginType:
+            message = "Plugins have no metaclasses. Use a base class with __init_subclass__."
+            raise TypeError(message)
         if not isinstance(found, type) or not may_extend(found, ownership):
             message = (
                 f"{base.__name__} cannot be extended in a plugin. Keep one in an attribute instead."

@@ -18,6 +18,7 @@ from typing import Any, ForwardRef, cast
 from host.sandbox.compiler.formatting import GuardedFormatter
 from host.sandbox.compiler.kinds import visible
 from host.sandbox.compiler.names import (
+    METHODS_LATER,
     OWN_ONLY,
     TABLES,
     is_dunder,
@@ -160,6 +161,8 @@ class Guards:
     def _dict_of(self, value: Any, name: str) -> Any:
         if self.ownership.is_pure(type(value)) or type(value) is types.SimpleNamespace:
             return vars(value)
+        if self.ownership.owns_class(value):
+            return self.ownership.table_of(value)
         return refuse(value, name)
 
     def _bases_of(self, value: Any, name: str) -> Any:
@@ -303,7 +306,8 @@ class Guards:
             raise TypeError(message)
         if kind_of_write(name) == "refused":
             refuse(target, name)
-        if self.ownership.owns(target) and not is_enum_table(target, name):
+        later = name not in METHODS_LATER or self.ownership.owns_class(target)
+        if self.ownership.owns(target) and later and not is_enum_table(target, name):
             return
         if isinstance(target, _WRITABLE) and not (is_dunder(name) or is_of_group(target)):
             return

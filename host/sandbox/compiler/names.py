@@ -151,7 +151,8 @@ what pickling and copying trust (`__reduce__`, `__getstate__`, `__setstate__`), 
 
 CLASS_NAMES = METHODS | {"__slots__", "__match_args__", "__doc__", "__hash__"}
 MODULE_NAMES = frozenset({"__all__", "__version__", "__author__", "__doc__", "__license__"})
-READ_NAMES = MODULE_NAMES | {"__name__", "__debug__"}
+READ_NAMES = MODULE_NAMES | {"__name__", "__debug__", "__class__"}
+"""`__class__` is the class around a method, which is the plugin's own."""
 
 OWN_ONLY = frozenset(
     [
@@ -197,6 +198,11 @@ DUNDERS = (
 """Every special name that may be read at all, each through a guard."""
 
 WRITABLE_DUNDERS = frozenset({"__doc__", "__name__", "__qualname__"})
+_AT_CREATION = (
+    "new exit aexit init_subclass class_getitem set_name get set delete getattr setattr delattr"
+)
+METHODS_LATER = METHODS - {f"__{word}__" for word in _AT_CREATION.split()}
+"""Special methods that a class decorator may give a plugin's own class."""
 
 
 def is_dunder(name: str) -> bool:
@@ -219,7 +225,7 @@ def kind_of_read(name: str) -> Kind:
 
 def kind_of_write(name: str) -> Literal["allowed", "refused"]:
     """Return whether an attribute of this name may be written on anything at all."""
-    if name in REFUSED or (is_dunder(name) and name not in WRITABLE_DUNDERS):
+    if name in REFUSED or (is_dunder(name) and name not in WRITABLE_DUNDERS | METHODS_LATER):
         return "refused"
     return "allowed"
 

@@ -18,11 +18,11 @@ import itertools
 import types
 import typing
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from host.sandbox.compiler.facade import Facade
-from host.sandbox.compiler.names import is_matchable
+from host.sandbox.compiler.names import is_matchable, kind_of_read
 
 _DATA = (object, int, str, float, complex, bytes, bytearray, tuple, list, dict, set, frozenset)
 _PURE_BASES = frozenset(
@@ -150,6 +150,17 @@ class Ownership:
             if name in type.__getattribute__(base, "__dict__"):
                 return self.owns_class(base)
         return False
+
+    def table_of(self, made: type) -> Mapping[str, Any]:
+        """Return what a class statement of the plugin's says: a copy, without what Python added."""
+        found = type.__getattribute__(made, "__dict__").items()
+        return types.MappingProxyType({key: item for key, item in found if self._said(key, item)})
+
+    def _said(self, name: str, item: Any) -> bool:
+        if kind_of_read(name) == "refused" or (name.startswith("_") and name.endswith("_")):
+            return name in ("__module__", "__doc__") or self.owns_function(item)
+        inner = getattr(item, "__func__", getattr(item, "fget", item))
+        return not isinstance(inner, types.FunctionType) or self.owns_function(inner)
 
     def is_facade(self, value: Any) -> bool:
         """Return whether a value is a module or host facade."""

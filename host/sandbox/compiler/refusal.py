@@ -22,6 +22,7 @@ def self_checked(found: Callable[..., Any], holder: type) -> Callable[..., Any]:
             raise TypeError(message)
         return found(self, *args, **kwargs)
 
+    method.__name__ = found.__name__
     return method
 
 

@@ -4,6 +4,7 @@
 # pyright: reportPrivateUsage=false
 # Why: guards and facades take and give objects of any type.
 
+import enum
 import types
 from typing import Any
 
@@ -18,6 +19,7 @@ from abc import ABC
 from collections import namedtuple
 from collections.abc import Generator
 from functools import partialmethod
+from re import RegexFlag
 from typing import NamedTuple
 class Tap:
     def __eq__(self, other):
@@ -105,6 +107,42 @@ def fields():
         attempted(lambda: matched(Both, g()))
     found, told[:] = list(told), []
     return found
+def wrapped():
+    from contextlib import contextmanager
+    from functools import lru_cache
+    @contextmanager
+    def managed():
+        yield
+    def name_of(value):
+        return lambda: value.IGNORECASE
+    for made in (lru_cache(RegexFlag), managed()(RegexFlag)):
+        attempted(name_of(made))
+    found, told[:] = list(told), []
+    return found
+def left():
+    class Left:
+        def __enter__(self):
+            return self
+        def __exit__(self, *details):
+            told.append(details[2])
+            return True
+    with Left():
+        1 / 0
+    found, told[:] = list(told), []
+    return found
+def failed():
+    class Failure(AttributeError):
+        def __setattr__(self, name, value):
+            told.append(value)
+    class Failing(property):
+        @property
+        def total(self):
+            raise Failure("x")
+    def add(target):
+        target.total += 1
+    attempted(add, Failing())
+    found, told[:] = list(told), []
+    return found
 """
 
 
@@ -114,7 +152,7 @@ def got_by_calling() -> list[Reached]:
     _, seen = walk(everything, [], {})
     namespace = compile_plugin(USES, name="uses").load()
     found: list[Reached] = []
-    for label in ("formats", "fields", "partials"):
+    for label in ("formats", "fields", "partials", "wrapped", "left", "failed"):
         found += _judged(label, namespace[label](), namespace)
     for value in list(seen.values()):
         if isinstance(value, (property, types.MappingProxyType, type)):
@@ -136,6 +174,8 @@ def _judged(label: str, results: list[Any], namespace: Any) -> list[Reached]:
     found: list[Reached] = []
     for result in results:
         what = outside(result, names)
+        if isinstance(result, enum.property):
+            what = "a descriptor of all plugins"
         if type(result) in (types.MethodDescriptorType, types.BuiltinFunctionType):
             what = what or ("a raw format" if result.__name__ in ("format", "format_map") else None)
         if what is not None:

@@ -77,7 +77,14 @@ def outside(  # noqa: PLR0911  # one answer a kind
     if (
         module.startswith("host.sandbox.compiler")
         and not module.endswith(
-            (".enums", "facades.made_functools", "facades.made_contextlib", "facades.made_json")
+            (
+                ".enums",
+                "facades.made_functools",
+                "facades.made_contextlib",
+                "facades.made_json",
+                "facades.made_string",
+                "facades.user_classes",
+            )
         )
         and type(value).__name__ not in ("Facade", "AbstractKind")
     ):

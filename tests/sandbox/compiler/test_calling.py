@@ -5,13 +5,14 @@
 # Why: mends of the compiler are switched off one at a time.
 
 import collections
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from host.sandbox.compiler import classes, guards, ownership
-from host.sandbox.compiler.facades import made_collections
+from host.sandbox.compiler import classes, guards, ownership, traces
+from host.sandbox.compiler.facades import made_collections, made_functools
 from host.sandbox.compiler.guards import Guards
 from tests.sandbox.compiler.calling import got_by_calling
 from tests.sandbox.compiler.shared_state import fingerprint
@@ -31,6 +32,11 @@ def _compares(self: Guards, found: Any, name: str) -> Any:
 
 def _raw(_: Guards, value: Any, name: str) -> Any:
     return getattr(value, name)
+
+
+class _Untold:
+    def __get__(self, *_: object) -> str:
+        return "told"
 
 
 MENDS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
@@ -56,6 +62,22 @@ MENDS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "formatters are told by identity": (
         lambda patch: patch.setattr(Guards, "_formatter", _compares),
         "a raw format",
+    ),
+    "decorators copy no class": (
+        lambda patch: patch.setattr(
+            made_functools,
+            "_caches",
+            lambda _: {"lru_cache": functools.lru_cache, "cache": functools.cache},
+        ),
+        "a descriptor of all plugins",
+    ),
+    "no traceback is shown": (
+        lambda patch: patch.setattr(traces, "without_trace", lambda details: details),
+        "traceback",
+    ),
+    "the interpreter is told the name": (
+        lambda patch: patch.setattr(guards, "_NAME", _Untold()),
+        "a Sealed of the sandbox",
     ),
     "library properties take no class": (
         lambda patch: patch.setattr(made_collections, "ChainMap", collections.ChainMap),

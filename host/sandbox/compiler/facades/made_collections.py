@@ -7,6 +7,7 @@ from typing import Any
 from typing_extensions import override
 
 from host.sandbox.compiler.facades.chain_map import ChainMap
+from host.sandbox.compiler.facades.user_classes import user_classes
 from host.sandbox.compiler.guards import Guards
 
 
@@ -75,4 +76,9 @@ def members(guards: Guards) -> Mapping[str, Any]:
         )
         return guards.ownership.adopt(made)
 
-    return {"namedtuple": namedtuple, "ChainMap": ChainMap, "UserDict": UserDict}
+    return {
+        "namedtuple": namedtuple,
+        "ChainMap": ChainMap,
+        "UserDict": UserDict,
+        **user_classes(guards),
+    }

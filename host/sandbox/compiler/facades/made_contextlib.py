@@ -5,11 +5,11 @@ decorators copy what a class that they are given is made of.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false
+# pyright: reportUnknownParameterType=false, reportUnknownLambdaType=false, reportPrivateUsage=false
 # Why: guards and facades take and give objects of any type.
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
@@ -70,7 +70,6 @@ class _Managed(ContextDecorator, _Generated):
     def _recreate_cm(self) -> Any:
         return _Generated._recreate_cm(self)
 
-    @override
     def __exit__(self, *details: object) -> Any:
         return _Generated.__exit__(self, *with_trace(details))
 
@@ -82,7 +81,6 @@ class _AsyncManaged(AsyncContextDecorator, _AsyncGenerated):
     def _recreate_cm(self) -> Any:
         return _AsyncGenerated._recreate_cm(self)
 
-    @override
     async def __aexit__(self, *details: object) -> Any:
         return await _AsyncGenerated.__aexit__(self, *with_trace(details))
 
@@ -186,6 +184,70 @@ class ExitStack(AbstractContextManager[Any, bool]):
         return error is not None and pending is None
 
 
+class AsyncExitStack:
+    """Leaves context managers of both kinds and calls functions when it is left, the last first."""
+
+    def __init__(self) -> None:
+        self._leaving: list[_Leave] = []
+
+    def enter_context(self, manager: Any) -> Any:
+        """Enter a context manager, to be left with the stack."""
+        leave = type(manager).__exit__
+        entered = type(manager).__enter__(manager)
+        self._leaving.append(lambda *details: leave(manager, *details))
+        return entered
+
+    async def enter_async_context(self, manager: Any) -> Any:
+        """Enter an asynchronous context manager, to be left with the stack."""
+        leave = type(manager).__aexit__
+        entered = await type(manager).__aenter__(manager)
+        self._leaving.append(lambda *details: leave(manager, *details))
+        return entered
+
+    def callback(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Register a function to be called, whatever happened."""
+
+        def leave(*_: object) -> None:
+            function(*args, **kwargs)
+
+        self._leaving.append(leave)
+        return function
+
+    def push_async_callback(self, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """Register an asynchronous function to be called, whatever happened."""
+
+        async def leave(*_: object) -> None:
+            await function(*args, **kwargs)
+
+        self._leaving.append(leave)
+        return function
+
+    async def aclose(self) -> None:
+        """Leave everything now."""
+        await self.__aexit__(None, None, None)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        pending = error
+        while self._leaving:
+            details = (None, None, None)
+            if pending is not None:
+                details = (type(pending), pending, pending.__traceback__)
+            try:
+                answer = self._leaving.pop()(*details)
+                if isinstance(answer, Awaitable):
+                    answer = await answer
+                pending = None if answer else pending
+            except BaseException as raised:  # noqa: BLE001 - it goes on to those further out
+                _follow(raised, pending, error)
+                pending = raised
+        if pending is not None and pending is not error:
+            raise pending
+        return error is not None and pending is None
+
+
 def _follow(raised: BaseException, pending: Any, outermost: Any) -> None:
     """Let an exception show the one that it followed, as nested `with` statements would."""
     last = raised
@@ -207,4 +269,5 @@ def members(_: Guards) -> Mapping[str, Any]:
         "ContextDecorator": ContextDecorator,
         "AsyncContextDecorator": AsyncContextDecorator,
         "ExitStack": ExitStack,
+        "AsyncExitStack": AsyncExitStack,
     }

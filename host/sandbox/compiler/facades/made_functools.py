@@ -24,12 +24,12 @@ def members(guards: Guards) -> Mapping[str, Any]:
 
     def update_wrapper(wrapper: Any, wrapped: Any, **_: Any) -> Any:
         """Make a wrapper look like what it wraps; it sets attributes, so only the plugin's own."""
-        if not own.owns_function(wrapper):
+        if not own.owns(wrapper):
             return wrapper
         for name in ("__name__", "__qualname__", "__doc__"):
             if hasattr(wrapped, name):
                 setattr(wrapper, name, getattr(wrapped, name))
-        if own.owns_function(wrapped):
+        if own.owns_function(wrapped) and not isinstance(wrapper, type):
             wrapper.__dict__.update(vars(wrapped))
             wrapper.__annotations__ = dict(wrapped.__annotations__)
         wrapper.__wrapped__ = wrapped
