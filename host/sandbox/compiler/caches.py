@@ -44,9 +44,11 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _on_plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    def called(*args: Any) -> Any:
-        return function(*map(plain, args))
+def on_plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a library's function that is given plain values."""
+
+    def called(*args: Any, **named: Any) -> Any:
+        return function(*map(plain, args), **{name: plain(item) for name, item in named.items()})
 
     return called
 
@@ -65,11 +67,11 @@ class _ByValue(dict[Any, Any]):
 
 @cache
 def _settle_re() -> None:
-    for name in ("_compile", "_compile_repl", "_compile_template"):
+    for name in ("_compile", "_compile_repl"):
         if hasattr(re, name):
-            setattr(re, name, _on_plain(getattr(re, name)))
+            setattr(re, name, on_plain(getattr(re, name)))
     missing: Any = re.RegexFlag._missing_
-    found: Any = staticmethod(_on_plain(missing))
+    found: Any = staticmethod(on_plain(missing))
     type.__setattr__(re.RegexFlag, "_missing_", found)  # it keeps the members that it makes
 
 
@@ -81,7 +83,7 @@ def _settle_time() -> None:
 @cache
 def _settle_fractions() -> None:
     if hasattr(fractions, "_hash_algorithm"):
-        setattr(fractions, "_hash_algorithm", _on_plain(getattr(fractions, "_hash_algorithm")))  # noqa: B009, B010  # a private name
+        setattr(fractions, "_hash_algorithm", on_plain(getattr(fractions, "_hash_algorithm")))  # noqa: B009, B010  # a private name
 
 
 _SETTLERS: dict[str, Callable[[], None]] = {

@@ -74,7 +74,7 @@ PLAIN: dict[str, str] = {
         not_ or_ pos pow rshift setitem sub truediv truth xor""",
     "random": "Random",
     "re": """
-        compile match fullmatch search findall finditer split sub subn escape Pattern Match error
+        compile match fullmatch search findall finditer split escape Pattern Match error
         PatternError RegexFlag A ASCII I IGNORECASE L LOCALE M MULTILINE S DOTALL U UNICODE X
         VERBOSE NOFLAG""",
     "statistics": "StatisticsError NormalDist",
@@ -125,6 +125,7 @@ MADE: dict[str, str] = {
         normalvariate expovariate betavariate gammavariate lognormvariate paretovariate
         vonmisesvariate weibullvariate getrandbits randbytes seed
         getstate setstate""",
+    "re": "sub subn",
     "statistics": """
         mean fmean geometric_mean harmonic_mean median median_low median_high median_grouped mode
         multimode quantiles stdev pstdev variance pvariance correlation covariance

@@ -15,11 +15,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ForwardRef, cast
 
+from host.sandbox.compiler.caches import on_plain
 from host.sandbox.compiler.formatting import GuardedFormatter
 from host.sandbox.compiler.kinds import visible
 from host.sandbox.compiler.names import (
     METHODS_LATER,
     OWN_ONLY,
+    REPLACING,
     TABLES,
     is_dunder,
     kind_of_read,
@@ -39,6 +41,7 @@ from host.sandbox.compiler.refusal import (
 _missing: Any = object()
 _RECORDS = frozenset({"_asdict", "_replace", "_fields", "_make", "_field_defaults"})
 _ENUMS = frozenset({"_value_", "_name_", "_missing_", "_generate_next_value_"})
+_OF_PATTERNS = (types.BuiltinMethodType, types.MethodDescriptorType)
 _WRITABLE = (types.SimpleNamespace, BaseException, decimal.Context, textwrap.TextWrapper)
 _ALIASES = (
     types.GenericAlias,
@@ -90,6 +93,8 @@ class Guards:
         found = getattr(value, name)
         if name in TABLES and not self.ownership.is_pure(type(value)):
             found = unshared(found)
+        if name in REPLACING and type(found) in _OF_PATTERNS:
+            return on_plain(found)
         return self._checked(value, name, found)
 
     def _checked(self, value: Any, name: str, found: Any) -> Any:

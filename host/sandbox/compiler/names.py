@@ -41,6 +41,9 @@ GATED = frozenset(
         "register",
         "evaluate",
         "copy",
+        "sub",
+        "subn",
+        "expand",
         "seed",
         "setstate",
         "groupindex",
@@ -53,9 +56,11 @@ GATED = frozenset(
 
 `copy` calls `self.__class__(...)`: taken from the class and called with a class in place of `self`,
 it would hand out `type` (`Counter.copy(int)`). `seed` and `setstate` would set attributes on it.
+`sub` and `expand` of a pattern put the replacement into a cache of all plugins.
 `evaluate` runs the text of a `ForwardRef`. The parsers of a `JSONDecoder` are its inside.
 """
 
+REPLACING = frozenset({"sub", "subn", "expand"})
 TABLES = frozenset({"groupindex", "unicode_whitespace_trans"})
 """Those of them that are tables of all plugins; a plugin gets a copy."""
 
