@@ -93,7 +93,7 @@ class Guards:
         found = getattr(value, name)
         if name in TABLES and not self.ownership.is_pure(type(value)):
             found = unshared(found)
-        if name in REPLACING and type(found) in _OF_PATTERNS:
+        if name in REPLACING and issubclass(type(found), _OF_PATTERNS):
             return on_plain(found)
         return self._checked(value, name, found)
 

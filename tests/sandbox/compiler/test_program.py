@@ -20,5 +20,5 @@ def test_the_last_expression_is_what_a_program_returns():
 
 
 def test_what_a_script_runs_as_main_is_run():
-    source = "found = []\ndef main():\n    found.append(1)\nif __name__ == '__main__':\n    main()\nfound"
-    assert _ran(source) == [1]
+    declared = "found = []\ndef main():\n    found.append(1)\n"
+    assert _ran(f"{declared}if __name__ == '__main__':\n    main()\nfound") == [1]
