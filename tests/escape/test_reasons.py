@@ -20,6 +20,8 @@ EXPLAINED = {
     "shared/cache-clear": "as above",
     "shared/type-alias-copy": "CPython: `Type[...]` cannot be called",
     "gadgets/hashlib-algorithms": "the shared set is handed out as a frozen copy",
+    "graph/class-dict-descriptor": "a class's table shows what the class statement says, no more",
+    "gadgets/singledispatchmethod-dispatcher": "the class's table holds our own, which has none",
     "graph/new-of-type": "`C.__class__` is the stand-in of type, which makes no classes",
 }
 """Attempts that no guard of ours has to stop, and what does."""
