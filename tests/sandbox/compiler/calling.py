@@ -174,10 +174,10 @@ def _judged(label: str, results: list[Any], namespace: Any) -> list[Reached]:
     found: list[Reached] = []
     for result in results:
         what = outside(result, names)
-        if isinstance(result, enum.property):
-            what = "a descriptor of all plugins"
         if type(result) in (types.MethodDescriptorType, types.BuiltinFunctionType):
             what = what or ("a raw format" if result.__name__ in ("format", "format_map") else None)
+        if type(result) is enum.property:
+            what = "a descriptor of all plugins"
         if what is not None:
             found.append(Reached(label, what))
     return found
