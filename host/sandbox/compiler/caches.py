@@ -19,6 +19,10 @@ from typing import Any
 
 from typing_extensions import override
 
+"é".encode("ascii", "namereplace")
+"""Loads the table of characters' names, which Python imports by the guards' own `__import__` if a
+plugin is the first to need it."""
+
 
 def settle(module: str) -> None:
     """Let a library module's caches take plain values only; once a process."""
