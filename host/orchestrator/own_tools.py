@@ -30,16 +30,19 @@ class OrchestratorProvider(LocalProvider):
         super().__init__("orchestrator", host.gateway.on_notice)
         self._host = host
         self._agents, self._store = host.agents, host.store
-        own = [*self._all(), *self._of_threads(), *ApprovalTools(host).tools()]
+        own = [
+            *self._of_agents(),
+            *self._of_runs(),
+            *self._of_threads(),
+            *ApprovalTools(host).tools(),
+        ]
         self._tools = {tool.name: tool for tool in own}
 
-    def _all(self) -> list[OwnTool]:
+    def _of_agents(self) -> list[OwnTool]:
         message = {
             "agent": {**TEXT, "description": "Empty lets the host choose by the message."},
             **INPUT["properties"],
         }
-        listing = {"limit": COUNT, "agent": TEXT, "thread": TEXT, "nested": {"type": "boolean"}}
-        after = {**RUN, "after": {"type": "integer", "minimum": 0}}
         return [
             OwnTool("list_agents", "List the agents.", self._list_agents, {}),
             OwnTool(
@@ -67,6 +70,26 @@ class OrchestratorProvider(LocalProvider):
                 ("message",),
                 changes=True,
             ),
+            OwnTool(
+                "search_memory",
+                "Search your memory.",
+                self._search_memory,
+                {"query": TEXT, "limit": COUNT},
+                ("query",),
+            ),
+            OwnTool(
+                "rewrite_message",
+                "Have a small model rewrite a message so that an agent understands it better.",
+                self._rewrite,
+                {"message": TEXT, "earlier": TEXT, "remark": TEXT},
+                ("message",),
+            ),
+        ]
+
+    def _of_runs(self) -> list[OwnTool]:
+        listing = {"limit": COUNT, "agent": TEXT, "thread": TEXT, "nested": {"type": "boolean"}}
+        after = {**RUN, "after": {"type": "integer", "minimum": 0}}
+        return [
             OwnTool("list_runs", "List runs, newest first.", self._list_runs, listing),
             OwnTool(
                 "follow_run",
@@ -85,20 +108,6 @@ class OrchestratorProvider(LocalProvider):
                 ("run",),
                 changes=True,
                 output=outcome_schema({}),
-            ),
-            OwnTool(
-                "search_memory",
-                "Search your memory.",
-                self._search_memory,
-                {"query": TEXT, "limit": COUNT},
-                ("query",),
-            ),
-            OwnTool(
-                "rewrite_message",
-                "Have a small model rewrite a message so that an agent understands it better.",
-                self._rewrite,
-                {"message": TEXT, "earlier": TEXT, "remark": TEXT},
-                ("message",),
             ),
         ]
 
