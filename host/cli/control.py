@@ -10,10 +10,14 @@ from host.domain.errors import DaemonError
 
 STOP_LIMIT = 30.0
 """Seconds that a daemon may take to stop."""
+END_LIMIT = 5.0
+"""Seconds that a killed daemon may take until its lock is free."""
 
 
 def ask_daemon(method: str, params: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - any JSON
-    """Return a command's result; None where no daemon runs.
+    """Return a command's result; None where no daemon runs, or it was killed before it answered.
+
+    Commands may be given twice: an answer to an approval that was taken already is refused.
 
     Raises:
         DaemonError: The daemon refused, or does not answer.
@@ -30,6 +34,8 @@ def ask_daemon(method: str, params: dict[str, Any] | None = None) -> Any:  # noq
             with client.makefile("rb") as reader:
                 line = reader.readline()
         except OSError as error:
+            if isinstance(error, ConnectionError) and _has_ended():
+                return None
             raise DaemonError(f"The daemon does not answer: {error}.") from error
     if not line:
         raise DaemonError("The daemon closed the connection.", next_step="See `host logs`.")
@@ -57,6 +63,16 @@ def stop_daemon() -> int | None:
             )
         time.sleep(0.02)
     return answer["pid"]
+
+
+def _has_ended() -> bool:
+    """Whether the daemon that a connection broke off from is gone; a killed one takes a moment."""
+    deadline = time.monotonic() + END_LIMIT
+    while is_locked():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def is_locked() -> bool:

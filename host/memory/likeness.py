@@ -16,6 +16,13 @@ _TELLING = frozenset(
 """Words that turn a statement into another one."""
 
 
+_RELATING = frozenset(
+    """above after at before behind below between by during for from in into of off on onto out over
+    since through to under until up down upon with within""".split()  # noqa: SIM905 - as above
+)
+"""Words that say how others stand to each other; two texts with different ones differ."""
+
+
 def words_of(text: str) -> list[str]:
     """Return a text's words in lower case."""
     return [word.lower() for word in _WORD.findall(text)]
@@ -38,7 +45,8 @@ def says_same(one: str, other: str, *, least: float, cosine: float | None = None
     """Whether one text can stand for the other.
 
     Texts that differ in a number, a name or a negation never do, however close their vectors are:
-    "at 5 pm" and "at 6 pm" are two facts.
+    "at 5 pm" and "at 6 pm" are two facts. Nor do texts with the same words in another order, but
+    for a part that stands at the other end: "Ann owes Bob" is not "Bob owes Ann".
 
     Args:
         one: A text.
@@ -48,6 +56,8 @@ def says_same(one: str, other: str, *, least: float, cosine: float | None = None
     """
     if not (_decisive(one) <= set(words_of(other)) and _decisive(other) <= set(words_of(one))):
         return False
+    if not _same_order(one, other):
+        return False
     alike = likeness(one, other)
     if cosine is not None and cosine >= (1 + least) / 2:
         return alike >= least / 2
@@ -56,6 +66,18 @@ def says_same(one: str, other: str, *, least: float, cosine: float | None = None
 
 def _content(text: str) -> frozenset[str]:
     return frozenset(word for word in words_of(text) if word not in _EMPTY)
+
+
+def _same_order(one: str, other: str) -> bool:
+    """Whether the words of two texts that relate others are alike, and all stand in one order."""
+    first, second = words_of(one), words_of(other)
+    own, others = _RELATING.intersection(first), _RELATING.intersection(second)
+    if own - others and others - own:  # "in the box", "on the box"
+        return False
+    both = (set(first) & set(second)) - (_EMPTY - _RELATING)
+    first, second = ([word for word in words if word in both] for words in (first, second))
+    turns = (first[at:] + first[:at] for at in range(max(len(first), 1)))
+    return any(turn == second for turn in turns)
 
 
 def _decisive(text: str) -> frozenset[str]:
