@@ -129,6 +129,9 @@ def where_of(wanted: Filter, *, user: str) -> tuple[str, dict[str, Any]]:
     """
     terms = ["r.space = any(%(spaces)s)"]
     values: dict[str, Any] = {"spaces": [user, EVERYBODY]}
+    if wanted.forgotten:  # what is forgotten is its author's to see, and shared no longer
+        terms.append("r.user_id = %(author)s")
+        values["author"] = user
     if not wanted.everything:
         terms.append(
             "(r.scope in ('user', 'shared') or r.scope = 'agent' and r.agent = %(agent)s"

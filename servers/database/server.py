@@ -235,6 +235,7 @@ def _add_execute(server: FastMCP[Any], databases: Databases) -> None:
         changed = await _in_thread(
             lambda: run_change(chosen, sql, parameters or {}, limits=databases.limits)
         )
+        changed = max(changed, 0)  # -1 where the statement is about no rows, as `create table`
         return answer(f"Done; {changed} rows changed.", Changed(rows_changed=changed))
 
 

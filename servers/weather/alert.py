@@ -98,8 +98,16 @@ class NationalWeatherService:
             if place.country_code is None and error.status in _NOT_COVERED:
                 return None
             raise
-        features = cast("list[dict[str, Any]]", body.get("features") or [])
-        return [_warning(f.get("properties") or {}) for f in features]
+        features = body.get("features")
+        listed = cast("list[object]", features) if isinstance(features, list) else []
+        return [_warning(row) for row in map(_properties, listed) if row]
+
+
+def _properties(feature: object) -> dict[str, Any]:
+    found = (
+        cast("dict[str, object]", feature).get("properties") if isinstance(feature, dict) else {}
+    )
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def _warning(row: dict[str, Any]) -> Warning_:

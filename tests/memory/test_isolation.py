@@ -10,7 +10,7 @@ from host.domain.errors import AccessError, NotFoundError
 from host.domain.principal import Principal
 from host.memory.graph import Entity
 from host.memory.link import Link
-from host.memory.record import Change, Draft
+from host.memory.record import Change, Draft, Filter
 from host.memory.transfer import export_part
 from tests.memory.people import WordEmbedder, open_memories, texts
 
@@ -102,6 +102,9 @@ async def test_shared_records_are_read_by_all_and_changed_by_their_author(store_
 
         await ann.forget([shared.record.id])
         assert (await bob.search(word)).hits == []
+        forgotten = Filter(forgotten=True)
+        assert [one.id for one in (await ann.page(forgotten)).records] == [shared.record.id]
+        assert shared.record.id not in {one.id for one in (await bob.page(forgotten)).records}
 
 
 async def test_users_stay_apart_while_all_of_them_work_at_once(store_folder: Path):

@@ -173,7 +173,9 @@ async def test_us_warnings_are_official_and_hazards_are_marked_as_computed(
         "expires": "2026-03-28T17:00:00-05:00",
         "senderName": "NWS Springfield MO",
     }
-    site.put("/alerts", json_reply({"features": [{"properties": warning}]}))
+    site.put(
+        "/alerts", json_reply({"features": [5, {"properties": None}, {"properties": warning}]})
+    )
     site.put("/forecast", lambda a: _with(a, "daily", "wind_gusts_10m_max", 80.0))
 
     found = await ask(client, "weather_alerts", place="Springfield, Missouri")
