@@ -11,7 +11,7 @@ from generator.write import write_file
 _PYPROJECT = "pyproject.toml"
 _RUFF = (sys.executable, "-P", "-m", "ruff")
 """Without `-P`, a module of that name in the folder would be run."""
-_SECONDS = 120
+_SECONDS = 600
 
 Say = Callable[[str], None]
 """Takes a sentence for the person who makes a project."""

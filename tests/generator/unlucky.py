@@ -5,7 +5,7 @@ import json
 import keyword
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from generator.answers import Answers
@@ -15,13 +15,9 @@ LETTERS = ("l", "O", "I", "o", "i", "x", "T", "_")
 CASES = ("TIMEOUT", "URL", "HTTPServer", "camelCase", "Snake_Case", "__init__", "__all__", "__X__")
 MEANT = ("timeout", "self", "cls", "ctx", "test_it", "pytest", "anyio", "arguments", "answer")
 LONG = (*("n" * length for length in range(40, 50)), "very_" * 9, "word_" * 30)
+FEW = (*LETTERS, *CASES, *MEANT, *LONG, "class", "None", "match", "type", "id", "list", "filter")
 NAMES = (
-    *LETTERS,
-    *CASES,
-    *MEANT,
-    *LONG,
-    *keyword.kwlist,
-    *keyword.softkwlist,
+    *dict.fromkeys((*FEW, *keyword.kwlist, *keyword.softkwlist)),
     *(name for name in dir(builtins) if name.islower() and not name.startswith("_")),
 )
 MANY = 15
@@ -37,17 +33,17 @@ TEXTS = (
 )
 
 
-def chunks() -> Iterator[tuple[str, ...]]:
-    """Return the names in groups of as many as a tool has arguments."""
-    for start in range(0, len(NAMES), MANY):
-        yield NAMES[start : start + MANY]
+def chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Return names in groups of as many as a tool has arguments."""
+    for start in range(0, len(names), MANY):
+        yield names[start : start + MANY]
 
 
-def openapi(folder: Path) -> Answers:
+def openapi(folder: Path, names: Sequence[str]) -> Answers:
     """Return a document with an operation for each name, and each name among the arguments."""
-    groups = [*chunks()]
+    groups = [*chunks(names)]
     paths: dict[str, object] = {}
-    for number, name in enumerate(NAMES):
+    for number, name in enumerate(names):
         text = TEXTS[number % len(TEXTS)]
         where = {"in": "query", "description": text}
         parameters = [
@@ -56,7 +52,12 @@ def openapi(folder: Path) -> Answers:
         ]
         body = {"type": "object", "required": ["l"], "properties": {"l": {"enum": [*TEXTS, 1]}}}
         tag = name if number % 9 == 0 else "things"
-        operation = {"operationId": name, "tags": [tag], "summary": text, "parameters": parameters}
+        operation: dict[str, object] = {
+            "operationId": name,
+            "tags": [tag],
+            "summary": text,
+            "parameters": parameters,
+        }
         content = {"application/json": {"schema": body}}
         if number % 3 == 0:
             operation["requestBody"] = {"content": content, "required": True}
@@ -74,9 +75,9 @@ def openapi(folder: Path) -> Answers:
     return Answers(kind="openapi", where=str(file))
 
 
-def python(folder: Path) -> Answers:
+def python(folder: Path, names: Sequence[str]) -> Answers:
     """Return a module with a function for each name that can be one."""
-    legal = [one for one in NAMES if one.isidentifier() and not keyword.iskeyword(one)]
+    legal = [one for one in names if one.isidentifier() and not keyword.iskeyword(one)]
     defaults = [*map(repr, TEXTS), "None", "0.5", "1", "-1e300", "True", "(1, 2)", "[]"]
     kinds = ("int", "str", "list[int]", "Optional[None]", "float", "bool", "Any", "None", "Unknown")
     lines = ["from __future__ import annotations", "from typing import *"]
@@ -93,9 +94,9 @@ def python(folder: Path) -> Answers:
     return Answers(kind="python", where=str(file))
 
 
-def command(folder: Path) -> Answers:
+def command(folder: Path, names: Sequence[str]) -> Answers:
     """Return a program with a subcommand for each name, and each name among its options."""
-    words = [one.strip("_").replace("_", "-") for one in NAMES if one.strip("_")]
+    words = [one.strip("_").replace("_", "-") for one in names if one.strip("_")]
     options = "".join(f"  --{one} TEXT  {TEXTS[0]}\n" for one in words[:70])
     said = f"Usage: tool [OPTIONS]\n\nOptions:\n{options}"
     commands = "".join(f"  {one}  {TEXTS[0]}\n" for one in words[:40])
@@ -109,22 +110,22 @@ def command(folder: Path) -> Answers:
     )
 
 
-def database(folder: Path) -> Answers:
+def database(folder: Path, names: Sequence[str]) -> Answers:
     """Return a database with a table for each name, and each name among the columns."""
     file = folder / "things.db"
-    groups = [tuple({one.lower(): one for one in group}.values()) for group in chunks()]
+    groups = [tuple({one.lower(): one for one in group}.values()) for group in chunks(names)]
     with sqlite3.connect(file) as connection:
-        for number, name in enumerate({one.lower(): one for one in NAMES}.values()):
+        for number, name in enumerate({one.lower(): one for one in names}.values()):
             columns = ", ".join(f'"{one}" text' for one in groups[number % len(groups)])
             connection.execute(f'create table "{name}"({columns})')
     connection.close()
     return Answers(kind="database", where=f"sqlite:///{file}")
 
 
-def curl(_: Path) -> Answers:
+def curl(_: Path, names: Sequence[str]) -> Answers:
     """Return a command line with each name among the parameters."""
-    query = "&".join(f"{one}=1" for one in NAMES[:60])
-    fields = json.dumps(dict(zip(NAMES[:7], TEXTS, strict=True))).replace("'", "")
+    query = "&".join(f"{one}=1" for one in names[:60])
+    fields = json.dumps(dict(zip(names[:7], TEXTS, strict=True))).replace("'", "")
     line = f"curl -d '{fields}' 'https://a.b/{'n' * 48}/{'long/' * 20}?{query}'"
     return Answers(kind="curl", where=line)
 
@@ -138,6 +139,6 @@ SOURCES = {
 }
 
 
-def make_unlucky(kind: str, folder: Path) -> Made:
-    """Make a project of a kind whose source has all these names and texts."""
-    return make(SOURCES[kind](folder), folder / "made", f"things-{kind}")
+def make_unlucky(kind: str, folder: Path, names: Sequence[str] = NAMES) -> Made:
+    """Make a project of a kind whose source has these names, and all of the texts."""
+    return make(SOURCES[kind](folder, names), folder / "made", f"things-{kind}")
