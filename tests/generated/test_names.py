@@ -16,6 +16,7 @@ from generator.sources.read import read_source
 from generator.spec import FEATURES
 from generator.write import write_project
 from tests.generator.projects import make, sources
+from tests.generator.unlucky import FEW, SOURCES, make_unlucky
 
 KINDS = ("blank", "openapi", "python", "cli", "database", "curl")
 IMPORTED = ("declare", "call", "run", "find", "request", "cast", "filter")
@@ -162,3 +163,12 @@ def test_argument_of_any_annotation_has_a_sample_that_fits(tmp_path: Path):
     lines = [f"def f{number}(x: {shape}): ...\n" for number, shape in enumerate(SHAPES)]
     file.write_text("from typing import *\nUnknown = object\n" + "".join(lines))
     check(make(Answers(kind="python", where=str(file)), tmp_path, "zoo").folder)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_project_passes_its_tests_and_types_whatever_its_source_calls_things(
+    kind: str, tmp_path: Path
+):
+    folder = make_unlucky(kind, tmp_path, FEW).folder
+    check(folder)
+    run(folder, "pyright", "--pythonpath", sys.executable)

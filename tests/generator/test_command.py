@@ -102,6 +102,21 @@ def test_templates_of_ones_own_are_those_of_an_update_too(shell: Shell):
     assert (shell.home / "notes/NOTE.md").read_text() == "Two.\n"
 
 
+def test_newer_template_is_merged_into_edits_and_its_layout_is_none(shell: Shell):
+    (shell.home / "mine").mkdir()
+    template = shell.home / "mine/extra.j2"
+    lines = ["{# file: src/[package]/extra.py #}", "FIRST = 'one'", "SECOND = 'two'", "", "", "#"]
+    template.write_text("\n".join([*lines, "LAST = 'three'"]))
+    shell.run("notes", "--templates", "mine", "--yes")
+    file = shell.home / "notes/src/notes/extra.py"
+    file.write_text(file.read_text().replace('FIRST = "one"', 'FIRST = "mine"'))
+    template.write_text("\n".join([*lines, "LAST = 'four'"]))
+    said = shell.run("--update", "notes", "--templates", "mine")
+    assert "merged     src/notes/extra.py" in said
+    expected = 'FIRST = "mine"\nSECOND = "two"\n\n\n#\nLAST = "four"\n'
+    assert file.read_text() == expected
+
+
 def test_record_of_a_strangers_project_starts_nothing_and_reaches_nothing(shell: Shell):
     shell.run("gitlog", "--from", "cli", "git", "--only", "log", "--yes")
     record = shell.home / "gitlog/.generator.json"

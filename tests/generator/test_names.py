@@ -38,6 +38,8 @@ def signature(line: str, folder: Path) -> str:
         ("a: tuple[Unknown, int]", "a: tuple[Any, int]"),
         ("a: Union[int, None]", "a: int | None"),
         ("a: None | None", "a: None"),
+        ("a: Optional[None] = None", "a: None = None"),
+        ("a: int = 0.5", "a: Any = 0.5"),
         ("a: int = 'x'", 'a: Any = "x"'),
         ("a: float = 1", "a: float = 1"),
         (f"a: list[str] | str = '{'x' * 90}'", f'a: Any = "{"x" * 90}"'),
@@ -48,6 +50,13 @@ def test_annotation_is_the_one_of_the_function_where_it_can_be_written(
     given: str, made: str, tmp_path: Path
 ):
     assert f"    {made},\n" in signature(f"def f({given}): ...\n", tmp_path)
+
+
+def test_argument_whose_default_contradicts_its_type_has_no_misfit(tmp_path: Path):
+    file = tmp_path / "shapes.py"
+    file.write_text("def f(a: int = 0.5, b: bool = 'x', c: str = 1): ...\ndef g(a: int = 1): ...\n")
+    (group,) = read_functions(str(file), "zoo").groups
+    assert [tool.wrong for tool in group.tools] == [None, ("a", {"a": "no number"})]
 
 
 def test_names_of_groups_are_different_from_all_else():
