@@ -104,10 +104,11 @@ class NationalWeatherService:
 
 
 def _properties(feature: object) -> dict[str, Any]:
-    found = (
-        cast("dict[str, object]", feature).get("properties") if isinstance(feature, dict) else {}
-    )
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return _members(_members(feature).get("properties"))
+
+
+def _members(value: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _warning(row: dict[str, Any]) -> Warning_:
