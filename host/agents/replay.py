@@ -101,7 +101,7 @@ async def replay_run(runs: Runs, principal: Principal, run_id: str) -> ReplayRes
 def _compared(
     run: Run, events: Sequence[Event], record: "_Record", text: str | None
 ) -> ReplayResult:
-    recorded = [_shape(event.kind, event.data) for event in events if event.kind in COMPARED]
+    recorded = [_shape(event.kind, event.data) for event in _without_attempts(events)]
     again = [_shape(event.kind, event.data) for event in record.again if event.kind in COMPARED]
     differences = [
         f"{number}: {old} was recorded, {new} came"
@@ -114,6 +114,35 @@ def _compared(
     if run.status == "succeeded" and ended is not None and ended.get("text") != text:
         differences.append("the answer is another one")
     return ReplayResult(run.id, len(events), record.steps, differences)
+
+
+def _without_attempts(events: Sequence[Event]) -> list[Event]:
+    """Return the events that a replay gives again, with each call as often as it had an outcome.
+
+    A run that is taken up writes down a call that was open before it is made again. The replay is
+    never interrupted, so it makes the call once; and not at all if its arguments were refused.
+    """
+    found: list[Event] = []
+    open_calls: dict[str, Event] = {}
+    for event in events:
+        if event.kind not in COMPARED:
+            continue
+        call_id = str(event.data.get("id"))
+        before = open_calls.get(call_id)
+        if event.kind == "call":
+            if before is not None and _intent(before) == _intent(event):
+                continue
+            open_calls[call_id] = event
+        elif event.kind in ("result", "rejected"):
+            open_calls.pop(call_id, None)
+            if event.kind == "rejected" and before is not None:
+                found.remove(before)
+        found.append(event)
+    return found
+
+
+def _intent(call: Event) -> tuple[object, object]:
+    return call.data.get("tool"), call.data.get("arguments")
 
 
 def _shape(kind: str, data: Json) -> tuple[str, Json]:

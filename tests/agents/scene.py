@@ -46,7 +46,7 @@ class Notes(LocalProvider):
     """Tools that remember how they were called.
 
     Attributes:
-        gate: Calls of `wait` go on when it is set; `begun` tells that one has begun.
+        gate: Calls of `wait` and `look` go on when it is set; `begun` tells that one has begun.
     """
 
     def __init__(self, on_notice: Any) -> None:
@@ -62,6 +62,7 @@ class Notes(LocalProvider):
             tool("read", READS, title="string"),
             tool("add", CHANGES, text="string"),
             tool("wait", CHANGES),
+            tool("look", READS),
             tool("long", READS),
             tool("ask", CHANGES),
         ]
@@ -69,7 +70,7 @@ class Notes(LocalProvider):
     @override
     async def call(self, exchange: Exchange, name: str, arguments: Json) -> Json:
         self.calls.append((name, arguments))
-        if name == "wait":
+        if name in ("wait", "look"):
             self.begun.set()
             await self.gate.wait()
         if name == "long":

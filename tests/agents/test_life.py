@@ -137,6 +137,23 @@ async def test_recorded_run_is_replayed_alike_without_any_call(
         assert scene.notes.calls == made
 
 
+async def test_run_whose_call_was_made_again_after_a_crash_is_replayed_alike(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("patient", [call("notes__look"), {"reply": "It said: ${result}"}])
+        active = await scene.start("patient")
+        await scene.notes.begun.wait()
+        await crash(scene, active.run.id)
+        scene.notes.gate.set()
+        outcome = await (await scene.runner.resume(scene.exchange(), active.run.id)).wait()
+        kinds = await scene.kinds(active.run.id)
+        replayed = await replay_run(scene.host.agents.runs, scene.principal, active.run.id)
+    assert (outcome.status, kinds.count("call"), kinds.count("result")) == ("succeeded", 2, 1)
+    assert (replayed.differences, replayed.steps) == ([], 2)
+    assert [name for name, _ in scene.notes.calls] == ["look", "look"]
+
+
 async def test_replay_tells_where_a_record_was_changed(store_folder: Path, tmp_path: Path) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
         scene.agent("writer", [call("notes__add", text="x"), {"reply": "end"}])

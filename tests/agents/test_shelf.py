@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from host.agents.active import Active
+from host.agents.replay import replay_run
 from host.agents.shelf import Shelf
 from host.events.run import Run
 from tests.agents.scene import Scene, open_agents
@@ -52,7 +53,9 @@ async def test_run_that_waits_holds_nothing_and_goes_on_when_it_is_answered(
         await answer(scene, approval)
         run = await ended(scene, active.run.id)
         kinds = await scene.kinds(active.run.id)
+        replayed = await replay_run(scene.host.agents.runs, scene.principal, run.id)
     assert (run.status, run.client) == ("succeeded", "test")
+    assert (replayed.differences, replayed.steps) == ([], 2)
     assert scene.notes.calls == [("add", {"text": "x"})]
     assert kinds.count("call") - kinds.count("result") in (0, 1)
     assert kinds.count("result") == 1
@@ -126,6 +129,9 @@ async def test_run_that_was_let_go_goes_on_in_the_next_host(
         await let_go(scene.runner.active[active.run.id])
         await answer(scene, approval)
         run = await ended(scene, active.run.id)
+        kinds = await scene.kinds(run.id)
+        replayed = await replay_run(scene.host.agents.runs, scene.principal, run.id)
+    assert (kinds.count("resumed"), replayed.differences) == (2, [])
     assert run.status == "succeeded"
     assert scene.notes.calls == [("add", {"text": "x"})]
 
