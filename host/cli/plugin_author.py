@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from host.sandbox.config import SandboxConfig
     from host.sandbox.process.result import CallResult
 
-PLUGIN = typer.Argument(help="A plugin's folder or file, or the name of one of yours.")
+PLUGIN = typer.Argument(help="A plugin's folder or file, or the name of an installed one or yours.")
 Result = TypeVar("Result")
 
 
@@ -83,7 +83,8 @@ def run(
     returns is read as its callers read it.
 
     Tools that it calls are called through the running daemon, decided and recorded as calls of the
-    command line. What it keeps in host.state is forgotten afterwards.
+    command line. What it keeps in host.state is forgotten afterwards. What it logs is shown on
+    standard error, and is not in `host plugins logs`, which has the daemon's calls.
     """
     from host.cli.plugins import find
     from host.domain.errors import ConfigError
@@ -104,6 +105,15 @@ def run(
         print(printable(result.output), end="", file=sys.stderr)
     value = result.value
     print(printable(value if isinstance(value, str) else show_json(value)))
+
+
+class TerminalLog:
+    """Shows what a plugin logs to whoever runs it."""
+
+    def write(self, level: str, message: str) -> None:
+        """Print a message, each line with its level."""
+        for line in message.splitlines() or [""]:
+            print(f"{level}: {printable(line)}", file=sys.stderr)
 
 
 def _run(coroutine: "Coroutine[Any, Any, Result]") -> Result:
@@ -149,7 +159,8 @@ async def _call(bundle: "Bundle", function: str, arguments: dict[str, Any]) -> "
 
     granted = bundle.manifest.capabilities
     state: StateStore = ShortState() if granted.state else NoState("It may not keep values.")
-    broker = PluginBroker(bundle.name, granted, path=DaemonPath(), state=state)
+    log = TerminalLog()
+    broker = PluginBroker(bundle.name, granted, path=DaemonPath(), state=state, log=log)
     async with SandboxPool(sandbox_settings()) as pool:
         crew = await Crew.start(pool, bundle)
         declared = next((one for one in crew.functions if one.name == function), None)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from host.plugins.bundle import Bundle
     from host.plugins.installed import Installed, Register
 
-PLUGIN = typer.Argument(help="A plugin's folder or file, or the name of one of yours.")
+PLUGIN = typer.Argument(help="A plugin's folder or file, or the name of an installed one or yours.")
 NAME = typer.Argument(help="The name of an installed plugin.")
 
 
@@ -53,13 +53,18 @@ def plugin_folders() -> list[Path]:
 
 
 def find(given: str) -> "Bundle":
-    """Read the plugin that is meant.
+    """Read the plugin that is meant: a path, else an installed one, else one of the folders.
 
     Raises:
         HostError: There is none, or its files are faulty.
     """
     from host.plugins.bundle import find_bundle, load_bundle
 
+    if not Path(given).expanduser().exists():
+        entries = open_register().entries()
+        installed = next((Path(one.place) for one in entries if one.name == given), None)
+        if installed is not None and installed.exists():
+            return load_bundle(installed)
     return load_bundle(find_bundle(given, plugin_folders()))
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from host.domain.errors import DeniedError, SandboxError
 from host.domain.jsonrpc import Json, as_object
 from host.domain.protocol import list_member, object_member
-from host.plugins.log import PluginLog
+from host.plugins.log import MessageLog
 from host.plugins.manifest import Capabilities
 from host.plugins.state import NoState
 from host.sandbox.broker import JSON, Log, Progress, StateStore
@@ -53,7 +53,7 @@ class PluginBroker:
     capabilities: Capabilities
     path: ToolPath
     state: StateStore
-    log: PluginLog | None = None
+    log: MessageLog | None = None
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     _handles: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -127,7 +127,7 @@ class ComputeOnly:
         why: What it is told.
     """
 
-    def __init__(self, log: PluginLog | None = None, why: str = "A rule may only compute") -> None:
+    def __init__(self, log: MessageLog | None = None, why: str = "A rule may only compute") -> None:
         self._log = log
         self._why = why
 

@@ -4,7 +4,7 @@ import json
 
 from typing_extensions import override
 
-from host.domain.errors import PluginFailedError, PluginLoadError
+from host.domain.errors import PluginFailedError, PluginLoadError, PluginTimeoutError
 from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError
 from host.domain.protocol import list_member
 from host.gateway.catalog import Catalog
@@ -121,6 +121,8 @@ class CodeMode(LocalProvider):
         except PluginFailedError as error:
             said = [error.output.rstrip(), *error.trace, error.message.partition(" failed: ")[2]]
             return text_result("\n".join(line for line in said if line), error=True)
+        except PluginTimeoutError:
+            return text_result(_too_long(float(timeout)), error=True)
 
     async def _run(self, exchange: Exchange, code: str, seconds: float) -> CallResult:
         broker = PluginBroker(
@@ -168,6 +170,15 @@ class CodeMode(LocalProvider):
                 or f"{stub.module}.{stub.function}" in names
             ]
         return text_result(render_modules(stubs) or "No tool fits; call it without arguments.")
+
+
+def _too_long(seconds: float) -> str:
+    """Return what a model can do about a program that was ended; it cannot change a setting."""
+    words = f"The program had not finished after {seconds:g} s of computing and was ended."
+    step = "Shorten it: fewer items at a time, no endless loop; or run it in parts."
+    if seconds < MOST_SECONDS:
+        step += f" If it needs longer, give a larger `timeout` (up to {MOST_SECONDS})."
+    return f"{words} {step}"
 
 
 def _rendered(result: CallResult) -> Json:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from host.sandbox.broker import LogLevel
 
@@ -11,6 +12,14 @@ MAX_BYTES = 2_000_000
 
 MAX_LINE = 8_000
 """Characters of one message that are kept."""
+
+
+class MessageLog(Protocol):
+    """Where a plugin's messages go."""
+
+    def write(self, level: LogLevel, message: str) -> None:
+        """Take a message."""
+        ...
 
 
 class PluginLog:
@@ -28,7 +37,7 @@ class PluginLog:
         """Add a message; each of its lines becomes one of the log, controls made visible."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         lines = message[:MAX_LINE].splitlines() or [""]
-        text = "".join(f"{now} {level:<7} {_visible(line)}\n" for line in lines)
+        text = "".join(f"{now} {level:<7} {visible_line(line)}\n" for line in lines)
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self.path.exists() and self.path.stat().st_size > MAX_BYTES:
             self.path.replace(self.path.with_suffix(".log.1"))
@@ -41,7 +50,8 @@ def log_path(folder: Path, name: str) -> Path:
     return folder / f"plugin-{name}.log"
 
 
-def _visible(line: str) -> str:
+def visible_line(line: str) -> str:
+    """Return a line with its controls made visible."""
     return "".join(c if c == "\t" or c.isprintable() else f"\\x{ord(c):02x}" for c in line)
 
 

@@ -97,6 +97,19 @@ async def test_a_faulty_program_is_told_the_line(code: str, message: str):
         assert message in said(result)
 
 
+async def test_a_program_that_takes_too_long_is_told_what_can_be_done_about_it():
+    program = {"code": "while True:\n    pass", "timeout": 0.5}
+    scene_of_it = open_scene({}, web={"bad": {}}, clients=CLIENTS)
+    async with scene_of_it as scene, scene.stateless() as client:
+        result = await client.call("host__run_code", program)
+        assert result["isError"] is True
+        assert said(result) == (
+            "The program had not finished after 0.5 s of computing and was ended. "
+            "Shorten it: fewer items at a time, no endless loop; or run it in parts. "
+            "If it needs longer, give a larger `timeout` (up to 300)."
+        )
+
+
 async def test_a_program_cannot_run_programs():
     code = "host.call_tool('host__run_code', code='1')"
     async with open_scene({}, clients=CLIENTS) as scene, scene.stateless() as client:

@@ -117,6 +117,20 @@ def test_installing_shows_what_is_asked_for_and_is_never_silent(shell: Shell):
     assert "Its files have changed since approved." in said
 
 
+def test_an_installed_plugin_is_known_by_its_name_wherever_it_came_from(shell: Shell):
+    place = shell.home / "work" / "here.py"
+    place.parent.mkdir()
+    place.write_text(
+        "# /// plugin\n# name: elsewhere\n# ///\n"
+        '@tool\ndef twice(n: int) -> int:\n    host.log("doubling")\n    return 2 * n\n'
+    )
+    shell.run("install", str(place), "--yes")
+    assert "Good." in shell.run("check", "elsewhere")
+    said = shell.run("run", "elsewhere", "twice", '{"n": 4}')
+    assert "8" in said.splitlines()
+    assert "info: doubling" in said.splitlines()
+
+
 def test_plugins_are_listed_switched_off_and_taken_out(shell: Shell):
     shell.run("new", "words")
     rows = {row["name"]: row for row in json.loads(shell.run("list", "--json"))}

@@ -39,7 +39,9 @@ EXTENDABLE = {
     "abc": "ABC",
     "collections": "Counter OrderedDict defaultdict deque ChainMap UserDict UserList UserString",
     "collections.abc": "*",
-    "contextlib": "AbstractContextManager ContextDecorator AsyncContextDecorator ExitStack",
+    "contextlib": """
+        AbstractContextManager AbstractAsyncContextManager ContextDecorator AsyncContextDecorator
+        ExitStack AsyncExitStack""",
     "datetime": "date datetime time timedelta tzinfo",
     "decimal": "Decimal",
     "fractions": "Fraction",

@@ -40,7 +40,8 @@ def unshared(found: Any) -> Any:
 
 def is_enum_table(target: Any, name: str) -> bool:
     """Return whether `target._name_` is what a finished enumeration makes its members by."""
-    return isinstance(target, enum.EnumType) and name.startswith("_") and name.endswith("_")
+    sunder = name.startswith("_") and name.endswith("_") and not name.startswith("__")
+    return isinstance(target, enum.EnumType) and sunder
 
 
 def is_of_group(target: Any) -> bool:

@@ -7,8 +7,7 @@ plugin, but what it does not hold it cannot lose either.
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 # Why: guards take and give objects of any type.
 
-from collections.abc import Callable
-from types import TracebackType
+from types import FunctionType, MethodType, TracebackType
 from typing import Any
 
 from host.sandbox.compiler.facade import make_facade
@@ -21,20 +20,45 @@ def without_trace(details: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(TRACE if type(item) is TracebackType else item for item in details)
 
 
-def with_trace(details: tuple[object, ...]) -> tuple[object, ...]:
-    """Return what a library's `__exit__` is to get where a plugin hands on the stand-in."""
-    shown = next((item for item in details if isinstance(item, BaseException)), None)
-    trace = shown.__traceback__ if shown is not None else None
-    return tuple(trace if item is TRACE else item for item in details)
-
-
 def leaver_of_own(function: Any) -> Any:
     """Return a plugin's `__exit__` or `__aexit__`, which is not shown the traceback."""
-    raw: Callable[..., Any] = function.__func__ if type(function) is staticmethod else function
+    if type(function) is not FunctionType:
+        return _Leaver(function)
 
     def leave(*details: Any) -> Any:
-        return raw(*without_trace(details))
+        return function(*without_trace(details))
 
+    leave.__dict__.update(vars(function))  # what makes it abstract
     for name in ("__name__", "__qualname__", "__doc__"):
-        setattr(leave, name, getattr(raw, name, None) or getattr(leave, name))
-    return staticmethod(leave) if type(function) is staticmethod else leave
+        setattr(leave, name, getattr(function, name))
+    return leave
+
+
+class _Leaver:
+    """An `__exit__` that a decorator made, such as a class method; bound as what was decorated."""
+
+    __slots__ = ("_given",)
+
+    def __init__(self, given: Any) -> None:
+        self._given = given
+
+    def __get__(self, target: object, kind: type | None = None) -> Any:
+        """Return a method that is called as the decorated one would be."""
+        given = self._given
+        bind = getattr(type(given), "__get__", None)
+        bound = given if bind is None else bind(given, target, kind)
+
+        def leave(called: Any, *details: Any) -> Any:
+            return called(*without_trace(details))
+
+        return MethodType(leave, bound)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Tell what was decorated its name, as Python would have."""
+        tell = getattr(type(self._given), "__set_name__", None)
+        if tell is not None:
+            tell(self._given, owner, name)
+
+    @property
+    def __isabstractmethod__(self) -> bool:
+        return bool(getattr(self._given, "__isabstractmethod__", False))

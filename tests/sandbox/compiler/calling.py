@@ -15,6 +15,7 @@ EVERYTHING = "".join(
     f"import {module} as m{index}\n" for index, module in enumerate(allowed_modules())
 )
 USES = """
+import contextlib
 from abc import ABC
 from collections import namedtuple
 from collections.abc import Generator
@@ -130,6 +131,66 @@ def left():
         1 / 0
     found, told[:] = list(told), []
     return found
+def managed():
+    class Shown(Exception):
+        def __setattr__(self, name, value):
+            told.append(value)
+    class Steps:
+        def __iter__(self):
+            return self
+        def __aiter__(self):
+            return self
+        def __next__(self):
+            return self
+        async def __anext__(self):
+            return self
+        def throw(self, *details):
+            told.extend(details)
+            raise StopIteration
+        async def athrow(self, *details):
+            told.extend(details)
+            raise StopAsyncIteration
+    def relayed():
+        yield from Steps()
+    def plain():
+        yield
+    async def later():
+        yield
+    class Leaving(list):
+        def append(self, leave):
+            told.append(leave)
+            list.append(self, leave)
+        def pop(self, *_):
+            list.pop(self)
+            return lambda *details: told.extend(details)
+    class Stack(contextlib.ExitStack):
+        def __init__(self):
+            self._leaving = self._exit_callbacks = self.leaving = Leaving()
+    class AsyncStack(contextlib.AsyncExitStack):
+        def __init__(self):
+            self._leaving = self._exit_callbacks = self.leaving = Leaving()
+    def within(manager):
+        with manager as entered:
+            if isinstance(entered, contextlib.ExitStack):
+                entered.push(lambda *details: told.extend(details))
+                entered.enter_context(contextlib.contextmanager(plain)())
+            raise Shown("x")
+    async def within_async(manager):
+        async with manager as entered:
+            if isinstance(entered, contextlib.AsyncExitStack):
+                entered.push(lambda *details: told.extend(details))
+                await entered.enter_async_context(contextlib.asynccontextmanager(later)())
+            raise Shown("x")
+    for source in (Steps, relayed, plain):
+        attempted(within, contextlib.contextmanager(source)())
+    for source in (Steps, later):
+        attempted(lambda: within_async(contextlib.asynccontextmanager(source)()).send(None))
+    for stack in (Stack, contextlib.ExitStack):
+        attempted(within, stack())
+    for stack in (AsyncStack, contextlib.AsyncExitStack):
+        attempted(lambda: within_async(stack()).send(None))
+    found, told[:] = list(told), []
+    return found
 def failed():
     class Failure(AttributeError):
         def __setattr__(self, name, value):
@@ -152,7 +213,7 @@ def got_by_calling() -> list[Reached]:
     _, seen = walk(everything, [], {})
     namespace = compile_plugin(USES, name="uses").load()
     found: list[Reached] = []
-    for label in ("formats", "fields", "partials", "wrapped", "left", "failed"):
+    for label in ("formats", "fields", "partials", "wrapped", "left", "managed", "failed"):
         found += _judged(label, namespace[label](), namespace)
     for value in list(seen.values()):
         if isinstance(value, (property, types.MappingProxyType, type)):
