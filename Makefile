@@ -20,7 +20,7 @@ serve: $(READY) ## Start the host in the foreground on http://127.0.0.1:8765/mcp
 	$(BIN)/host serve
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 check: format lint types layers test ## Format, lint, types, layers, tests
 
