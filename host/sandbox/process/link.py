@@ -156,7 +156,10 @@ class ZygoteLink:
         self._forking[number] = (ours, answer)
         with theirs:
             request = json.dumps({"fork": number, "rehearse": rehearse}).encode()
-            socket.send_fds(self._control, [request], [theirs.fileno()])
+            try:
+                socket.send_fds(self._control, [request], [theirs.fileno()])
+            except ConnectionError:  # it ended just now, which was not read yet
+                self._died()
         try:
             return await answer
         except asyncio.CancelledError:

@@ -1,11 +1,12 @@
 import os
+import select
 import signal
 from pathlib import Path
 
 import anyio
 import pytest
 
-from host.domain.errors import PluginLoadError, PluginProtocolError
+from host.domain.errors import PluginLoadError, PluginProtocolError, SandboxError
 from host.sandbox.compiled import CompiledCode, digest
 from host.sandbox.config import SandboxConfig
 from host.sandbox.pool import SandboxPool
@@ -47,6 +48,17 @@ async def test_a_new_zygote_compiles_anew():
         with anyio.fail_after(60):
             while pool.zygote_alive:  # noqa: ASYNC110 - nobody else is told of it
                 await anyio.sleep(0.01)
+        assert await number(pool, ONE) == 1
+
+
+async def test_a_zygote_that_ended_just_now_is_an_error_of_one_start_only():
+    async with SandboxPool(SandboxConfig(pool_size=0)) as pool:
+        worker = await pool.take()
+        os.kill(pool.zygote_pid, signal.SIGKILL)
+        assert select.select([worker.fork.pidfd], [], [], 60)[0]  # the loop hears nothing meanwhile
+        with pytest.raises(SandboxError, match="ended"):
+            await pool.take()
+        worker.close()
         assert await number(pool, ONE) == 1
 
 
