@@ -244,9 +244,10 @@ class SandboxPool:
 
     def refill(self) -> None:
         """Starts bringing the stock of blank workers back to its size."""
+        self._running_tasks()  # it is open
         if not self._filling and len(self._blank) < self._settings.pool_size:
             self._filling = True
-            self._running_tasks().start_soon(self._fill)
+            self._serve(self._fill)  # a task group takes longer, and the caller waits
 
     async def _fill(self) -> None:
         try:

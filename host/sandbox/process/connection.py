@@ -7,7 +7,7 @@ that stream layers would double it.
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -33,6 +33,8 @@ from host.sandbox.process.request import Requests
 from host.sandbox.process.result import CallResult
 from host.sandbox.process.turn import Turn
 
+_LIMITS = tuple(field.name for field in fields(Limits))
+"""Not `asdict` at each start: it copies deeply."""
 _READ_BYTES = 262144
 _CANCEL_GRACE = 0.25
 _CUT_CHARACTERS = 100
@@ -126,7 +128,7 @@ class Connection:
             "code": code,
             "keep": keep is not None,
             "name": plugin,
-            "limits": asdict(limits),
+            "limits": {name: getattr(limits, name) for name in _LIMITS},
             "servers": servers,
             "entry": entry,
         }
