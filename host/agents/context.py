@@ -14,6 +14,7 @@ from pydantic_ai.messages import (
 
 from host.agents.paging import count_tokens
 from host.agents.transcript import plain_text, user_message
+from host.models.media import PICTURE_TOKENS
 
 SUMMARISE = (
     "Sum up the conversation above for yourself, so that you can go on with it without having it: "
@@ -23,8 +24,6 @@ SUMMARISE = (
 
 _KEEP = 0.5
 """Share of the buffer that the latest messages may fill after a summary."""
-_FILE_TOKENS = 1_000
-"""Tokens that a picture or document counts as, until the provider tells."""
 _SHOWN = 8_000
 """Characters of one message that a summary is made from."""
 
@@ -117,10 +116,10 @@ def message_tokens(message: ModelMessage) -> int:
             total += count_tokens(part.args_as_json_str()) + 8
         elif isinstance(part, ToolReturnPart):
             total += count_tokens(part.model_response_str(wrap_if_error=False))
-            total += _FILE_TOKENS * len(part.files)
+            total += PICTURE_TOKENS * len(part.files)
         elif isinstance(part, UserPromptPart) and not isinstance(part.content, str):
             total += count_tokens(plain_text(part.content))
-            total += _FILE_TOKENS * sum(1 for one in part.content if not isinstance(one, str))
+            total += PICTURE_TOKENS * sum(1 for one in part.content if not isinstance(one, str))
         else:
             content = getattr(part, "content", "")
             total += count_tokens(content if isinstance(content, str) else "")
