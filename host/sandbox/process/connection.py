@@ -35,7 +35,8 @@ from host.sandbox.process.turn import Turn
 
 _LIMITS = tuple(field.name for field in fields(Limits))
 """Not `asdict` at each start: it copies deeply."""
-_READ_BYTES = 262144
+_READ_BYTES = 65536
+"""More costs a system call for memory at each read, ten times the read itself."""
 _CANCEL_GRACE = 0.25
 _CUT_CHARACTERS = 100
 """Room for the words by which a worker says that it cut its output."""
