@@ -49,34 +49,24 @@
 A message says what happened, to which named thing, and what to do next.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from typing_extensions import override
 
+from host.domain.host_error import HostError
 from host.domain.names import nearest_names
-
-
-class HostError(Exception):
-    """Base of every error that the host reports to a user.
-
-    Args:
-        message: What happened, to which named thing.
-        next_step: What the reader can do about it; appended to the message.
-    """
-
-    exit_code = 1
-    """Exit status of a command that ends with this error."""
-
-    def __init__(self, message: str, *, next_step: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.next_step = next_step
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.message} {self.next_step}" if self.next_step else self.message
+from host.domain.plugin_error import (  # noqa: F401 - the lower branch of the tree above
+    ConfinementError,
+    PluginDiedError,
+    PluginFailedError,
+    PluginLoadError,
+    PluginProtocolError,
+    PluginRejectedError,
+    PluginTimeoutError,
+    SandboxError,
+)
 
 
 class ConfigError(HostError):
@@ -406,73 +396,3 @@ class ScaffoldError(HostError):
     """The files of a new server, plugin, agent or policy cannot be made."""
 
     exit_code = 2
-
-
-class SandboxError(HostError):
-    """A plugin could not be compiled, confined or run."""
-
-
-class ConfinementError(SandboxError):
-    """This machine offers less confinement than `sandbox.confinement` requires."""
-
-
-class PluginLoadError(SandboxError):
-    """A plugin was rejected by the compiler, or failed while it loaded; no call can be made.
-
-    Args:
-        message: The plugin and what is wrong with it.
-        findings: One entry for each construct that the compiler rejected; empty otherwise.
-    """
-
-    def __init__(self, message: str, *, findings: Iterable[object] = ()) -> None:
-        super().__init__(message)
-        self.findings = tuple(findings)
-
-
-class PluginFailedError(SandboxError):
-    """A plugin's code raised an exception during a call.
-
-    Args:
-        message: The plugin, the function and the exception's own words.
-        kind: The exception's type name.
-        trace: The plugin's own lines on the way to it, innermost last.
-        output: What it printed before.
-    """
-
-    def __init__(
-        self, message: str, *, kind: str, trace: Iterable[str] = (), output: str = ""
-    ) -> None:
-        super().__init__(message)
-        self.kind = kind
-        self.trace = tuple(trace)
-        self.output = output
-
-
-class PluginTimeoutError(SandboxError):
-    """A plugin did not answer in time; its process was ended."""
-
-
-class PluginDiedError(SandboxError):
-    """A plugin's process ended in the middle of a call; the next call starts a new one."""
-
-
-class PluginProtocolError(SandboxError):
-    """A plugin sent forged, malformed or too many messages; its process was ended."""
-
-
-class PluginRejectedError(SandboxError):
-    """A plugin's source holds something that a plugin may not contain.
-
-    Args:
-        plugin: Its name.
-        reasons: Each rejected construct with its line, why, and what to write instead.
-        findings: The same as structured findings, for `--json`.
-    """
-
-    def __init__(
-        self, plugin: str, reasons: Sequence[str], *, findings: Sequence[object] = ()
-    ) -> None:
-        listed = "".join(f"\n  {plugin}:{reason}" for reason in reasons)
-        super().__init__(f"Plugin {plugin!r} was rejected by the sandbox's compiler.{listed}")
-        self.plugin = plugin
-        self.findings = tuple(findings)
