@@ -2,7 +2,6 @@ import hashlib
 import json
 import os
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 from fastmcp import Client
-from fastmcp.client.transports import StdioTransport
 from fastmcp.exceptions import ToolError
 
 from servers.database import statement
@@ -368,40 +366,7 @@ async def test_home_folder_is_known_in_sqlite_addresses(
     assert await count_books("sqlite:///~/shop.db") == 3
 
 
-def confined(sqlite_file: Path) -> StdioTransport:
-    given = {"databases": {"shop": {"url": f"sqlite:///{sqlite_file}"}}}
-    return StdioTransport(
-        sys.executable,
-        ["-m", "servers.database"],
-        env={"HOST_SERVER_SETTINGS": json.dumps(given), "HOST_SERVER_CONFINE": "1"},
-        cwd=str(ROOT),
-    )
-
-
-async def test_confined_server_reads_write_ahead_logs_that_come_and_go(sqlite_file: Path):
-    with closing(sqlite3.connect(sqlite_file)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-    assert not sqlite_file.with_name("shop.db-wal").exists()
-    counts: list[int] = []
-    async with Client(confined(sqlite_file)) as client:
-        for number in range(10, 13):
-            counts.append((await ask(client, "query", sql=COUNT))["rows"][0][0])
-            with closing(sqlite3.connect(sqlite_file)) as writer:
-                writer.execute("INSERT INTO book (id) VALUES (?)", (number,))
-                writer.commit()
-                counts.append((await ask(client, "query", sql=COUNT))["rows"][0][0])
-        described = await ask(client, "describe_table", table="book")
-
-    assert counts == [3, 4, 4, 5, 5, 6]
-    assert described["primary_key"] == ["id"]
-
-
 @pytest.mark.parametrize("url", ["not a url", "oracle://x/y", "sqlite://"])
 def test_unusable_urls_are_refused_at_start(url: str):
     with pytest.raises(SettingsError, match=r"databases\.shop\.url"):
         create_server(Settings.model_validate({"databases": {"shop": {"url": url}}}))
-
-
-async def test_it_runs_alone_and_confined_over_stdio(sqlite_file: Path):
-    async with Client(confined(sqlite_file)) as client:
-        assert (await ask(client, "query", sql=COUNT))["rows"] == [[3]]
