@@ -50,7 +50,6 @@ A message says what happened, to which named thing, and what to do next.
 """
 
 # pyright: reportUnusedImport=false
-# Why: some branches of the tree have files of their own, and all are imported from here.
 
 from collections.abc import Iterable
 from pathlib import Path
