@@ -2,7 +2,9 @@
 
 `pattern.sub(S("x"), text)`, where `S` is a plugin's str with a `__hash__` and an `__eq__` of its
 own, would put that object into a table in which the next plugin's "x" is looked up: it would find
-the first plugin's pattern there. So these tables get plain values only.
+the first plugin's pattern there. So these tables get plain values only. Nor is a table shown:
+`re.escape(S("x"))` would call the plugin's own `translate` with the dict by which `re` escapes for
+everybody.
 """
 
 # pyright: reportPrivateUsage=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -10,9 +12,13 @@ the first plugin's pattern there. So these tables get plain values only.
 # Why: the caches are private names of the library, and differ from release to release.
 
 import _strptime
+import dataclasses
 import fractions
 import re
+import textwrap
+import types
 import typing
+import urllib.parse
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -43,6 +49,8 @@ def plain(value: Any) -> Any:
         return str.__str__(value)
     if isinstance(value, bytes):
         return b"".join((value,))
+    if isinstance(value, bytearray):
+        return bytearray(b"".join((value,)))
     if isinstance(value, int) and type(value) is not bool:
         return int.__index__(value)
     return value
@@ -69,11 +77,31 @@ class _ByValue(dict[Any, Any]):
         super().__setitem__(plain(key), value)
 
 
+OF_TEXT = frozenset(
+    {"base64", "hashlib", "html", "re", "string", "textwrap", "urllib.parse", "uuid"}
+)
+"""Modules whose functions, written in Python, call methods of the texts and bytes they are given:
+plugins' classes of these are given as plain ones."""
+
+
+def as_given(module: str, value: Any) -> Any:
+    """Return a library's object as a plugin may call it."""
+    return on_plain(value) if module in OF_TEXT and type(value) is types.FunctionType else value
+
+
 @cache
 def _settle_re() -> None:
-    for name in ("_compile", "_compile_repl"):
-        if hasattr(re, name):
-            setattr(re, name, on_plain(getattr(re, name)))
+    compiled: Any = getattr(re, "_compile")  # noqa: B009  # a private name
+
+    def compile_plain(pattern: Any, flags: Any) -> Any:
+        if not isinstance(flags, int):
+            message = f"flags must be re.RegexFlag or int, not {type(flags).__name__}"
+            raise TypeError(message)
+        return compiled(plain(pattern), plain(flags))
+
+    setattr(re, "_compile", compile_plain)  # noqa: B010  # a private name
+    if hasattr(re, "_compile_repl"):
+        setattr(re, "_compile_repl", on_plain(getattr(re, "_compile_repl")))  # noqa: B009, B010  # a private name
     missing: Any = re.RegexFlag._missing_
     found: Any = staticmethod(on_plain(missing))
     type.__setattr__(re.RegexFlag, "_missing_", found)  # it keeps the members that it makes
@@ -90,10 +118,42 @@ def _settle_fractions() -> None:
         setattr(fractions, "_hash_algorithm", on_plain(getattr(fractions, "_hash_algorithm")))  # noqa: B009, B010  # a private name
 
 
+@cache
+def _settle_text() -> None:
+    _settle_re()
+    munged: Any = getattr(textwrap.TextWrapper, "_munge_whitespace")  # noqa: B009  # a private name
+
+    def munge(self: textwrap.TextWrapper, text: Any) -> str:
+        return munged(self, plain(text))  # which is shown the table of spaces
+
+    setattr(textwrap.TextWrapper, "_munge_whitespace", munge)  # noqa: B010  # a private name
+
+
+@cache
+def _settle_addresses() -> None:
+    for name in ("quote_from_bytes", "unquote_to_bytes"):  # others call these with own results
+        setattr(urllib.parse, name, on_plain(getattr(urllib.parse, name)))
+
+
+@cache
+def _settle_fields() -> None:
+    """Give each field a table of metadata from the start; the library's empty one is for all."""
+    begin = dataclasses.Field.__init__
+
+    def begin_apart(self: Any, *args: Any, **named: Any) -> None:
+        begin(self, *args, **named)
+        if not self.metadata:
+            self.metadata = types.MappingProxyType({})
+
+    setattr(dataclasses.Field, "__init__", begin_apart)  # noqa: B010  # a class of the library
+
+
 _SETTLERS: dict[str, Callable[[], None]] = {
     "re": _settle_re,
     "string": _settle_re,
-    "textwrap": _settle_re,
+    "textwrap": _settle_text,
+    "urllib.parse": _settle_addresses,
+    "dataclasses": _settle_fields,
     "time": _settle_time,
     "datetime": _settle_time,
     "fractions": _settle_fractions,

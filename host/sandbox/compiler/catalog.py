@@ -15,7 +15,7 @@ from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from host.sandbox.compiler.caches import settle, start_anew
+from host.sandbox.compiler.caches import as_given, settle, start_anew
 
 if TYPE_CHECKING:
     from host.sandbox.compiler.guards import Guards
@@ -165,7 +165,8 @@ def members(module: str, guards: "Guards") -> Mapping[str, Any]:
     """Return the objects that a plugin's facade of a module holds."""
     real = _settled(module)
     start_anew(module)
-    found = {name: getattr(real, name) for name in PLAIN[module].split() if hasattr(real, name)}
+    plain = [name for name in PLAIN[module].split() if hasattr(real, name)]
+    found = {name: as_given(module, getattr(real, name)) for name in plain}
     if module in MADE:
         maker = importlib.import_module(_maker_of(module))
         make: Callable[[Guards], Mapping[str, Any]] = maker.members

@@ -11,6 +11,8 @@ import enum
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+from host.sandbox.compiler.caches import plain
+
 _missing: Any = object()
 
 
@@ -30,7 +32,7 @@ class PluginEnumKind(enum.EnumType):
             message = f"{extra[0]} cannot be given in a plugin. Write a class statement."
             raise TypeError(message)
         members = _members(names)
-        for name in [item if isinstance(item, str) else item[0] for item in members]:
+        for name in [item if type(item) is str else item[0] for item in members]:
             if type(name) is not str or name.startswith("_") or not name.isidentifier():
                 message = f"{name!r} cannot name a member. Use a plain identifier."
                 raise ValueError(message)
@@ -39,10 +41,11 @@ class PluginEnumKind(enum.EnumType):
 
 def _members(names: Any) -> list[Any]:
     if isinstance(names, str):
-        return names.replace(",", " ").split()
+        return plain(names).replace(",", " ").split()
     if isinstance(names, Mapping):
         return [(key, item) for key, item in cast("Mapping[Any, Any]", names).items()]
-    return [item if isinstance(item, str) else tuple(item) for item in cast("Iterable[Any]", names)]
+    given = cast("Iterable[Any]", names)
+    return [plain(item) if isinstance(item, str) else tuple(item) for item in given]
 
 
 class Enum(enum.Enum, metaclass=PluginEnumKind):

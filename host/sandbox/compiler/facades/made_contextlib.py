@@ -157,7 +157,15 @@ _CONTEXT_OF: Any = BaseException.__dict__["__context__"]
 
 
 def _of_two(kind: Any, error: Any, _: object, /) -> tuple[Any, Any]:
-    return kind, error
+    return kind, _checked(error)
+
+
+def _checked(error: Any) -> Any:
+    """Return an exception or None; of anything else the type would be told, of a class `type`."""
+    if error is None or issubclass(type(error), BaseException):
+        return error
+    message = f"an exception or None is left with, not {type(error).__name__}"
+    raise TypeError(message)
 
 
 def _trace_of(error: Any) -> TracebackType | None:
@@ -288,7 +296,7 @@ class ExitStack(_Stack, AbstractContextManager[Any, bool]):
 
     @override
     def __exit__(self, _: object, error: BaseException | None, __: object, /) -> bool:
-        pending, leaving = error, _leaving(self)
+        pending, leaving = _checked(error), _leaving(self)
         while leaving:
             _, leave = leaving.pop()
             try:
@@ -333,7 +341,7 @@ class AsyncExitStack(_Stack, AbstractAsyncContextManager[Any, bool]):
 
     @override
     async def __aexit__(self, _: object, error: BaseException | None, __: object, /) -> bool:
-        pending, leaving = error, _leaving(self)
+        pending, leaving = _checked(error), _leaving(self)
         while leaving:
             at_once, leave = leaving.pop()
             try:

@@ -66,8 +66,9 @@ class Copier:
         if known is not memo:
             return known
         made = self.copied(value, lambda part: self.deep(part, memo), "__deepcopy__", (memo,), memo)
-        memo[id(value)] = made
-        memo.setdefault(id(memo), []).append(value)
+        if made is not value:  # else the memo, which is the plugin's, would show it
+            memo[id(value)] = made
+            memo.setdefault(id(memo), []).append(value)
         return made
 
     def copied(

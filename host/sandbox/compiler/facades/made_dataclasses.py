@@ -33,7 +33,6 @@ def members(guards: Guards) -> Mapping[str, Any]:
             message = f"dataclass works on the plugin's own classes, not on {cls!r}."
             raise TypeError(message)
         made: type = dataclasses.dataclass(cls, match_args=False, **options)
-        _give_tables(made)
         if match_args and "__match_args__" not in vars(made):
             type.__setattr__(made, "__match_args__", _matched(made))
         return guards.ownership.adopt(made)
@@ -71,13 +70,6 @@ def members(guards: Guards) -> Mapping[str, Any]:
         "asdict": asdict,
         "astuple": astuple,
     }
-
-
-def _give_tables(made: Any) -> None:
-    """Give each field a table of its own; the library's empty one is shared by all."""
-    for item in dataclasses.fields(made):
-        if not item.metadata:
-            item.metadata = types.MappingProxyType({})
 
 
 def field(*, metadata: Mapping[Any, Any] | None = None, **options: Any) -> Any:

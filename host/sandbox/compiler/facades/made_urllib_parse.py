@@ -8,6 +8,7 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
+from host.sandbox.compiler.caches import plain
 from host.sandbox.compiler.guards import Guards
 
 
@@ -15,6 +16,6 @@ def members(_: Guards) -> Mapping[str, Any]:
     """Return the names that differ from the library's."""
 
     def urlsplit(url: Any, scheme: Any = "", allow_fragments: bool = True) -> Any:
-        return urllib.parse.urlsplit(url, scheme, allow_fragments)
+        return urllib.parse.urlsplit(plain(url), plain(scheme), bool(allow_fragments))
 
     return {"urlsplit": urlsplit}
