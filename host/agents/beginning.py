@@ -58,7 +58,8 @@ async def conversation_of(
         return transcript
     transcript.messages.append(user_message(active.order.content))
     _write_start(active)
-    recalled = await recaller.recall(principal, agent, active.order.content)
+    content = active.order.content
+    recalled = await recaller.recall(principal, agent, content, told=transcript.tells)
     if recalled:
         active.log.add("recalled", {"text": recalled})
         active.taint.meet(RECALLED, source="memory")

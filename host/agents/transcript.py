@@ -149,6 +149,14 @@ class Transcript:
         """Add memories to what the user said."""
         self.add_part(UserPromptPart(text))
 
+    def tells(self, text: str) -> bool:
+        """Return whether a text stands in what the model was told, as a part of one message."""
+        parts = [
+            part for one in self.messages if isinstance(one, ModelRequest) for part in one.parts
+        ]
+        said = [part.content for part in parts if isinstance(part, UserPromptPart)]
+        return any(text in content for content in said if isinstance(content, str))
+
     def text(self) -> str:
         """Return the last text that a model gave."""
         for message in reversed(self.messages):

@@ -4,15 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from host.agents.order import Outcome
 from host.agents.replay import replay_run
 from host.domain.errors import ConfigError
 from host.domain.jsonrpc import Json
-from tests.agents.scene import open_agents
+from host.memory.core import Edit
+from host.memory.memory import Memory
+from tests.agents.scene import Scene, open_agents
 
 pytestmark = pytest.mark.anyio
 
 SAID: list[Json] = [{"reply": "Tea is kept in the blue tin."}]
 RECALLED: list[Json] = [{"reply": "${prompt}"}]
+
+
+async def recalled_by(scene: Scene, outcome: Outcome) -> str:
+    events = await scene.events(outcome.run.id)
+    return "".join(event.data["text"] for event in events if event.kind == "recalled")
 
 
 async def test_what_was_said_is_kept_and_recalled_by_the_same_agent_alone(
@@ -43,6 +51,37 @@ async def test_tiers_and_scopes_say_what_is_recalled(store_folder: Path, tmp_pat
             scene.agent("keeper", None, memory={**memory, **narrowed})
             outcome = await scene.ask("keeper", "Which tin holds the tea?")
             assert "recalled" not in await scene.kinds(outcome.run.id)
+
+
+async def test_core_blocks_are_in_the_context_whatever_is_asked_and_told_once(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        core = Memory(scene.host.store, scene.principal).core
+        await core.write("person", Edit("The user is called Zebediah."))
+        await core.write("own", Edit("Speaks in rhymes."), agent="keeper")
+        await core.write("own", Edit("Speaks in riddles."), agent="other")
+        scene.script("keeper", RECALLED, loop=True)
+        scene.agent("keeper", None, memory={"long_term": True})
+        scene.agent("plain", None, model="scripted:keeper")
+        scene.agent(
+            "past", None, model="scripted:keeper", memory={"long_term": True, "tiers": ["recall"]}
+        )
+        first = await scene.ask("keeper", "How are you?")
+        again = await scene.ask("keeper", "And now?", thread=first.run.thread)
+        await core.write("person", Edit("The user is called Obadiah."))
+        changed = await scene.ask("keeper", "And then?", thread=first.run.thread)
+        others = [await scene.ask(name, "How are you?") for name in ("plain", "past")]
+        told = [await recalled_by(scene, outcome) for outcome in (first, again, changed)]
+
+        assert "<person>\nThe user is called Zebediah.\n</person>" in told[0]
+        assert "rhymes" in told[0]
+        assert "riddles" not in told[0]
+        assert "Zebediah.\n</person>" not in told[1]
+        assert "Obadiah" in told[2]
+        assert [await recalled_by(scene, outcome) for outcome in others] == ["", ""]
+        replayed = await replay_run(scene.host.agents.runs, scene.principal, changed.run.id)
+        assert replayed.differences == []
 
 
 async def test_instructions_come_from_text_file_or_library_and_planning_is_added(
