@@ -8,7 +8,7 @@ from host.domain.errors import HostError
 from host.domain.principal import Principal
 from host.memory.config import MemoryConfig
 from host.memory.memory import Memory
-from host.memory.record import TIERS, Draft, Filter
+from host.memory.record import TIERS, Draft, Filter, Tier
 from host.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ async def _core_blocks(memory: Memory, agent: Agent) -> list[str]:
 async def _found(memory: Memory, agent: Agent, text: str) -> list[str]:
     """Return what a message brings to mind, without the core blocks, which are there anyhow."""
     wanted = agent.config.memory
-    tiers = tuple(tier for tier in wanted.tiers or TIERS if tier != "core")
+    tiers: tuple[Tier, ...] = tuple(tier for tier in wanted.tiers or TIERS if tier != "core")
     if not text or not wanted.recall or not tiers:
         return []
     terms = Filter(scopes=wanted.scopes, tiers=tiers, agent=agent.name)
