@@ -38,6 +38,7 @@ OVER = (
 )
 PARKED_LIFE = 600.0
 """Seconds that a parked call waits for its client."""
+GONE = "The client did not answer in time, or gave the call up."
 PARKED_LIMIT = 1000
 """Parked calls in the daemon."""
 PARKED_PER_PRINCIPAL = 200
@@ -164,6 +165,13 @@ class ParkedCall:
             return await future
         finally:
             self.open.pop(key, None)
+
+    def give_up(self) -> None:
+        """Tell whoever waits for an answer that none will come: a run outlives its client's call."""
+        for _, future in self.open.values():
+            if not future.done():
+                future.set_exception(RpcError(INTERNAL_ERROR, GONE))
+                future.exception()  # seen, even when nobody waits for it any more
 
     def unanswered(self) -> Json:
         """Return the questions that no answer has come for."""
@@ -313,5 +321,6 @@ class ParkingLot:
         self._parked.pop(parked.id, None)
         if parked.expiry is not None:
             parked.expiry.cancel()
+        parked.give_up()
         if parked.task is not None:
             parked.task.cancel()

@@ -1,11 +1,14 @@
 """The model `client`: the connected client's own, asked by sampling, with the real SDK's client."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mcp import Client, MCPError, types
 
+from host.gateway import rounds
+from host.orchestrator.own_tools import OrchestratorProvider
 from tests.agents.test_face import write_agent
 from tests.fakes.gateway_scene import PATIENCE, Scene, open_scene, stdio
 
@@ -33,7 +36,7 @@ class Sampler:
         )
 
 
-def connect(scene: Scene, mode: str, sampler: Sampler | None) -> Client:
+def connect(scene: Scene, mode: str, sampler: Any) -> Client:
     capability = types.SamplingCapability(tools=types.SamplingToolsCapability())
     return Client(
         scene.url,
@@ -92,3 +95,33 @@ async def test_client_without_sampling_is_told_so(empty_store_folder: Path, mode
             except MCPError as error:  # the protocol's own answer, where there is no handshake
                 told = error.message
     assert "sampling" in told
+
+
+async def told(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(f"orchestrator__{tool}", arguments)
+    assert result.structured_content is not None, result
+    return result.structured_content
+
+
+async def test_run_whose_client_never_answers_ends(
+    empty_store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def declines(_: object, __: types.CreateMessageRequestParams) -> types.ErrorData:
+        return types.ErrorData(code=-1, message="User said no.")  # the SDK then does not call again
+
+    monkeypatch.setattr(rounds, "PARKED_LIFE", 0.5)
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
+        write_agent(scene, "guest", "{turns: [{reply: x}]}", model="client")
+        scene.host.own["orchestrator"] = OrchestratorProvider(scene.host)
+        async with connect(scene, "auto", declines) as client:
+            with pytest.raises(MCPError, match="User said no"):
+                await client.call_tool("agent__guest", {"message": "Say hello"})
+            async with asyncio.timeout(PATIENCE):
+                status, after, runs = "running", 0, []
+                while not runs:
+                    runs = (await told(client, "list_runs"))["runs"]
+                while status == "running":
+                    run = await told(client, "follow_run", run=runs[0]["id"], after=after)
+                    status, after = run["run"]["status"], after + len(run["events"])
+    assert status == "failed", run
+    assert "did not answer in time" in run["run"]["error"]
