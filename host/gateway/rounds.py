@@ -321,6 +321,6 @@ class ParkingLot:
         self._parked.pop(parked.id, None)
         if parked.expiry is not None:
             parked.expiry.cancel()
-        parked.give_up()
         if parked.task is not None:
             parked.task.cancel()
+            parked.task.add_done_callback(lambda _: parked.give_up())  # a server is told before

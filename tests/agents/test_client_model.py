@@ -117,11 +117,11 @@ async def test_run_whose_client_never_answers_ends(
             with pytest.raises(MCPError, match="User said no"):
                 await client.call_tool("agent__guest", {"message": "Say hello"})
             async with asyncio.timeout(PATIENCE):
-                status, after, runs = "running", 0, []
+                after, runs, run = 0, [], {"run": {"status": "running"}}
                 while not runs:
                     runs = (await told(client, "list_runs"))["runs"]
-                while status == "running":
+                while run["run"]["status"] == "running":
                     run = await told(client, "follow_run", run=runs[0]["id"], after=after)
-                    status, after = run["run"]["status"], after + len(run["events"])
-    assert status == "failed", run
+                    after += len(run["events"])
+    assert run["run"]["status"] == "failed", run
     assert "did not answer in time" in run["run"]["error"]
