@@ -167,7 +167,7 @@ class ParkedCall:
             self.open.pop(key, None)
 
     def give_up(self) -> None:
-        """Tell whoever waits for an answer that none will come: a run outlives its client's call."""
+        """Tell who waits for an answer that none will come; a run outlives its client's call."""
         for _, future in self.open.values():
             if not future.done():
                 future.set_exception(RpcError(INTERNAL_ERROR, GONE))
