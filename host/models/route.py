@@ -99,6 +99,7 @@ class Router:
         while True:
             endpoint = await attempts.next()
             begun = self._desk.clock()
+            shown, refused = endpoint.shown(messages)
             try:
                 async with (
                     self._spending(endpoint, messages) as spending,
@@ -106,14 +107,14 @@ class Router:
                 ):
                     with endpoint.mapping():
                         response = await endpoint.request(
-                            messages, model_settings, model_request_parameters
+                            shown, model_settings, model_request_parameters
                         )
                     lease.tokens = response.usage.total_tokens
                     spending.expense = self._expense(endpoint, response.usage)
             except ModelError as error:
                 attempts.failed(error)
                 continue
-            return self._finish(response, endpoint, attempts, begun, notes=endpoint.notes(messages))
+            return self._finish(response, endpoint, attempts, begun, notes=endpoint.notes(refused))
 
     @asynccontextmanager
     async def request_stream(
@@ -133,6 +134,7 @@ class Router:
         while True:
             endpoint = await attempts.next()
             begun = self._desk.clock()
+            shown, refused = endpoint.shown(messages)
             async with AsyncExitStack() as stack:
                 try:
                     spending = await stack.enter_async_context(self._spending(endpoint, messages))
@@ -141,7 +143,7 @@ class Router:
                     )
                     with endpoint.mapping(), endpoint.witness.watching():
                         stream = await stack.enter_async_context(
-                            endpoint.opened(messages, model_settings, model_request_parameters)
+                            endpoint.opened(shown, model_settings, model_request_parameters)
                         )
                         first = await anext(stream.__aiter__(), None)
                     if first is None and ended_early(stream):
@@ -151,9 +153,12 @@ class Router:
                     continue
 
                 def finish(
-                    response: ModelResponse, endpoint: Endpoint = endpoint, begun: float = begun
+                    response: ModelResponse,
+                    endpoint: Endpoint = endpoint,
+                    begun: float = begun,
+                    refused: list[str] = refused,
                 ) -> ModelResponse:
-                    notes = endpoint.notes(messages)
+                    notes = endpoint.notes(refused)
                     return self._finish(response, endpoint, attempts, begun, notes=notes)
 
                 stack.callback(self._count, endpoint, stream, lease, spending)
