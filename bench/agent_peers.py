@@ -8,21 +8,24 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from bench.agents import DELAY, STEPS
+from bench.agents import STEPS
 
 One = Callable[[], Awaitable[None]]
 
-TURNS = [
-    *(
-        {"calls": [{"tool": "notes__read", "arguments": {"title": f"{number}"}}], "delay": DELAY}
+SAID = "That is all that there is to say about it."
+
+
+def turns(delay: float) -> list[dict[str, Any]]:
+    """Return the script of a run: calls of a tool, and an answer."""
+    calls = [
+        {"calls": [{"tool": "notes__read", "arguments": {"title": f"{number}"}}], "delay": delay}
         for number in range(STEPS - 1)
-    ),
-    {"reply": "That is all that there is to say about it.", "delay": DELAY},
-]
+    ]
+    return [*calls, {"reply": SAID, "delay": delay}]
 
 
 @contextlib.asynccontextmanager
-async def host() -> AsyncGenerator[One]:
+async def host(delay: float) -> AsyncGenerator[One]:
     """The host: gateway, policy, audit, events in PostgreSQL."""
     from host.agents.order import Order
     from host.app import Host
@@ -50,7 +53,7 @@ async def host() -> AsyncGenerator[One]:
         scripts, agents = paths.config / "models" / "scripts", paths.config / "agents"
         for one in (scripts, agents):
             one.mkdir(parents=True)
-        (scripts / "reader.yaml").write_text(json.dumps({"turns": TURNS}))
+        (scripts / "reader.yaml").write_text(json.dumps({"turns": turns(delay)}))
         (agents / "reader.yaml").write_text(
             json.dumps({"model": "scripted:reader", "tools": ["notes"]})
         )
@@ -72,18 +75,18 @@ async def host() -> AsyncGenerator[One]:
 
 
 @contextlib.asynccontextmanager
-async def pydantic_ai() -> AsyncGenerator[One]:
+async def pydantic_ai(delay: float) -> AsyncGenerator[One]:
     """Bare pydantic-ai: `Agent.run` with a function for a model and one for a tool."""
     from pydantic_ai import Agent
     from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
     from pydantic_ai.models.function import FunctionModel
 
     async def answer(messages: Any, info: Any) -> ModelResponse:
-        await asyncio.sleep(DELAY)
+        await asyncio.sleep(delay)
         said = sum(1 for message in messages if message.kind == "response")
         if said < STEPS - 1:
             return ModelResponse(parts=[ToolCallPart("read", {"title": str(said)})])
-        return ModelResponse(parts=[TextPart("That is all that there is to say about it.")])
+        return ModelResponse(parts=[TextPart(SAID)])
 
     agent = Agent(FunctionModel(answer))
 
@@ -100,7 +103,7 @@ async def pydantic_ai() -> AsyncGenerator[One]:
 
 
 @contextlib.asynccontextmanager
-async def langgraph() -> AsyncGenerator[One]:
+async def langgraph(delay: float) -> AsyncGenerator[One]:
     """LangGraph's own agent, without a checkpointer."""
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import AIMessage
@@ -124,13 +127,13 @@ async def langgraph() -> AsyncGenerator[One]:
         async def _agenerate(
             self, messages: Any, stop: Any = None, run_manager: Any = None, **more: Any
         ) -> Any:
-            await asyncio.sleep(DELAY)
+            await asyncio.sleep(delay)
             said = sum(1 for message in messages if isinstance(message, AIMessage))
             if said < STEPS - 1:
                 call = {"name": "read", "args": {"title": str(said)}, "id": str(said)}
                 message = AIMessage(content="", tool_calls=[call])
             else:
-                message = AIMessage(content="That is all that there is to say about it.")
+                message = AIMessage(content=SAID)
             return ChatResult(generations=[ChatGeneration(message=message)])
 
     @tool

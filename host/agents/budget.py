@@ -1,7 +1,8 @@
 """What a run may use, together with all the runs that it starts."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from host.agents.config import AgentLimits
@@ -34,6 +35,7 @@ class Budget:
 
     Attributes:
         outer: The budget of the run that started this one.
+        kept: US dollars that requests under way may cost, here and in the runs inside.
     """
 
     limits: AgentLimits
@@ -41,6 +43,7 @@ class Budget:
     steps: int = 0
     tokens: int = 0
     cost: float = 0.0
+    kept: float = 0.0
     clock: Callable[[], float] = time.monotonic
     started: float = field(init=False)
 
@@ -77,6 +80,28 @@ class Budget:
         self.cost += cost
         if self.outer is not None:
             self.outer.use(tokens, cost)
+
+    def and_around(self) -> "Iterator[Budget]":
+        """Yield this one and those of the runs around it."""
+        yield self
+        if self.outer is not None:
+            yield from self.outer.and_around()
+
+    def check_cost(self, cost: float) -> None:
+        """Return if a request that may cost so many dollars fits into this one.
+
+        Raises:
+            RunLimitError: It does not.
+        """
+        limit, kept = self.limits.cost, self.kept
+        if limit and self.cost + kept + cost > limit:
+            under_way = f" ${kept:.4f} is kept for requests under way," if kept else ""
+            raise _reached(
+                "cost",
+                f"${limit:g}: ${self.cost:.4f} is used,{under_way} and the next request may cost "
+                f"${cost:.4f}",
+                instead="set a smaller `max_tokens`",
+            )
 
     def seconds_left(self) -> float | None:
         """Return how long the run may still take; None without a limit."""
@@ -126,9 +151,33 @@ class RunBudget:
             part.begin_with(self._spent.get(agent, Spent()))
         self.now = self._parts[agent]
 
+    @property
+    def limited(self) -> bool:
+        """Whether this run, or one around it, may cost only so much."""
+        return any(one.limits.cost for one in self.now.and_around())
 
-def _reached(name: str, text: str) -> RunLimitError:
+    @contextmanager
+    def setting_aside(self, cost: float) -> Generator[None]:
+        """Keep what a request may cost, in US dollars, while it is made.
+
+        Raises:
+            RunLimitError: A limit of this run, or of one around it, leaves less than that.
+        """
+        budgets = list(self.now.and_around())
+        for one in budgets:
+            one.check_cost(cost)
+        for one in budgets:
+            one.kept += cost
+        try:
+            yield
+        finally:
+            for one in budgets:
+                one.kept = max(0.0, one.kept - cost)
+
+
+def _reached(name: str, text: str, *, instead: str = "") -> RunLimitError:
+    others = f", {instead}," if instead else ","
     return RunLimitError(
         f"The run reached its limit of {text}.",
-        next_step=f"Raise `limits.{name}` in the agent's file, or ask for less.",
+        next_step=f"Raise `limits.{name}` in the agent's file{others} or ask for less.",
     )

@@ -38,6 +38,7 @@ async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tool
         scope=Scope(user=principal.user, run=active.run.root, agent=agent.name),
         parameters=Parameters.model_validate(config.parameters) if config.parameters else None,
         sampler=sample,
+        allowance=active.budget,
     )
     offered = await tools.offered(wanted_by(agent))
     schema = order.schema if agent.name == order.agent and order.schema else config.output

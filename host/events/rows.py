@@ -7,32 +7,37 @@ from typing import Any
 import orjson
 
 from host.events.run import Event, Run, RunStatus, Usage
-from host.storage.store import Database
+from host.storage.line import Line
 
 CHANNEL = "host_runs"
 """Postgres channel that names the runs with new events."""
 
-_ADD_RUNS = """
-insert into host.runs (id, user_id, client, kind, name, model, title, parent, root, thread, depth,
-    definition, epoch, status, started, heartbeat)
-select * from json_to_recordset(%s::json) as r(id text, user_id text, client text, kind text,
-    name text, model text, title text, parent text, root text, thread text, depth int,
-    definition text, epoch int, status text, started timestamptz, heartbeat timestamptz)
-on conflict do nothing
-"""
-_RUN_COLUMNS = (
-    *("id", "user_id", "client", "kind", "name", "model", "title", "parent", "root", "thread"),
-    *("depth", "definition", "epoch", "status", "started", "heartbeat"),
-)
-
-# The update locks each run's row and compares epochs, so a writer that was overtaken adds nothing.
-_ADD_EVENTS = """
+# One statement, so one round trip and a transaction of its own. The update locks each run's row and
+# compares epochs, so a writer that was overtaken adds nothing; it does not see the runs that the
+# same statement adds, which are added as they stand at the end of it.
+_WRITE = """
 with given as (
     select * from json_to_recordset(%(ends)s::json) as g(run text, epoch int, status text,
         error text, steps bigint, input bigint, output bigint, cost double precision,
         at timestamptz)
 ),
-live as (
+begun as (
+    insert into host.runs (id, user_id, client, kind, name, model, title, parent, root, thread,
+        depth, definition, epoch, started, heartbeat, status, error, steps, input_tokens,
+        output_tokens, cost, ended)
+    select r.id, r.user_id, r.client, r.kind, r.name, r.model, r.title, r.parent, r.root, r.thread,
+        r.depth, r.definition, r.epoch, r.started, greatest(r.heartbeat, g.at),
+        coalesce(g.status, r.status), g.error, coalesce(g.steps, 0), coalesce(g.input, 0),
+        coalesce(g.output, 0), coalesce(g.cost, 0),
+        case when g.status in ('running', 'parked') then null else g.at end
+    from json_to_recordset(%(runs)s::json) as r(id text, user_id text, client text, kind text,
+        name text, model text, title text, parent text, root text, thread text, depth int,
+        definition text, epoch int, status text, started timestamptz, heartbeat timestamptz)
+    left join given g on g.run = r.id
+    on conflict do nothing
+    returning id, user_id
+),
+known as (
     update host.runs r set
         heartbeat = greatest(r.heartbeat, g.at), status = g.status, error = g.error,
         steps = g.steps, input_tokens = g.input, output_tokens = g.output, cost = g.cost,
@@ -40,6 +45,7 @@ live as (
     from given g where r.id = g.run and r.epoch = g.epoch
     returning r.id, r.user_id
 ),
+live as (select id, user_id from known union all select id, user_id from begun),
 added as (
     insert into host.run_events (run_id, seq, user_id, kind, at, data)
     select e.run, e.seq, live.user_id, e.kind, e.at, e.data::json
@@ -52,6 +58,10 @@ added as (
 )
 select id, pg_notify(%(channel)s, id) from live
 """
+_RUN_COLUMNS = (
+    *("id", "user_id", "client", "kind", "name", "model", "title", "parent", "root", "thread"),
+    *("depth", "definition", "epoch", "status", "started", "heartbeat"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +76,23 @@ class Entry:
     usage: Usage
 
 
-async def add_runs(database: Database, runs: Sequence[Run]) -> None:
-    """Add runs; those that are there already stay as they are."""
-    rows = [{name: _legal(getattr(run, name)) for name in _RUN_COLUMNS} for run in runs]
-    await database.execute(_ADD_RUNS, [orjson.dumps(rows).decode()])
+async def write_rows(line: Line, runs: Sequence[Run], entries: Sequence[Entry]) -> set[str]:
+    """Add runs that are not there yet, and events; return the runs whose epoch was the right one.
 
-
-async def add_events(database: Database, entries: Sequence[Entry]) -> set[str]:
-    """Add events; return the runs whose epoch was the right one."""
+    Raises:
+        StoreError: The store cannot be reached; the same may be written again.
+    """
     last: dict[str, Entry] = {entry.event.run_id: entry for entry in entries}
+    begun = [{name: _legal(getattr(run, name)) for name in _RUN_COLUMNS} for run in runs]
     values: dict[str, Any] = {
+        "runs": orjson.dumps(begun).decode(),
         "ends": orjson.dumps([_end(entry) for entry in last.values()]).decode(),
         "heads": orjson.dumps([_head(entry.event) for entry in entries]).decode(),
         # Apart, as text: within the JSON of others a NUL in it could not be read.
         "data": [entry.text for entry in entries],
         "channel": CHANNEL,
     }
-    rows = await (await database.execute(_ADD_EVENTS, values)).fetchall()
-    return {str(row["id"]) for row in rows}
+    return {str(row["id"]) for row in await line.fetch(_WRITE, values)}
 
 
 def _end(entry: Entry) -> dict[str, Any]:

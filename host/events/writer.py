@@ -9,9 +9,10 @@ import psycopg
 
 from host.domain.errors import StoreError
 from host.domain.principal import Principal
-from host.events.rows import Entry, add_events, add_runs
+from host.events.rows import Entry, write_rows
 from host.events.run import Event, Run
 from host.events.run_log import RunLog
+from host.storage.line import Line
 from host.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ WRITER = Principal("host", "events", role="admin")
 """The writer stores what runs of all users did, each row under its user's name."""
 
 BATCH = 2_000
-"""Most entries that one transaction takes."""
+"""Most entries that are written at once."""
 
 LINGER = 0.1
 """Seconds that an event may wait for others where nothing waits for it to be stored.
@@ -68,6 +69,7 @@ class EventWriter:
         stored: Callable[[Iterable[Run]], None] = lambda runs: None,
     ) -> None:
         self._store = store
+        self._line = Line(store, WRITER)
         self._encode = encode
         self._heard = heard
         self._stored = stored
@@ -146,6 +148,7 @@ class EventWriter:
             if task is not None:
                 task.cancel()
         self._task = None
+        await self._line.close()
 
     def _start(self) -> None:
         if self._task is None:
@@ -184,10 +187,7 @@ class EventWriter:
         if not runs and not entries:
             return None
         try:
-            async with self._store.transaction(WRITER) as database:
-                if runs:
-                    await add_runs(database, runs)
-                live = await add_events(database, entries) if entries else set[str]()
+            live = await write_rows(self._line, runs, entries)
         except StoreError as error:
             log.warning("events of runs wait: %s", error)
             return error

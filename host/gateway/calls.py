@@ -1,7 +1,6 @@
 """The call pipeline: resolve → decide → approve → call → record, for tools, prompts, resources."""
 
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,6 +27,7 @@ from host.gateway.provider import ToolProvider
 from host.gateway.questions import Questions
 from host.gateway.record import Recorder
 from host.gateway.rounds import ParkingLot, answer_rounds, unwrap_state, wrap_state
+from host.gateway.task_owners import TaskOwners
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.http import HttpChannel
 from host.gateway.upstream.link import Link
@@ -36,9 +36,6 @@ from host.secrets.seal import Sealer
 from host.telemetry.activity import note_call
 
 log = logging.getLogger(__name__)
-
-TASK_LIMIT = 10_000
-"""Tasks whose server is remembered; beyond it the oldest are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +106,7 @@ class Caller:
         self._recorder = recorder
         self._questions = Questions(gate, recorder)
         self._log_levels: WeakKeyDictionary[Connection, tuple[int, str]] = WeakKeyDictionary()
-        self._tasks: OrderedDict[str, str] = OrderedDict()
+        self._tasks = TaskOwners()
 
     async def call_tool(self, exchange: Exchange, params: Json) -> Json:
         """Serve `tools/call`."""
@@ -201,7 +198,7 @@ class Caller:
         own = servers.get(task_id.partition(":")[0])  # so begin ids of the host's own tasks
         if own is not None and own.own:
             return own
-        owner = self._tasks.get(task_id)
+        owner = self._tasks.server_of(exchange, task_id)
         if owner is not None:
             return servers.get(owner)
         others = [one for one in enabled if not one.own]
@@ -212,6 +209,17 @@ class Caller:
         if method not in TASK_METHODS:
             return None
         return next((one for one in enabled if "tasks" in _families(one.known.capabilities)), None)
+
+    async def task_link(self, exchange: Exchange, task_id: str) -> Link | None:
+        """Return the connection to the server that runs a task; None if that is not known.
+
+        Raises:
+            RpcError: The task is another principal's.
+            UpstreamError: Its server cannot be reached.
+        """
+        owner = self._tasks.server_of(exchange, task_id)
+        server = self._catalog.visible(exchange.session).get(owner or "")
+        return None if server is None else await server.link(exchange)
 
     async def share_log_level(self, link: Link) -> None:
         """Tell a server the most talkative level that its clients want."""
@@ -287,7 +295,7 @@ class Caller:
             raise
         self._gate.reached(exchange, method, target, admitted.judged, result)
         record.succeed(result)
-        self._note_task(target, result)
+        self._tasks.note(exchange, target.server.name, result)
         return await self._gate.succeed(admitted, result)
 
     async def _admit(
@@ -316,14 +324,6 @@ class Caller:
             pending = ApprovalPendingError(waits.id, target.name)
             self._recorder.open(exchange, method, target, said.judged).refuse(pending)
         return admitted, said
-
-    def _note_task(self, target: Target, result: Json) -> None:
-        """Remember whose task a call became, so that questions about it find their server."""
-        task_id = object_member(result, "task").get("taskId") or result.get("taskId")
-        if isinstance(task_id, str):
-            self._tasks[task_id] = target.server.name
-            while len(self._tasks) > TASK_LIMIT:
-                self._tasks.popitem(last=False)
 
     async def _send(self, exchange: Exchange, method: str, target: Target) -> Json:
         """Call the server in its era, for a client of whichever era."""

@@ -32,7 +32,7 @@ from host.gateway.exchange import Exchange, Session
 from host.gateway.folders import Folders
 from host.gateway.gate import Gate
 from host.gateway.listen import Listens
-from host.gateway.notices import Listener, Notices, take_notice
+from host.gateway.notices import TASK_CHANGED, Listener, Notices, take_notice
 from host.gateway.pinning import PinDesk
 from host.gateway.provider import ToolProvider
 from host.gateway.record import Recorder
@@ -98,7 +98,7 @@ class Gateway:
         self.parking = ParkingLot(sealer)
         self.caller = Caller(self.catalog, self.parking, sealer, recorder=recorder, gate=gate)
         self.finder = finder
-        self._listens = Listens(self.catalog, self.notices)
+        self._listens = Listens(self.catalog, self.notices, self.caller)
         self._sessions: dict[str, Listener] = {}
         self._forwarding: set[asyncio.Task[None]] = set()
         self._handlers: dict[str, Handler] = {
@@ -197,6 +197,9 @@ class Gateway:
     def on_notice(self, connection: Connection, method: str, params: Json) -> None:
         """Take a notification of a server that belongs to no request."""
         link = next((link for link in self._links() if link.connection is connection), None)
+        self._listens.hear(connection, method, params)
+        if method == TASK_CHANGED:
+            return
         take_notice(self.notices, link, method, params)
 
     async def close(self) -> None:

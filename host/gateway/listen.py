@@ -2,30 +2,74 @@
 
 import asyncio
 import logging
+from dataclasses import dataclass, field
 
-from host.domain.errors import UpstreamError
+from host.domain.errors import HostError, UpstreamError
 from host.domain.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, Json, RpcError
 from host.domain.protocol import LISTEN_KINDS, META_SUBSCRIPTION, list_member, object_member
+from host.gateway.calls import Caller
 from host.gateway.catalog import Catalog
-from host.gateway.exchange import Exchange, Session
-from host.gateway.local import LocalProvider
-from host.gateway.notices import Listener, Notices
+from host.gateway.exchange import Exchange, QuietExchange, Session
+from host.gateway.local import LocalConnection, LocalProvider
+from host.gateway.notices import TASK_CHANGED, Listener, Notices, tasks_of
+from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.subscriptions import LinkSubscriptions
 
 log = logging.getLogger(__name__)
 
 STREAM_LIMIT = 64
 """Listen streams that one session may hold open."""
+TASK_PAUSE = 0.1
+"""Seconds between two looks at tasks for one stream, however much a server has to say."""
+
+
+@dataclass(eq=False)
+class _Stream:
+    """One open listen stream.
+
+    Attributes:
+        relayed: The servers of its tasks that run elsewhere, by the task's id.
+        due: Those of them that have news, in order.
+    """
+
+    relayed: dict[str, str] = field(default_factory=dict[str, str])
+    due: dict[str, None] = field(default_factory=dict[str, None])
+    over: bool = False
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self) -> None:
+        """Let it come to its end."""
+        self.over = True
+        self.news.set()
+
+    def hear(self, server: str, task_id: str) -> None:
+        """Take it that a server has news of a task; of others' tasks it is not believed."""
+        if self.relayed.get(task_id) == server:
+            self.due[task_id] = None
+            self.news.set()
+
+    async def next_task(self) -> str | None:
+        """Return the next task that has news; None at the end."""
+        while not self.due and not self.over:
+            await self.news.wait()
+            self.news.clear()
+        if self.over:
+            return None
+        task_id = next(iter(self.due))
+        del self.due[task_id]
+        return task_id
 
 
 class Listens:
     """Who subscribed to what, where."""
 
-    def __init__(self, catalog: Catalog, notices: Notices) -> None:
+    def __init__(self, catalog: Catalog, notices: Notices, caller: Caller) -> None:
         self._catalog = catalog
         self._notices = notices
-        self._open: dict[Listener, asyncio.Event] = {}
+        self._caller = caller
+        self._open: dict[Listener, _Stream] = {}
         self._held: dict[tuple[Listener, str], LinkSubscriptions] = {}
+        self._tasks: dict[tuple[Listener, str], LinkSubscriptions] = {}
 
     async def subscribe(self, exchange: Exchange, listener: Listener, uri: str) -> None:
         """Let a listener hear of a resource.
@@ -57,12 +101,23 @@ class Listens:
                 await self.unsubscribe(held, uri)
             except (UpstreamError, RpcError) as error:
                 log.debug("%s stays subscribed: %s", uri, error)
+        for key in [key for key in self._tasks if key[0] is listener]:
+            await self._tasks.pop(key).remove_task(key[1])
 
     def end(self, session: Session | None) -> None:
         """Let the listen streams of a session, or all of them, come to their end."""
-        for listener, over in self._open.items():
+        for listener, stream in self._open.items():
             if session is None or listener.session is session:
-                over.set()
+                stream.end()
+
+    def hear(self, connection: Connection, method: str, params: Json) -> None:
+        """Take a server's notification, and tell of its tasks whoever listens to them."""
+        if isinstance(connection, LocalConnection) and method == TASK_CHANGED:
+            self._notices.publish(method, params)
+            return
+        for task_id in tasks_of(method, params):
+            for stream in self._open.values():
+                stream.hear(connection.name, task_id)
 
     async def serve(self, exchange: Exchange, params: Json) -> Json:
         """Serve `subscriptions/listen` until its client closes the stream, or the host ends it."""
@@ -77,11 +132,14 @@ class Listens:
         honored: Json = dict.fromkeys(sorted(kinds), True)
         uris: list[str] = []
         self._notices.add(listener)
+        stream = self._open[listener] = _Stream()
         try:
             for uri in list_member(wishes, "resourceSubscriptions"):
                 if isinstance(uri, str) and await self._try_subscribe(exchange, listener, uri):
                     uris += [uri]
-            listener.tasks |= self._watched(exchange, list_member(wishes, "taskIds"))
+            for task_id in list_member(wishes, "taskIds"):
+                if isinstance(task_id, str) and await self._watch(exchange, listener, task_id):
+                    listener.tasks.add(task_id)
             if listener.tasks:
                 honored["taskIds"] = sorted(listener.tasks)
             if uris:
@@ -89,27 +147,48 @@ class Listens:
             meta = {META_SUBSCRIPTION: exchange.id}
             acknowledged = {"notifications": honored, "_meta": meta}
             exchange.notify("notifications/subscriptions/acknowledged", acknowledged)
-            over = self._open[listener] = asyncio.Event()
-            await over.wait()
+            while (news := await stream.next_task()) is not None:
+                await self._tell(exchange, listener, news)
+                await asyncio.sleep(TASK_PAUSE)
             return {"_meta": meta}
         finally:
             self._open.pop(listener, None)
             self._notices.remove(listener)
             await asyncio.shield(asyncio.ensure_future(self.leave(listener)))
 
-    def _watched(self, exchange: Exchange, wished: list[object]) -> set[str]:
-        """Return those of some tasks that run here and are the client's own."""
+    async def _watch(self, exchange: Exchange, listener: Listener, task_id: str) -> bool:
+        """Return whether a task is the client's own and its listener will hear of it."""
         principal = exchange.session.principal
-        own = [
-            one.tasks
-            for one in self._catalog.visible(exchange.session).values()
-            if isinstance(one, LocalProvider) and one.tasks is not None
-        ]
-        return {
-            one
-            for one in wished
-            if isinstance(one, str) and any(tasks.watched(principal, one) for tasks in own)
-        }
+        for one in self._catalog.visible(exchange.session).values():
+            tasks = one.tasks if isinstance(one, LocalProvider) else None
+            if tasks is not None and tasks.watched(principal, task_id):
+                return True
+        try:
+            link = await self._caller.task_link(exchange, task_id)
+        except (RpcError, UpstreamError) as error:
+            log.debug("the task %s is not honoured: %s", task_id, error)
+            return False
+        if link is None:
+            return False
+        self._open[listener].relayed[task_id] = link.connection.name
+        if (listener, task_id) not in self._tasks and await link.subscriptions.add_task(task_id):
+            self._tasks[listener, task_id] = link.subscriptions
+        return (listener, task_id) in self._tasks
+
+    async def _tell(self, exchange: Exchange, listener: Listener, task_id: str) -> None:
+        """Ask how a task stands, and pass that on.
+
+        It is asked for like any client's request, since it can hold the result of a call: what the
+        server put into its notification would reach the client past policy, taint and the record.
+        """
+        request = QuietExchange(exchange.session, None, {"_meta": exchange.meta})
+        try:
+            found = await self._caller.forward(request, "tasks/get", {"taskId": task_id})
+        except (RpcError, HostError) as error:
+            log.debug("the task %s is not told of: %s", task_id, error)
+            return
+        apart = ("_meta", "resultType")
+        listener.offer(TASK_CHANGED, {k: v for k, v in found.items() if k not in apart})
 
     async def _try_subscribe(self, exchange: Exchange, listener: Listener, uri: str) -> bool:
         try:

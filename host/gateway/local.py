@@ -63,7 +63,7 @@ class LocalProvider(ABC):
         self.known = KnownServer(config="", instructions=instructions)
         self.tasks: Tasks | None = None
         """Calls that go on as tasks; None where none do, see `offer_tasks`."""
-        connection = _LocalConnection(self, on_notice)
+        connection = LocalConnection(self, on_notice)
         listings, subscriptions = Listings(connection), LinkSubscriptions(connection)
         self._link = Link(connection, listings, subscriptions)
 
@@ -231,7 +231,7 @@ class _NoChannel:
         """Do nothing."""
 
 
-class _LocalConnection(Connection):
+class LocalConnection(Connection):
     """A connection that calls the provider instead of sending messages."""
 
     def __init__(self, provider: LocalProvider, on_notice: OnNotice) -> None:

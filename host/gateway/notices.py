@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from host.domain.jsonrpc import Json, RequestId
-from host.domain.protocol import LISTEN_KINDS, META_SUBSCRIPTION, object_member
+from host.domain.protocol import LISTEN_KINDS, META_SUBSCRIPTION, list_member, object_member
 from host.gateway.exchange import Session
 from host.gateway.upstream.link import Link
 from host.gateway.upstream.listing import CHANGES
 
 UPDATED = "notifications/resources/updated"
 TASK_CHANGED = "notifications/tasks"
+ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 
 
 @dataclass(eq=False, slots=True)
@@ -88,8 +89,18 @@ def is_under(uri: str, subscribed: str) -> bool:
     return uri == subscribed or uri.startswith(subscribed.rstrip("/") + "/")
 
 
+def tasks_of(method: str, params: Json) -> list[str]:
+    """Return the tasks that a notification is news of; those listened for now are, too."""
+    if method == TASK_CHANGED:
+        return [str(params.get("taskId"))]
+    if method == ACKNOWLEDGED:
+        ids = list_member(object_member(params, "notifications"), "taskIds")
+        return [one for one in ids if isinstance(one, str)]
+    return []
+
+
 def take_notice(notices: Notices, link: Link | None, method: str, params: Json) -> None:
-    """Handle a server's notification that belongs to no request.
+    """Handle a server's notification that belongs to no request, but for those of tasks.
 
     Args:
         notices: The host's listeners.
@@ -100,15 +111,12 @@ def take_notice(notices: Notices, link: Link | None, method: str, params: Json) 
     if link is not None:
         for list_method in CHANGES.get(method, ()):
             link.listings.drop(list_method)
-    if method == "notifications/subscriptions/acknowledged":
+    if method == ACKNOWLEDGED:
         return
     if method in LISTEN_KINDS or method == UPDATED:
         meta = {k: v for k, v in object_member(params, "_meta").items() if k != META_SUBSCRIPTION}
         rest = {key: value for key, value in params.items() if key != "_meta"}
         notices.publish(method, {**rest, "_meta": meta} if meta else rest)
-        return
-    if method == TASK_CHANGED:
-        notices.publish(method, params)  # each listener hears of its own tasks only
         return
     users = link.connection.users if link is not None else {}
     if method == "notifications/message":

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -63,6 +63,19 @@ class Spending:
     """One request under way; the caller sets what it cost once that is known."""
 
     expense: Expense | None = None
+
+
+class Allowance(Protocol):
+    """What one run may spend, whatever the budgets say; agents' `RunBudget` does."""
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is anything to keep to."""
+        ...
+
+    def setting_aside(self, cost: float) -> AbstractContextManager[None]:
+        """Keep what a request may cost, in US dollars, while it is made; refuse it in its words."""
+        ...
 
 
 class Ledger(Protocol):

@@ -101,15 +101,20 @@ class Endpoint:
         witness = Witness(str(self.name), self.dialect, wanted, thinks)
         object.__setattr__(self, "witness", witness)
 
-    def notes(self, messages: list[ModelMessage]) -> list[str]:
-        """Return one sentence for each parameter and each tool's file that is not sent."""
-        told = dict.fromkeys(self._told(messages)[1])
+    def notes(self, refused: list[str]) -> list[str]:
+        """Return one sentence for each parameter, and each kind of tools' files, that is not sent.
+
+        Args:
+            refused: The files, as `shown` gave them.
+        """
         files = [
-            f"{self.name} takes no {files}; those that tools gave are not sent." for files in told
+            f"{self.name} takes no {files}; those that tools gave are not sent."
+            for files in dict.fromkeys(refused)
         ]
         return [*self.settings.notes, *(self.witness.notes or ()), *files]
 
-    def _told(self, messages: list[ModelMessage]) -> tuple[list[ModelMessage], list[str]]:
+    def shown(self, messages: list[ModelMessage]) -> tuple[list[ModelMessage], list[str]]:
+        """Return a conversation as it is sent, and in words the tools' files that are not."""
         return tell_refused(messages, lambda file: self.refused([file]))
 
     def refused(self, files: list[File]) -> str | None:
@@ -161,7 +166,7 @@ class Endpoint:
         parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Return a reply; errors are the vendor's."""
-        prepared = self.inner.prepare_messages(self._told(messages)[0], parameters)
+        prepared = self.inner.prepare_messages(messages, parameters)
         with self.witness.watching():
             return await self.inner.request(prepared, self.merged(settings), parameters)
 
@@ -172,7 +177,7 @@ class Endpoint:
         parameters: ModelRequestParameters,
     ) -> Any:  # noqa: ANN401 - pydantic-ai's context manager of a stream
         """Return the context manager of a streamed reply."""
-        prepared = self.inner.prepare_messages(self._told(messages)[0], parameters)
+        prepared = self.inner.prepare_messages(messages, parameters)
         return self.inner.request_stream(prepared, self.merged(settings), parameters)
 
     def cut(self) -> ModelError:

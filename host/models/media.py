@@ -17,6 +17,7 @@ from pydantic_ai.messages import (
     VideoUrl,
 )
 from pydantic_ai.profiles import ModelProfile
+from typing_extensions import TypeIs
 
 File = BinaryContent | ImageUrl | AudioUrl | DocumentUrl | VideoUrl
 Kind = str
@@ -80,7 +81,7 @@ def tell_refused(
     told: list[str] = []
 
     def part_told(part: ModelRequestPart) -> ModelRequestPart:
-        if not isinstance(part, ToolReturnPart) or isinstance(part.content, str) or not part.files:
+        if not _has_files(part):
             return part
         items: list[Any] = []
         for item in part.content_items():
@@ -90,13 +91,20 @@ def tell_refused(
         return replace(part, content=items)
 
     def message_told(message: ModelMessage) -> ModelMessage:
-        if not isinstance(message, ModelRequest):
+        if not isinstance(message, ModelRequest) or not any(map(_has_files, message.parts)):
             return message
         before = len(told)
         parts = [part_told(part) for part in message.parts]
         return replace(message, parts=parts) if len(told) > before else message
 
     return [message_told(message) for message in messages], told
+
+
+def _has_files(part: ModelRequestPart) -> TypeIs[ToolReturnPart]:
+    """Return whether a part is what a tool gave, with files in it."""
+    if not isinstance(part, ToolReturnPart) or isinstance(part.content, str):
+        return False
+    return bool(part.files)
 
 
 def refused_file(

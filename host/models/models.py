@@ -12,7 +12,7 @@ from pydantic_ai.models import Model
 from host.config.files import Stamp, is_unchanged, stamp_file
 from host.config.paths import Paths
 from host.domain.errors import ConfigError, NotFoundError
-from host.models.budget import Budget, MemoryLedger, Scope
+from host.models.budget import Allowance, Budget, MemoryLedger, Scope
 from host.models.client import ClientModel, Sampler
 from host.models.config import (
     LimitConfig,
@@ -164,6 +164,7 @@ class Models:
         scope: Scope | None = None,
         parameters: Parameters | None = None,
         sampler: Sampler | None = None,
+        allowance: Allowance | None = None,
     ) -> RoutedModel:
         """Return a model to ask; cheap, and to be done once a run.
 
@@ -172,6 +173,7 @@ class Models:
             scope: On whose account it is asked; one without a run is a run of its own.
             parameters: They stand before those of `models.yaml`.
             sampler: For `client`: how the connected client is asked.
+            allowance: What the run may spend, besides the budgets.
 
         Raises:
             ConfigError: The name is none, or no model of it has the key it needs.
@@ -198,7 +200,9 @@ class Models:
         account = scope or Scope()
         if not account.run:
             account = replace(account, run=f"apart-{secrets.token_hex(6)}")
-        return RoutedModel(name, fit, config=route, desk=self.desk, scope=account)
+        return RoutedModel(
+            name, fit, config=route, desk=self.desk, scope=account, allowance=allowance
+        )
 
     def describe(self) -> list[ModelCard]:
         """Return what there is: names, routes, scripts, and each provider's cheap model."""

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from host.domain.errors import ModelError
 from host.models.bucket import Buckets, Lease, OpenBuckets
-from host.models.budget import Budget, Expense, MemoryLedger, Scope, Spending
+from host.models.budget import Allowance, Budget, Expense, MemoryLedger, Scope, Spending
 from host.models.config import BudgetConfig, RouteConfig
 from host.models.endpoint import Endpoint, ended_early, estimate_tokens
 from host.models.media import files_of
@@ -62,6 +62,7 @@ class Router:
         config: How failures are met.
         desk: What all routes share.
         scope: On whose account it is asked.
+        allowance: What the run may spend; None: whatever the budgets leave.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Router:
         config: RouteConfig,
         desk: Desk,
         scope: Scope,
+        allowance: Allowance | None = None,
     ) -> None:
         super().__init__()  # `Model`, where this is mixed into one
         self._name = name
@@ -79,6 +81,7 @@ class Router:
         self._config = config
         self._desk = desk
         self._scope = scope
+        self._allowance = allowance
 
     async def request(
         self,
@@ -96,6 +99,7 @@ class Router:
         while True:
             endpoint = await attempts.next()
             begun = self._desk.clock()
+            shown, refused = endpoint.shown(messages)
             try:
                 async with (
                     self._spending(endpoint, messages) as spending,
@@ -103,14 +107,14 @@ class Router:
                 ):
                     with endpoint.mapping():
                         response = await endpoint.request(
-                            messages, model_settings, model_request_parameters
+                            shown, model_settings, model_request_parameters
                         )
                     lease.tokens = response.usage.total_tokens
                     spending.expense = self._expense(endpoint, response.usage)
             except ModelError as error:
                 attempts.failed(error)
                 continue
-            return self._finish(response, endpoint, attempts, begun, notes=endpoint.notes(messages))
+            return self._finish(response, endpoint, attempts, begun, notes=endpoint.notes(refused))
 
     @asynccontextmanager
     async def request_stream(
@@ -130,6 +134,7 @@ class Router:
         while True:
             endpoint = await attempts.next()
             begun = self._desk.clock()
+            shown, refused = endpoint.shown(messages)
             async with AsyncExitStack() as stack:
                 try:
                     spending = await stack.enter_async_context(self._spending(endpoint, messages))
@@ -138,7 +143,7 @@ class Router:
                     )
                     with endpoint.mapping(), endpoint.witness.watching():
                         stream = await stack.enter_async_context(
-                            endpoint.opened(messages, model_settings, model_request_parameters)
+                            endpoint.opened(shown, model_settings, model_request_parameters)
                         )
                         first = await anext(stream.__aiter__(), None)
                     if first is None and ended_early(stream):
@@ -148,9 +153,12 @@ class Router:
                     continue
 
                 def finish(
-                    response: ModelResponse, endpoint: Endpoint = endpoint, begun: float = begun
+                    response: ModelResponse,
+                    endpoint: Endpoint = endpoint,
+                    begun: float = begun,
+                    refused: list[str] = refused,
                 ) -> ModelResponse:
-                    notes = endpoint.notes(messages)
+                    notes = endpoint.notes(refused)
                     return self._finish(response, endpoint, attempts, begun, notes=notes)
 
                 stack.callback(self._count, endpoint, stream, lease, spending)
@@ -166,13 +174,16 @@ class Router:
     def _spending(
         self, endpoint: Endpoint, messages: list[ModelMessage]
     ) -> AbstractAsyncContextManager[Spending]:
-        """Keep what a request may cost at most while it is made."""
-        budget, estimate = self._desk.budget, None
-        if budget.limited:
-            tokens = endpoint.settings.max_tokens or REPLY_TOKENS
-            most = RequestUsage(input_tokens=estimate_tokens(messages), output_tokens=tokens)
-            estimate = self._desk.prices.cost(endpoint.name, most)
-        return budget.spending(self._scope, endpoint.name, estimate=estimate)
+        """Keep what a request may cost at most while it is made, where that is limited."""
+        budget, allowance = self._desk.budget, self._allowance
+        held = allowance is not None and allowance.limited
+        if not budget.limited and not held:
+            return budget.spending(self._scope, endpoint.name, estimate=None)
+        tokens = endpoint.settings.max_tokens or REPLY_TOKENS
+        most = RequestUsage(input_tokens=estimate_tokens(messages), output_tokens=tokens)
+        estimate = self._desk.prices.cost(endpoint.name, most)
+        spending = budget.spending(self._scope, endpoint.name, estimate=estimate)
+        return _within(allowance, estimate or 0.0, spending) if allowance else spending
 
     def _expense(self, endpoint: Endpoint, usage: RequestUsage) -> Expense:
         cost = self._desk.prices.cost(endpoint.name, usage)
@@ -246,6 +257,16 @@ class Router:
         }
         preferred = sorted(self.endpoints, key=keys[self._config.prefer])
         return sorted(preferred, key=lambda endpoint: endpoint.health.rests_until > now)
+
+
+@asynccontextmanager
+async def _within(
+    allowance: Allowance, estimate: float, spending: AbstractAsyncContextManager[Spending]
+) -> AsyncGenerator[Spending]:
+    """Keep what a request may cost to the very end: the run counts what it did cost right after."""
+    with allowance.setting_aside(estimate):
+        async with spending as found:
+            yield found
 
 
 class RoutedModel(Router, Model[None]):

@@ -266,12 +266,26 @@ class Store:
             self._detail = "ready"
 
 
-async def act_as(database: Database, principal: Principal) -> None:
-    """Make the rest of the transaction see what a principal may see."""
+async def act_as(database: Database, principal: Principal, *, for_good: bool = False) -> None:
+    """Make the rest of the transaction see what a principal may see.
+
+    Args:
+        database: The connection.
+        principal: Who is asking.
+        for_good: As long as the connection lasts; only for one that nobody else ever gets.
+    """
     await database.execute(
-        "select set_config('host.user', %s, true), set_config('host.client', %s, true),"
-        " set_config('host.principal', %s, true), set_config('host.role', %s, true)",
-        [principal.user, principal.client, principal.id, principal.role],
+        "select set_config('host.user', %(user)s, %(local)s),"
+        " set_config('host.client', %(client)s, %(local)s),"
+        " set_config('host.principal', %(id)s, %(local)s),"
+        " set_config('host.role', %(role)s, %(local)s)",
+        {
+            "user": principal.user,
+            "client": principal.client,
+            "id": principal.id,
+            "role": principal.role,
+            "local": not for_good,
+        },
     )
 
 

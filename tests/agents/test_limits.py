@@ -1,5 +1,6 @@
 """Limits and policies hold over a hand-off, a resumption and a summary."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,47 @@ async def test_summary_that_exceeds_a_limit_ends_the_run(
         outcome = await scene.ask("talker")
         assert outcome.status == "failed"
         assert f"reached its limit of {'$' if 'cost' in limit else ''}" in str(outcome.error)
+
+
+def dear(scene: Scene, *names: str) -> None:
+    """Let a thousand tokens of what scripted models write cost 60 cents."""
+    prices = {f"scripted:{name}": {"input": 0, "output": 600} for name in names}
+    (scene.folder / "config").mkdir(exist_ok=True)
+    (scene.folder / "config" / "models.yaml").write_text(json.dumps({"prices": prices}))
+
+
+async def test_request_that_may_cost_more_than_is_left_of_the_limit_is_not_sent(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        dear(scene, "spender")
+        turns: list[Json] = [{**READ, "usage": {"input": 1, "output": 1000}}, {"reply": "never"}]
+        scene.agent("spender", turns, limits={"cost": 1})
+        outcome = await scene.ask("spender")
+        assert outcome.status == "failed"
+        assert "its limit of $1: $0.6000 is used, and the next request may cost $0.6000" in str(
+            outcome.error
+        )
+        assert "Raise `limits.cost`" in str(outcome.error)
+        assert (await scene.kinds(outcome.run.id)).count("reply") == 1
+        assert outcome.run.cost == pytest.approx(0.6)
+        scene.agent("spender", None, limits={"cost": 1}, parameters={"max_tokens": 600})
+        again = await scene.runner.resume(scene.exchange(), outcome.run.id)
+        assert (await again.wait()).text == "never"
+
+
+async def test_request_of_a_run_inside_fits_into_what_is_left_of_the_one_around(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        dear(scene, "inner", "outer")
+        scene.agent("inner", [{"reply": "never"}], limits={"cost": 9})
+        asks = {**call("agent__inner", message="x"), "usage": {"input": 1, "output": 1000}}
+        scene.agent("outer", [asks], agents=["inner"], limits={"cost": 1})
+        outcome = await scene.ask("outer")
+        [inside] = await scene.host.agents.runs.family(scene.principal, outcome.run.id)
+        assert "limit of $1: $0.6000 is used" in str(inside.error)
+        assert "reply" not in await scene.kinds(inside.id)
 
 
 async def test_reading_on_where_nothing_is_kept_is_replayed_alike(

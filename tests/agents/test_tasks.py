@@ -8,6 +8,8 @@ import pytest
 
 from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, Json, RpcError
 from host.domain.protocol import TASKS_EXTENSION
+from host.gateway.local import _NoChannel
+from host.gateway.upstream.connection import Connection
 from host.orchestrator.own_tools import OrchestratorProvider
 from tests.agents.test_face import write_agent
 from tests.fakes.gateway_scene import Scene, open_scene
@@ -139,6 +141,13 @@ async def test_task_that_ended_before_a_restart_is_still_told(empty_store_folder
     assert after["status"] == "completed"
 
 
+def forge_end(scene: Scene, task_id: str) -> None:
+    """Have another server say that a task has ended."""
+    server = Connection("evil", _NoChannel(), 0, scene.host.gateway.on_notice)
+    said: Json = {"taskId": task_id, "status": "completed", "result": {"content": []}}
+    scene.host.gateway.on_notice(server, "notifications/tasks", said)
+
+
 async def test_listener_hears_of_its_own_tasks_and_of_no_others(empty_store_folder: Path) -> None:
     async with open_scene({}, data=empty_store_folder, agents=True, auth="token") as scene:
         write_agent(scene, "slow", "turns: [{reply: late, delay: 100}]")
@@ -151,6 +160,7 @@ async def test_listener_hears_of_its_own_tasks_and_of_no_others(empty_store_fold
             created = await begin(client, "slow")
             wish = {"taskIds": [created["taskId"], "agent:nobodys"]}
             async with client.listening(wish), stranger.listening(wish):
+                forge_end(scene, created["taskId"])
                 await client.request("tasks/cancel", {"taskId": created["taskId"]})
                 [note] = await client.wait_note("notifications/tasks")
                 [honoured] = client.noted("notifications/subscriptions/acknowledged")
@@ -159,6 +169,52 @@ async def test_listener_hears_of_its_own_tasks_and_of_no_others(empty_store_fold
     assert (note["taskId"], note["status"]) == (created["taskId"], "cancelled")
     assert honoured["notifications"] == {"taskIds": [created["taskId"]]}
     assert nothing["notifications"] == {}
+
+
+async def heard_of(client: Any, status: str) -> Json:
+    """Wait until a client was told that its task is in a state."""
+    count = 1
+    while True:
+        notes: list[Json] = await client.wait_note("notifications/tasks", count)
+        found = [note for note in notes if note["status"] == status]
+        if found:
+            return found[0]
+        count = len(notes) + 1
+
+
+async def test_listener_hears_of_its_tasks_at_other_servers_and_of_no_others(
+    store_folder: Path, empty_store_folder: Path
+) -> None:
+    async with (
+        open_scene({}, data=empty_store_folder, agents=True) as far,
+        open_scene({"far": {"url": far.url}}, data=store_folder, auth="token") as scene,
+    ):
+        write_agent(far, "slow", "turns: [{reply: late, delay: 100}]")
+        mine = scene.host.tokens.create("mine", replace=True)
+        yours = scene.host.tokens.create("yours", replace=True)
+        async with (
+            scene.stateless(**KNOWS, bare=True, token=mine) as client,
+            scene.stateless(**KNOWS, bare=True, token=yours) as stranger,
+        ):
+            created = await client.call("far__agent__slow", {"message": "Hello"})
+            task_id = created["taskId"]
+            async with (
+                client.listening({"taskIds": [task_id, "agent:nobodys"]}),
+                stranger.listening({"taskIds": [task_id]}),
+            ):
+                await heard_of(client, "working")
+                forge_end(scene, task_id)
+                with pytest.raises(RpcError, match="There is no task"):
+                    await stranger.request("tasks/cancel", {"taskId": task_id})
+                await client.request("tasks/cancel", {"taskId": task_id})
+                note = await heard_of(client, "cancelled")
+                [honoured] = client.noted("notifications/subscriptions/acknowledged")
+        assert stranger.noted("notifications/tasks") == []
+        calls, told = scene.calls(), {one["status"] for one in client.noted("notifications/tasks")}
+    assert honoured["notifications"] == {"taskIds": [task_id]}
+    assert note["taskId"] == task_id
+    assert "completed" not in told
+    assert ("tasks/get", "ok") in calls
 
 
 async def test_agent_that_an_agent_calls_is_no_task_to_it(empty_store_folder: Path) -> None:

@@ -6,7 +6,12 @@ import logging
 
 from host.domain.errors import UpstreamError
 from host.domain.jsonrpc import INTERNAL_ERROR, Json, RpcError
-from host.domain.protocol import LISTEN_KINDS, object_member
+from host.domain.protocol import (
+    LISTEN_KINDS,
+    META_CLIENT_CAPABILITIES,
+    TASKS_EXTENSION,
+    object_member,
+)
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.listing import CAPABILITY, CHANGES
 
@@ -23,6 +28,7 @@ class LinkSubscriptions:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._uris: dict[str, int] = {}
+        self._tasks: dict[str, int] = {}
         self._stream: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
@@ -52,10 +58,33 @@ class LinkSubscriptions:
                     with contextlib.suppress(UpstreamError):
                         await self._connection.request("resources/unsubscribe", {"uri": uri})
 
+    async def add_task(self, task_id: str) -> bool:
+        """Hear of a task; the server's acknowledgement is the first news of it.
+
+        Returns:
+            Whether it can be heard of: the handshake era has no such subscription.
+        """
+        async with self._lock:
+            if not self._connection.stateless:
+                return False
+            self._tasks[task_id] = self._tasks.get(task_id, 0) + 1
+            if self._tasks[task_id] == 1:
+                self.listen()
+            return True
+
+    async def remove_task(self, task_id: str) -> None:
+        """Stop hearing of a task once nobody else wants it."""
+        async with self._lock:
+            left = self._tasks.pop(task_id, 0) - 1
+            if left > 0:
+                self._tasks[task_id] = left
+            elif not self._connection.closed:
+                self.listen()
+
     @property
     def wanted(self) -> bool:
-        """Whether somebody wants to hear of a resource."""
-        return bool(self._uris)
+        """Whether somebody wants to hear of a resource or a task."""
+        return bool(self._uris or self._tasks)
 
     async def adopt(self, connection: Connection) -> None:
         """Go on with a new session: every resource is subscribed there again."""
@@ -94,10 +123,14 @@ class LinkSubscriptions:
             }
             if self._uris:
                 wishes["resourceSubscriptions"] = list(self._uris)
+            params: Json = {"notifications": wishes}
+            if self._tasks:
+                wishes["taskIds"] = list(self._tasks)
+                known: Json = {"extensions": {TASKS_EXTENSION: {}}}
+                params["_meta"] = {META_CLIENT_CAPABILITIES: known}
             if not wishes:
                 return
             try:
-                params = {"notifications": wishes}
                 await self._connection.request("subscriptions/listen", params, patience=0)
                 delay = 1.0
             except RpcError as error:
