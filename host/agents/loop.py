@@ -172,17 +172,18 @@ class Loop:
         *,
         heard: Callable[[str], None] = lambda text: None,
     ) -> ModelResponse:
+        said = ""
         try:
             async with model.request_stream(messages, None, parameters) as stream:
                 async for event in stream:
                     text = text_of(event)
                     if text:
+                        said += text
                         heard(text)
                 return stream.get()
         except ModelError as error:
-            self._log.add(
-                "error", {"text": str(error), "fault": error.fault, "transient": error.transient}
-            )
+            data: Json = {"text": str(error), "fault": error.fault, "transient": error.transient}
+            self._log.add("error", {**data, "said": said} if said else data)
             raise
 
     async def _fit(self, now: Cast, *, force: bool) -> None:

@@ -223,6 +223,8 @@ def _print_event(event: Json) -> None:
             if part.get("part_kind") == "text" and part.get("content"):
                 print(f"{mark}  {data.get('agent')}: {printable(str(part['content']))}")
     elif kind in ("call", "result", "rejected", "handoff", "approval", "note", "error"):
+        if kind == "error" and data.get("said"):  # what had come when the model failed
+            print(f"{mark}  {printable(str(data['said']))} …")
         print(f"{mark}{describe(event)}")
     elif kind == "finished":
         print(f"{mark}  {data.get('status')}")

@@ -208,6 +208,7 @@ Fault = Literal[
     "rejected",
     "context",
     "filtered",
+    "length",
     "malformed",
 ]
 """How a model's provider failed; the same words for all providers."""

@@ -43,6 +43,8 @@ _FINISH: dict[str, FinishReason] = {
     "stopSequence": "stop",
     "maxTokens": "length",
     "toolUse": "tool_call",
+    "refusal": "content_filter",
+    "contentFilter": "content_filter",
 }
 
 

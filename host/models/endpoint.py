@@ -19,6 +19,7 @@ from pydantic_ai.settings import ModelSettings
 from host.domain.errors import ModelError
 from host.models.bucket import Buckets, Lease, Observed
 from host.models.config import LimitConfig
+from host.models.ending import Ending, ending_of, names_its_end
 from host.models.fault import map_fault
 from host.models.media import File, refused_file, tell_refused, tokens_of
 from host.models.name import ModelName
@@ -180,6 +181,10 @@ class Endpoint:
         prepared = self.inner.prepare_messages(messages, parameters)
         return self.inner.request_stream(prepared, self.merged(settings), parameters)
 
+    def ending(self, reply: ModelResponse | StreamedResponse) -> Ending:
+        """Return how a reply ended, or a stream that is over."""
+        return ending_of(reply, model=str(self.name), secret=self.secret)
+
     def cut(self) -> ModelError:
         """Return the error of a reply that ended before its end."""
         return ModelError(
@@ -200,7 +205,8 @@ def _bare(error: Exception) -> Exception:
 
 def ended_early(stream: StreamedResponse) -> bool:
     """Return whether a stream is over although the provider had not said so."""
-    return stream.finish_reason is None and stream.state != "suspended"
+    said = stream.finish_reason is not None or names_its_end(stream)
+    return not said and stream.state != "suspended"
 
 
 def estimate_tokens(messages: list[ModelMessage]) -> int:

@@ -24,7 +24,7 @@ _KINDS: tuple[tuple[type[BaseException], Fault], ...] = (
     (ai.ModelTimeoutError, "timeout"),
     (ai.ModelRequestTimeout, "timeout"),
     (ai.ContentFilterError, "filtered"),
-    (ai.OutputTokenLimitExceeded, "rejected"),
+    (ai.OutputTokenLimitExceeded, "length"),
     (ai.UnexpectedModelBehavior, "malformed"),
     (ai.UserError, "rejected"),
     (httpx.TimeoutException, "timeout"),
@@ -65,12 +65,15 @@ _SAYS: dict[Fault, tuple[str, str | None]] = {
     "rejected": ("refused the request", None),
     "context": ("was given more than fits its context", "Shorten the conversation."),
     "filtered": ("withheld its reply (content filter)", None),
+    "length": ("stopped at its longest reply", "Set a higher `max_tokens`, or ask for less."),
     "malformed": ("answered with something that cannot be read", None),
 }  # fmt: skip
 _OVERFLOW = re.compile(
     r"(?i)context[ _](size|length|window)|maximum context|exceeds? the context|prompt is too long"
 )
 """How a server says that a conversation does not fit."""
+_FILTERED = re.compile(r"['\"]code['\"]: ['\"](content_filter|content_policy_violation)['\"]")
+"""How a server's refusal says that it was for what the request is about."""
 DETAIL_CHARS = 300
 """Most characters of a provider's own words in a message."""
 
@@ -81,8 +84,11 @@ def fault_of(error: BaseException) -> Fault | None:
         return error.fault
     fault = _kind_of(error)
     # Many servers that speak somebody else's format have no code for it, only words.
-    said = fault == "rejected" and getattr(error, "body", None) and _OVERFLOW.search(_detail(error))
-    return "context" if said else fault
+    if fault != "rejected" or not getattr(error, "body", None):
+        return fault
+    if _OVERFLOW.search(_detail(error)):
+        return "context"
+    return "filtered" if _FILTERED.search(str(getattr(error, "body", None))) else fault
 
 
 def _kind_of(error: BaseException) -> Fault | None:
@@ -128,9 +134,7 @@ def map_fault(error: BaseException, model: str, *, secret: str = "") -> HostErro
     if fault is None:
         return None
     says, next_step = _SAYS[fault]
-    detail = _detail(error)
-    if len(secret) >= 8:  # shorter ones are words of the message
-        detail = detail.replace(secret, "[the key]")
+    detail = hidden(_detail(error), secret)
     return ModelError(
         f"{model} {says}{f': {detail}' if detail else ''}.",
         model=model,
@@ -140,6 +144,11 @@ def map_fault(error: BaseException, model: str, *, secret: str = "") -> HostErro
         if next_step
         else None,
     )
+
+
+def hidden(text: str, secret: str) -> str:
+    """Return a provider's words without the key; a short one is an ordinary word of them."""
+    return text.replace(secret, "[the key]") if len(secret) >= 8 else text
 
 
 def _detail(error: BaseException) -> str:

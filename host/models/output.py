@@ -22,6 +22,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from host.domain.errors import ConfigError, ModelOutputError
 from host.domain.json_schema import embedded
+from host.models.own import OwnModel
 from host.models.route import RoutedModel
 
 Mode = Literal["native", "tool", "prompted"]
@@ -87,6 +88,11 @@ class OutputPlan:
             allow_text_output=True,
         )
 
+    @property
+    def asks_inside(self) -> bool:
+        """Whether the value is asked for as the field `value` of an object."""
+        return self._wrapped and self.mode != "prompted"
+
     def takes(self, tool: str) -> bool:
         """Return whether a tool is the one that takes the result."""
         return tool == TOOL and (self.mode == "tool" or self.apart)
@@ -98,7 +104,7 @@ class OutputPlan:
             ModelOutputError: There is none, or it does not fit; `feedback` says it to the model.
         """
         value = self._value(response)
-        if self._wrapped and self.mode != "prompted":
+        if self.asks_inside:
             if not isinstance(value, dict) or "value" not in value:
                 raise self._wrong("The object lacks the field `value`.")
             value = cast("dict[str, Any]", value)["value"]
@@ -126,7 +132,7 @@ class OutputPlan:
     @property
     def _asked(self) -> dict[str, Any]:
         """Return the schema to send: an object, which is what tools and native modes want."""
-        if not self._wrapped or self.mode == "prompted":
+        if not self.asks_inside:
             return self.schema
         return {
             "type": "object",
@@ -185,7 +191,8 @@ def plan_output(
     Args:
         model: The model.
         schema: A JSON Schema; references to elsewhere are not followed.
-        mode: How; None: native where the model has it, else a tool, else in words.
+        mode: How; None: native where the model has it, else a tool, else in words. A schema that
+            the vendor's package does not take in this way is asked for in the next one.
         repairs: How often a reply that does not fit may be sent back.
 
     Raises:
@@ -195,10 +202,28 @@ def plan_output(
         validator = jsonschema_rs.validator_for(schema, retriever=_refuse)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise ConfigError(f"The output schema is not a JSON Schema: {error}.") from error
-    wrapped = schema.get("type") != "object"
+    # Natively and for a tool, vendors want an object at the top, and no alternatives there.
+    wrapped = schema.get("type") != "object" or any(name in schema for name in _ALTERNATIVES)
     chosen = mode or best_mode(model)
     apart = chosen == "native" and any(map(_keeps_apart, _inner(model)))
-    return OutputPlan(model.model_name, chosen, schema, repairs, apart, wrapped, validator)
+    plan = OutputPlan(model.model_name, chosen, schema, repairs, apart, wrapped, validator)
+    while plan.mode != "prompted" and not all(_takes(one, plan) for one in _inner(model)):
+        plan = replace(plan, mode=_ORDER[_ORDER.index(plan.mode) + 1], apart=False)
+    return plan
+
+
+_ALTERNATIVES = ("anyOf", "oneOf", "allOf", "$ref", "enum", "const", "not", "if")
+
+
+def _takes(model: Model[Any], plan: OutputPlan) -> bool:
+    """Whether the vendor's package can put a schema into its format."""
+    if isinstance(model, OwnModel):
+        return True  # there is no such package
+    try:
+        model.prepare_request(None, plan.apply(ModelRequestParameters()))
+    except (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+        return False  # `transform_schema` and its like raise any of these at what they do not know
+    return True
 
 
 def _inner(model: Model[Any]) -> list[Model[Any]]:

@@ -141,11 +141,12 @@ def build_model(
 
 
 def _anthropic(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient") -> Any:
-    from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
+    from host.models.claude import ClaudeModel
+
     made = AnthropicProvider(api_key=key, base_url=provider.base_url, http_client=client)
-    return AnthropicModel(name, provider=made)
+    return ClaudeModel(name, provider=made)
 
 
 def _responses(provider: Provider, name: str, key: str, client: "httpx2.AsyncClient") -> Any:

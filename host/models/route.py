@@ -111,6 +111,7 @@ class Router:
                         )
                     lease.tokens = response.usage.total_tokens
                     spending.expense = self._expense(endpoint, response.usage)
+                    _check_end(endpoint, response, model_request_parameters)
             except ModelError as error:
                 attempts.failed(error)
                 continue
@@ -145,9 +146,12 @@ class Router:
                         stream = await stack.enter_async_context(
                             endpoint.opened(shown, model_settings, model_request_parameters)
                         )
+                        stack.callback(self._count, endpoint, stream, lease, spending)
                         first = await anext(stream.__aiter__(), None)
                     if first is None and ended_early(stream):
                         raise endpoint.cut()
+                    if first is None:
+                        _check_end(endpoint, stream.get(), model_request_parameters)
                 except ModelError as error:
                     attempts.failed(error)
                     continue
@@ -161,7 +165,6 @@ class Router:
                     notes = endpoint.notes(refused)
                     return self._finish(response, endpoint, attempts, begun, notes=notes)
 
-                stack.callback(self._count, endpoint, stream, lease, spending)
                 yield RoutedStream(
                     model_request_parameters,
                     inner=stream,
@@ -214,7 +217,7 @@ class Router:
             "cost": cost,
             "seconds": seconds,
             "attempts": attempts.made,
-            "notes": notes,
+            "notes": [*notes, *endpoint.ending(response).notes()],
         }
         return replace(response, metadata={**(response.metadata or {}), **known})
 
@@ -267,6 +270,19 @@ async def _within(
     with allowance.setting_aside(estimate):
         async with spending as found:
             yield found
+
+
+def _check_end(
+    endpoint: Endpoint, response: ModelResponse, parameters: ModelRequestParameters
+) -> None:
+    """Let a reply through that is one.
+
+    Raises:
+        ModelError: It was withheld, given up, or cut off where half of it is of no use.
+    """
+    error = endpoint.ending(response).error(response, parameters)
+    if error is not None:
+        raise error
 
 
 class RoutedModel(Router, Model[None]):

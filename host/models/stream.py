@@ -47,7 +47,11 @@ class RoutedStream(StreamedResponse):
             yield event
         if ended_early(self.inner) and not self.inner.cancelled:
             raise self.endpoint.cut()
-        self._whole = self.finish(self.inner.get())
+        response = self.inner.get()
+        error = self.endpoint.ending(self.inner).error(response, self.model_request_parameters)
+        if error is not None and not self.inner.cancelled:
+            raise error
+        self._whole = self.finish(response)
 
     async def _next(self) -> ModelResponseStreamEvent | None:
         try:

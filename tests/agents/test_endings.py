@@ -69,7 +69,7 @@ async def after_a_step(folder: Path, store: Path, name: str, vendor: ModelProvid
         assert "I look first." in json.dumps(said.data)
         assert any(event.kind == "result" and "read:" in event.data["text"] for event in events)
         error = next(event for event in events if event.kind == "error")
-        return [*kinds, error.data["fault"]]
+        return [*kinds, error.data.get("said", ""), error.data["fault"]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -78,9 +78,28 @@ async def test_stream_that_is_cut_fails_the_run_and_the_steps_before_are_kept(
 ) -> None:
     with model_provider() as vendor:
         vendor.will(LOOK, Answer(text="one two three four", cut=True))
-        *kinds, fault = await after_a_step(tmp_path, store_folder, name, vendor)
+        *kinds, said, fault = await after_a_step(tmp_path, store_folder, name, vendor)
     assert fault == "cut"
+    assert said.startswith("one two")
     assert kinds[-3:] == ["request", "error", "finished"]
+
+
+async def test_reply_that_is_withheld_fails_the_run_and_half_of_one_says_that_it_is(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    with model_provider() as vendor:
+        vendor.will(LOOK, Answer(text="I can", finish="refusal"))
+        *kinds, said, fault = await after_a_step(tmp_path, store_folder, "anthropic", vendor)
+        assert (fault, said) == ("filtered", "I can")
+        assert kinds[-3:] == ["request", "error", "finished"]
+        vendor.will(Answer(text="Once upon a", finish="max_tokens"))
+        async with open_agents(store_folder, tmp_path) as scene:
+            scene.agent("teller", model="anthropic")
+            outcome = await scene.ask("teller")
+            assert (outcome.status, outcome.text) == ("succeeded", "Once upon a")
+            [note] = outcome.notes
+            assert "stopped at its longest reply (max_tokens): the answer is cut off" in note
+            assert "note" in await scene.kinds(outcome.run.id)
 
 
 @pytest.mark.parametrize("name", NAMES)

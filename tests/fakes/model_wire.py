@@ -20,6 +20,7 @@ class Answer:
         raw: Sent as the body instead of anything sensible.
         files: Media type and content of what comes with the text.
         cached: How many of the tokens read were in the prompt cache.
+        refusal: Why nothing is answered, in the format's own place for it.
         breaks: In the middle of a stream: the provider's word that it failed; `raw` is a piece of
             the stream that is no JSON.
     """
@@ -38,6 +39,7 @@ class Answer:
     files: tuple[tuple[str, bytes], ...] = ()
     cached: int = 0
     breaks: str = ""
+    refusal: str = ""
 
 
 def arguments(value: Any) -> str:
@@ -74,8 +76,8 @@ def anthropic(answer: Answer, model: str) -> Json:
         blocks.append({"type": "tool_use", "id": f"toolu_{number}", "name": name, "input": given})
     return {
         "id": "msg_1", "type": "message", "role": "assistant", "model": model, "content": blocks,
-        "stop_reason": answer.finish or ("tool_use" if answer.calls else "end_turn"),
-        "stop_sequence": None,
+        "stop_reason": answer.finish or _stop_reason(answer),
+        "stop_sequence": None, "stop_details": _stop_details(answer),
         "usage": {
             "input_tokens": answer.tokens[0] - answer.cached, "output_tokens": answer.tokens[1],
             "cache_read_input_tokens": answer.cached,
@@ -83,9 +85,21 @@ def anthropic(answer: Answer, model: str) -> Json:
     }  # fmt: skip
 
 
+def _stop_reason(answer: Answer) -> str:
+    if answer.refusal:
+        return "refusal"
+    return "tool_use" if answer.calls else "end_turn"
+
+
+def _stop_details(answer: Answer) -> Json | None:
+    if not answer.refusal:
+        return None
+    return {"type": "refusal", "category": None, "explanation": answer.refusal}
+
+
 def anthropic_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
     whole = anthropic(answer, model)
-    start: Json = {**whole, "content": [], "stop_reason": None}
+    start: Json = {**whole, "content": [], "stop_reason": None, "stop_details": None}
     yield "message_start", {"type": "message_start", "message": start}
     for index, block in enumerate(whole["content"]):
         if block["type"] == "text":
@@ -109,7 +123,7 @@ def anthropic_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
             body = {"type": "content_block_delta", "index": index, "delta": delta}
             yield "content_block_delta", body
         yield "content_block_stop", {"type": "content_block_stop", "index": index}
-    delta = {"stop_reason": whole["stop_reason"], "stop_sequence": None}
+    delta = {name: whole[name] for name in ("stop_reason", "stop_sequence", "stop_details")}
     yield "message_delta", {"type": "message_delta", "delta": delta, "usage": whole["usage"]}
     yield "message_stop", {"type": "message_stop"}
 
@@ -134,6 +148,8 @@ def _chat_calls(answer: Answer) -> list[Json]:
 
 def chat(answer: Answer, model: str) -> Json:
     message: Json = {"role": "assistant", "content": answer.text or None}
+    if answer.refusal:
+        message["refusal"] = answer.refusal
     if answer.thinking:
         message["reasoning_content"] = answer.thinking
     if answer.calls:
@@ -164,6 +180,8 @@ def chat_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
         }  # fmt: skip
 
     yield chunk({"role": "assistant", "content": ""})
+    if answer.refusal:
+        yield chunk({"refusal": answer.refusal})
     if answer.thinking:
         yield chunk({"reasoning_content": answer.thinking})
     for sound in sounds(answer):
@@ -191,10 +209,12 @@ def responses(answer: Answer, model: str) -> Json:
     if answer.thinking:
         summary = [{"type": "summary_text", "text": answer.thinking}]
         output.append({"type": "reasoning", "id": "rs_1", "summary": summary})
-    if answer.text:
+    if answer.text or answer.refusal:
         content: list[Json] = [
             {"type": "output_text", "text": answer.text, "annotations": [], "logprobs": []}
         ]
+        if answer.refusal:
+            content = [{"type": "refusal", "refusal": answer.refusal}]
         output.append(
             {
                 "type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
@@ -245,7 +265,10 @@ def responses_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
                 {"type": "response.output_item.added", "output_index": index, "item": empty},
                 {"type": "response.content_part.added", **place, "content_index": 0, "part": part},
             ]
-            for piece in halves(answer.text):
+            if answer.refusal:
+                said: Json = {"content_index": 0, "delta": answer.refusal}
+                events.append({"type": "response.refusal.delta", **place, **said})
+            for piece in halves(answer.text) if answer.text else ():
                 delta: Json = {"content_index": 0, "delta": piece, "logprobs": []}
                 events.append({"type": "response.output_text.delta", **place, **delta})
         elif item["type"] == "reasoning":
@@ -281,7 +304,14 @@ def responses_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
         yield event["type"], {**event, "sequence_number": number}
 
 
+def _blocked(answer: Answer, model: str) -> Json:
+    feedback = {"blockReason": "SAFETY", "blockReasonMessage": answer.refusal}
+    return {**_gemini(answer, model, [], None), "candidates": [], "promptFeedback": feedback}
+
+
 def gemini(answer: Answer, model: str) -> Json:
+    if answer.refusal:
+        return _blocked(answer, model)
     parts: list[Json] = [{"text": answer.thinking, "thought": True}] if answer.thinking else []
     parts += [{"text": answer.text}] if answer.text else []
     parts += inline(answer)
@@ -311,6 +341,9 @@ def _gemini(answer: Answer, model: str, parts: list[Json], finish: str | None) -
 
 
 def gemini_stream(answer: Answer, model: str) -> Iterator[tuple[str, Json]]:
+    if answer.refusal:
+        yield "", _blocked(answer, model)
+        return
     if answer.thinking:
         yield "", _gemini(answer, model, [{"text": answer.thinking, "thought": True}], None)
     for part in halves(answer.text) if answer.text else ():

@@ -161,7 +161,11 @@ async def test_reply_that_was_too_long_says_so(
 ) -> None:
     vendor.will(Answer(finish=LENGTH.get(name.partition(":")[0], "length")))
     for reply in (await ask(models.resolve(name)), await stream(models.resolve(name))):
-        assert reply.finish_reason == "length"
+        assert (reply.finish_reason, reply.text) == ("length", "Hello there.")
+        notes = (reply.metadata or {})["notes"]
+        assert notes == [
+            f"{name} stopped at its longest reply (max_tokens): the answer is cut off."
+        ]
 
 
 OVERFLOWS = {

@@ -1,6 +1,8 @@
 """JSON Schema output: every way of asking, what is repaired, and what is given up."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -9,7 +11,8 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from host.domain.errors import ConfigError, ModelOutputError
-from host.models.compliance import measure_compliance
+from host.models.claude import refers_to_itself
+from host.models.compliance import TASKS, measure_compliance
 from host.models.config import ModelsConfig
 from host.models.models import Models
 from host.models.output import Mode, best_mode, plan_output, request_json
@@ -120,6 +123,83 @@ async def test_schema_reaches_every_provider_in_every_way(
     got = await request_json(model, [*asked()], plan_output(model, SCHEMA, mode=mode))
     assert got.value == value
     assert "people" in str(vendor.asked[0].body)
+
+
+def schema_of(name: str, inner: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: inner}, "required": [name]}
+
+
+A = {"type": "string"}
+ODD: dict[str, tuple[Any, Any]] = {
+    "nullable": (schema_of("a", {"type": ["string", "null"], "minLength": 1}), {"a": None}),
+    "anything": (schema_of("a", True), {"a": 1}),
+    "anything else": (schema_of("a", {}), {"a": [1]}),
+    "all of": ({"type": "object", "allOf": [schema_of("a", A)]}, {"a": "x"}),
+    "no type": ({"properties": {"a": A}, "required": ["a"]}, {"a": "x"}),
+    "one of": (schema_of("a", {"oneOf": [A, {"type": "integer"}]}), {"a": 1}),
+    "recursive": (
+        {"$ref": "#/$defs/N", "$defs": {"N": schema_of("n", {"anyOf": [
+            {"$ref": "#/$defs/N"}, {"type": "null"}]})}},
+        {"n": {"n": None}},
+    ),
+    "tuple": (schema_of("a", {"type": "array", "prefixItems": [A, A]}), {"a": ["x", "y"]}),
+    "free": ({"type": "object"}, {"b": 1}),
+    "dictionary": ({"type": "object", "additionalProperties": {"type": "integer"}}, {"b": 1}),
+    "patterns": ({"type": "object", "patternProperties": {"^x": A}}, {"xa": "b"}),
+    "many optional": (
+        {"type": "object", "properties": {f"p{n}": A for n in range(40)}}, {"p1": "x"},
+    ),
+    "scalar": ({"type": "integer"}, 4),
+    "list of kinds": ({"type": ["array", "object"], "items": A, "properties": {"a": A}}, ["x"]),
+    "anything at all": ({}, "x"),
+}  # fmt: skip
+"""Schemas of which some vendor's package takes none, and a value of each."""
+
+
+@pytest.mark.parametrize("name", [*KINDS, "work:own"])
+async def test_schema_that_a_vendor_does_not_take_is_asked_for_in_another_way(
+    name: str, models: Models, vendor: ModelProvider
+) -> None:
+    model = models.resolve(name)
+    for case, (schema, value) in ODD.items():
+        plan = plan_output(model, schema)
+        wrapped = {"value": value} if plan.asks_inside else value
+        asked_as_tool = plan.mode == "tool"
+        vendor.will(
+            Answer(text="", calls=(("final_result", wrapped),))
+            if asked_as_tool
+            else Answer(text=json.dumps(wrapped))
+        )
+        got = await request_json(model, [*asked()], plan)
+        assert (case, got.value) == (case, value)
+
+
+async def test_only_what_claude_would_mangle_is_kept_from_its_native_way(models: Models) -> None:
+    model = models.resolve("anthropic:claude-haiku-4-5")
+    ways = {case: plan_output(model, schema).mode for case, (schema, _) in ODD.items()}
+    native = {"nullable", "one of", "scalar", "list of kinds", "tuple"}
+    assert {case for case, way in ways.items() if way == "native"} == native
+    assert set(ways.values()) == {"native", "tool"}
+
+
+def test_schema_whose_parts_are_used_again_and_again_is_read_once() -> None:
+    links = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(60)}
+    bomb = {"$ref": "#/$defs/d0", "$defs": {**links, "d60": A}}
+    assert not refers_to_itself(bomb)
+    assert refers_to_itself({**bomb, "$defs": {**links, "d60": {"$ref": "#/$defs/d3"}}})
+
+
+async def test_compliance_asks_claude_in_all_three_ways(
+    models: Models, vendor: ModelProvider
+) -> None:
+    model = models.resolve("anthropic:claude-haiku-4-5")
+    for mode in MODES:
+        assert {plan_output(model, schema, mode=mode).mode for _, schema in TASKS} == {mode}
+    got = await measure_compliance(model, "native")
+    assert (got.asked, got.rate) == (5, 0.0)
+    sent = json.dumps([asked.body["output_config"] for asked in vendor.asked])
+    assert '"anyOf"' in sent
+    assert '["string", "null"]' not in sent
 
 
 async def test_compliance_counts_what_fitted_at_once_and_what_after_repair(tmp_path: Path) -> None:
