@@ -33,94 +33,90 @@ def write_agent(scene: Scene, name: str, script: str, **config: Any) -> None:
     (folder / "agents" / f"{name}.json").write_text(json.dumps(body))
 
 
-@pytest.mark.parametrize("kind", ["handshake", "stateless"])
-async def test_demo_uses_two_servers_asks_once_streams_and_returns_structured_output(
-    empty_store_folder: Path, tmp_path: Path, kind: str
-) -> None:
-    (tmp_path / "notes.txt").write_text("milk")
-    servers: dict[str, Json] = {
-        "files": {"bundled": "files", "settings": {"roots": [str(tmp_path)]}},
-        "memory": {"bundled": "memory"},
-    }
+def chosen(schema: Json) -> str:
+    """Return the first answer that a question offers, which is yes."""
+    return str(schema["properties"]["answer"]["enum"][0])
+
+
+async def raw_tour(scene: Scene, kind: str, token: str) -> None:
+    """Take the tour with a client that sees every message."""
     asked: list[str] = []
 
     async def person(method: str, params: Json) -> Json:
         asked.append(str(params.get("message")))
-        return {"action": "accept", "content": {"answer": params_answer(params)}}
+        return {"action": "accept", "content": {"answer": chosen(params["requestedSchema"])}}
 
-    def params_answer(params: Json) -> str:
-        return str(params["requestedSchema"]["properties"]["answer"]["enum"][0])
-
-    async with open_scene(
-        servers, policy="default", data=empty_store_folder, agents=True, auth="token"
-    ) as scene:
-        token = scene.host.tokens.create("ide", attended=True, replace=True)
-        async with getattr(scene, kind)(person, bare=True, token=token, **ALL) as client:
-            result = await client.call(
-                "agent__demo", {"message": "The tour, please"}, _meta={"progressToken": "p"}
-            )
-            notes = client.noted("notifications/progress")
-        assert len(asked) == 1
-        assert "memory__remember" in asked[0]
-        body = result["structuredContent"]
-        assert (body["status"], body["steps"]) == ("succeeded", 3)
-        assert "That was the tour" in body["text"]
-        assert "notes.txt" in str(scene.entries())
-        names = [name for name, outcome in scene.calls() if outcome == "ok"]
-        assert {"files__list", "memory__remember", "agent__demo"} <= set(names)
-        kinds = [note["_meta"]["mcp-agent-host/event"]["kind"] for note in notes if "_meta" in note]
-        assert kinds.index("call") < kinds.index("result") < kinds.index("delta")
-        counts = [note["progress"] for note in notes]
-        assert counts == sorted(counts)
+    async with getattr(scene, kind)(person, bare=True, token=token, **ALL) as client:
+        result = await client.call(
+            "agent__demo", {"message": "The tour, please"}, _meta={"progressToken": "p"}
+        )
+        notes = client.noted("notifications/progress")
+    assert len(asked) == 1
+    assert "memory__remember" in asked[0]
+    body = result["structuredContent"]
+    assert (body["status"], body["steps"]) == ("succeeded", 3)
+    assert "That was the tour" in body["text"]
+    kinds = [note["_meta"]["mcp-agent-host/event"]["kind"] for note in notes if "_meta" in note]
+    assert kinds.index("call") < kinds.index("result") < kinds.index("delta")
+    counts = [note["progress"] for note in notes]
+    assert counts == sorted(counts)
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_tour_by_the_real_sdks_client_asks_once_streams_and_returns_what_its_schema_says(
-    empty_store_folder: Path, tmp_path: Path, mode: str
+async def sdk_tour(scene: Scene, mode: Any, token: str) -> None:
+    """Take the tour with the SDK's own client."""
+    asked: list[str] = []
+    heard: list[str] = []
+
+    async def person(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
+        assert isinstance(params, types.ElicitRequestFormParams)
+        asked.append(params.message)
+        choices: Any = params.requested_schema
+        return types.ElicitResult(action="accept", content={"answer": chosen(choices)})
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message or "")
+
+    web = httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
+    async with (
+        web,
+        Client(
+            streamable_http_client(scene.url, http_client=web),
+            mode=mode,
+            cache=None,
+            elicitation_callback=person,
+            read_timeout_seconds=PATIENCE,
+        ) as client,
+    ):
+        result = await client.call_tool(
+            "agent__demo", {"message": "The tour, please"}, progress_callback=hear
+        )
+    assert result.structured_content is not None
+    assert result.structured_content["status"] == "succeeded", result
+    assert "That was the tour" in result.structured_content["text"]
+    assert len(asked) == 1
+    assert "memory__remember" in asked[0]
+    assert "calls files__list" in heard
+    assert "That was the tour" in "".join(heard)
+
+
+@pytest.mark.parametrize(("kind", "mode"), [("handshake", "legacy"), ("stateless", "auto")])
+async def test_demo_uses_two_servers_asks_once_streams_and_returns_structured_output(
+    empty_store_folder: Path, tmp_path: Path, kind: str, mode: str
 ) -> None:
     (tmp_path / "notes.txt").write_text("milk")
     servers: dict[str, Json] = {
         "files": {"bundled": "files", "settings": {"roots": [str(tmp_path)]}},
         "memory": {"bundled": "memory"},
     }
-    asked: list[types.ElicitRequestParams] = []
-    heard: list[str] = []
-
-    async def person(context: object, params: types.ElicitRequestParams) -> types.ElicitResult:
-        asked.append(params)
-        assert isinstance(params, types.ElicitRequestFormParams)
-        choices: Any = params.requested_schema
-        yes = choices["properties"]["answer"]["enum"][0]
-        return types.ElicitResult(action="accept", content={"answer": yes})
-
-    async def hear(progress: float, total: float | None, message: str | None) -> None:
-        heard.append(message or "")
-
     async with open_scene(
         servers, policy="default", data=empty_store_folder, agents=True, auth="token"
     ) as scene:
         token = scene.host.tokens.create("ide", attended=True, replace=True)
-        web = httpx2.AsyncClient(headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE)
-        async with (
-            web,
-            Client(
-                streamable_http_client(scene.url, http_client=web),
-                mode=mode,
-                cache=None,
-                elicitation_callback=person,
-                read_timeout_seconds=PATIENCE,
-            ) as client,
-        ):
-            result = await client.call_tool(
-                "agent__demo", {"message": "The tour, please"}, progress_callback=hear
-            )
-    assert result.structured_content is not None
-    assert result.structured_content["status"] == "succeeded", result
-    assert "That was the tour" in result.structured_content["text"]
-    assert len(asked) == 1
-    assert "memory__remember" in asked[0].message
-    assert "calls files__list" in heard
-    assert "That was the tour" in "".join(heard)
+        await raw_tour(scene, kind, token)
+        assert "notes.txt" in str(scene.entries())
+        names = [name for name, outcome in scene.calls() if outcome == "ok"]
+        assert {"files__list", "memory__remember", "agent__demo"} <= set(names)
+        await sdk_tour(scene, mode, token)
 
 
 async def test_run_is_a_resource_with_all_its_events(empty_store_folder: Path) -> None:

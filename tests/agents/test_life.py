@@ -12,6 +12,7 @@ from typing_extensions import override
 from host.agents.replay import replay_run
 from host.agents.runner import Active
 from host.domain.errors import NotFoundError, RunStateError, StaleRunError
+from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.events.run import Event, Run, new_run_id
 from host.events.runs import Runs
@@ -57,6 +58,14 @@ async def add_late(active: Active) -> None:
     await active.log.settle()
 
 
+async def begun(scene: Scene, *turns: Json) -> Active:
+    """Start a run and return it when it is in a call that waits."""
+    scene.agent("patient", [*turns] or [call("notes__wait"), {"reply": "done"}])
+    active = await scene.start("patient")
+    await scene.notes.begun.wait()
+    return active
+
+
 async def test_run_goes_on_when_whoever_waits_is_gone(store_folder: Path, tmp_path: Path) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
         scene.agent("patient", [call("notes__wait"), {"reply": "done"}])
@@ -73,9 +82,7 @@ async def test_cancelled_run_says_so_and_keeps_what_happened(
     store_folder: Path, tmp_path: Path
 ) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
-        scene.agent("patient", [call("notes__wait"), {"reply": "done"}])
-        active = await scene.start("patient")
-        await scene.notes.begun.wait()
+        active = await begun(scene)
         run = await scene.runner.cancel(scene.principal, active.run.id)
         assert run.status == "cancelled"
         assert await scene.kinds(run.id) == ["started", "request", "reply", "call", "finished"]
@@ -86,9 +93,7 @@ async def test_resumed_run_does_not_repeat_a_call_whose_outcome_is_unknown(
 ) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
         turns = [call("notes__add", text="a"), call("notes__wait"), {"reply": "It said: ${result}"}]
-        scene.agent("patient", turns)
-        active = await scene.start("patient")
-        await scene.notes.begun.wait()
+        active = await begun(scene, *turns)
         await crash(scene, active.run.id)
         assert [name for name, _ in scene.notes.calls] == ["add", "wait"]
         resumed = await scene.runner.resume(scene.exchange(), active.run.id)
@@ -100,9 +105,7 @@ async def test_resumed_run_does_not_repeat_a_call_whose_outcome_is_unknown(
 
 async def test_overtaken_writer_adds_nothing(store_folder: Path, tmp_path: Path) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
-        scene.agent("patient", [call("notes__wait"), {"reply": "done"}])
-        active = await scene.start("patient")
-        await scene.notes.begun.wait()
+        active = await begun(scene)
         await crash(scene, active.run.id)
         before = await scene.events(active.run.id)
         with pytest.raises(StaleRunError):
@@ -141,9 +144,7 @@ async def test_run_whose_call_was_made_again_after_a_crash_is_replayed_alike(
     store_folder: Path, tmp_path: Path
 ) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
-        scene.agent("patient", [call("notes__look"), {"reply": "It said: ${result}"}])
-        active = await scene.start("patient")
-        await scene.notes.begun.wait()
+        active = await begun(scene, call("notes__look"), {"reply": "It said: ${result}"})
         await crash(scene, active.run.id)
         scene.notes.gate.set()
         outcome = await (await scene.runner.resume(scene.exchange(), active.run.id)).wait()
@@ -165,9 +166,7 @@ async def test_replay_tells_where_a_record_was_changed(store_folder: Path, tmp_p
 
 async def test_follower_sees_every_event_until_the_end(store_folder: Path, tmp_path: Path) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
-        scene.agent("patient", [call("notes__wait"), {"reply": "done"}])
-        active = await scene.start("patient")
-        await scene.notes.begun.wait()
+        active = await begun(scene)
         seen: list[str] = []
         async for event in scene.host.agents.runs.follow(scene.principal, active.run.id):
             seen.append(event.kind)

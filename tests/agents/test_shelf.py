@@ -1,7 +1,8 @@
 """Runs that wait for a person and that nobody waits for hold nothing, and go on when answered."""
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from host.agents.active import Active
 from host.agents.replay import replay_run
 from host.agents.shelf import Shelf
+from host.approvals.approval import Approval
 from host.events.run import Run
 from tests.agents.scene import Scene, open_agents
 from tests.agents.test_parked import ADD, OUTER, answer, parked, waiting
@@ -28,6 +30,25 @@ async def let_go(active: Active) -> None:
     await asyncio.wait([active.task])
 
 
+@asynccontextmanager
+async def open_letting_go(
+    store_folder: Path, tmp_path: Path, *, user: str | None = None
+) -> AsyncGenerator[Scene]:
+    """Open a host that lets waiting runs go at once, with an agent that has to ask."""
+    async with open_agents(store_folder, tmp_path, policy="default", user=user) as scene:
+        holding(scene)
+        scene.agent("keeper", ADD)
+        yield scene
+
+
+async def left(scene: Scene, agent: str = "keeper") -> tuple[str, Approval]:
+    """Start a run and return its id and what it waits for, once it was let go."""
+    active = await scene.start(agent)
+    approval = await waiting(scene)
+    await let_go(active)
+    return active.run.id, approval
+
+
 async def ended(scene: Scene, run_id: str) -> Run:
     """Return a run when it has ended."""
     runs = scene.host.agents.runs
@@ -40,19 +61,15 @@ async def ended(scene: Scene, run_id: str) -> Run:
 async def test_run_that_waits_holds_nothing_and_goes_on_when_it_is_answered(
     store_folder: Path, tmp_path: Path
 ) -> None:
-    async with open_agents(store_folder, tmp_path, policy="default") as scene:
-        holding(scene)
-        scene.agent("keeper", ADD)
-        active = await scene.start("keeper")
-        approval = await waiting(scene)
-        await let_go(active)
-        left = await scene.host.agents.runs.get(scene.principal, active.run.id)
-        assert (left.status, len(scene.runner.shelf)) == ("parked", 1)
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        run_id, approval = await left(scene)
+        kept = await scene.host.agents.runs.get(scene.principal, run_id)
+        assert (kept.status, len(scene.runner.shelf)) == ("parked", 1)
         assert scene.runner.active == {}
         assert scene.notes.calls == []
         await answer(scene, approval)
-        run = await ended(scene, active.run.id)
-        kinds = await scene.kinds(active.run.id)
+        run = await ended(scene, run_id)
+        kinds = await scene.kinds(run_id)
         replayed = await replay_run(scene.host.agents.runs, scene.principal, run.id)
     assert (run.status, run.client) == ("succeeded", "test")
     assert (replayed.differences, replayed.steps) == ([], 2)
@@ -65,14 +82,10 @@ async def test_run_that_waits_holds_nothing_and_goes_on_when_it_is_answered(
 async def test_refusal_of_a_run_that_was_let_go_reaches_its_model(
     store_folder: Path, tmp_path: Path
 ) -> None:
-    async with open_agents(store_folder, tmp_path, policy="default") as scene:
-        holding(scene)
-        scene.agent("keeper", ADD)
-        active = await scene.start("keeper")
-        approval = await waiting(scene)
-        await let_go(active)
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        run_id, approval = await left(scene)
         await answer(scene, approval, approve=False)
-        run = await ended(scene, active.run.id)
+        run = await ended(scene, run_id)
         result = next(e for e in await scene.events(run.id) if e.kind == "result")
     assert run.status == "succeeded"
     assert result.data["error"]
@@ -82,16 +95,12 @@ async def test_refusal_of_a_run_that_was_let_go_reaches_its_model(
 async def test_runs_inside_are_let_go_and_go_on_with_the_run_around_them(
     store_folder: Path, tmp_path: Path
 ) -> None:
-    async with open_agents(store_folder, tmp_path, policy="default") as scene:
-        holding(scene)
-        scene.agent("keeper", ADD)
+    async with open_letting_go(store_folder, tmp_path) as scene:
         scene.agent("outer", OUTER, tools=[], agents=["keeper"])
-        active = await scene.start("outer")
-        approval = await waiting(scene)
-        await let_go(active)
+        run_id, approval = await left(scene, "outer")
         assert scene.runner.active == {}
         await answer(scene, approval)
-        run = await ended(scene, active.run.id)
+        run = await ended(scene, run_id)
         family = await scene.host.agents.runs.family(scene.principal, run.id)
     assert [one.status for one in (run, *family)] == ["succeeded", "succeeded"]
     assert scene.notes.calls == [("add", {"text": "x"})]
@@ -100,14 +109,10 @@ async def test_runs_inside_are_let_go_and_go_on_with_the_run_around_them(
 async def test_run_that_was_let_go_can_be_cancelled_and_nobody_is_asked_any_more(
     store_folder: Path, tmp_path: Path
 ) -> None:
-    async with open_agents(store_folder, tmp_path, policy="default") as scene:
-        holding(scene)
-        scene.agent("keeper", ADD)
-        active = await scene.start("keeper")
-        approval = await waiting(scene)
-        await let_go(active)
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        run_id, approval = await left(scene)
         holding(scene, 60)
-        run = await scene.runner.cancel(scene.principal, active.run.id)
+        run = await scene.runner.cancel(scene.principal, run_id)
         found = await scene.host.inbox.find(approval.id)
     assert (run.status, found.state) == ("cancelled", "withdrawn")
     assert scene.notes.calls == []
@@ -116,19 +121,14 @@ async def test_run_that_was_let_go_can_be_cancelled_and_nobody_is_asked_any_more
 async def test_run_that_was_let_go_goes_on_in_the_next_host(
     store_folder: Path, tmp_path: Path
 ) -> None:
-    async with open_agents(store_folder, tmp_path, policy="default") as scene:
-        holding(scene)
-        scene.agent("keeper", ADD)
+    async with open_letting_go(store_folder, tmp_path) as scene:
         user = scene.principal.user
-        active = await scene.start("keeper")
-        approval = await waiting(scene)
-        await let_go(active)
-    async with open_agents(store_folder, tmp_path, policy="default", user=user) as scene:
-        holding(scene)
-        assert await scene.host.agents.take_up() == [active.run.id]
-        await let_go(scene.runner.active[active.run.id])
+        run_id, approval = await left(scene)
+    async with open_letting_go(store_folder, tmp_path, user=user) as scene:
+        assert await scene.host.agents.take_up() == [run_id]
+        await let_go(scene.runner.active[run_id])
         await answer(scene, approval)
-        run = await ended(scene, active.run.id)
+        run = await ended(scene, run_id)
         kinds = await scene.kinds(run.id)
         replayed = await replay_run(scene.host.agents.runs, scene.principal, run.id)
     assert (kinds.count("resumed"), replayed.differences) == (2, [])
