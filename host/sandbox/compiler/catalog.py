@@ -38,7 +38,7 @@ PLAIN: dict[str, str] = {
     "contextlib": """
         suppress nullcontext closing aclosing AbstractContextManager AbstractAsyncContextManager""",
     "copy": "Error",
-    "dataclasses": "fields is_dataclass replace FrozenInstanceError InitVar KW_ONLY MISSING",
+    "dataclasses": "fields is_dataclass FrozenInstanceError InitVar KW_ONLY MISSING",
     "datetime": "date datetime time timedelta timezone tzinfo MINYEAR MAXYEAR UTC",
     "decimal": """
         Decimal Context getcontext setcontext localcontext ROUND_CEILING ROUND_DOWN ROUND_FLOOR
@@ -112,7 +112,7 @@ MADE: dict[str, str] = {
         contextmanager asynccontextmanager ContextDecorator AsyncContextDecorator ExitStack
         AsyncExitStack""",
     "copy": "copy deepcopy replace",
-    "dataclasses": "dataclass field make_dataclass asdict astuple",
+    "dataclasses": "dataclass field make_dataclass asdict astuple replace",
     "decimal": "BasicContext ExtendedContext DefaultContext",
     "enum": "Enum IntEnum StrEnum Flag IntFlag EnumType EnumMeta",
     "functools": """

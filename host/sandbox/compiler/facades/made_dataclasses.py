@@ -9,6 +9,7 @@
 
 import dataclasses
 import keyword
+import sys
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,7 +17,8 @@ from typing import Any
 from host.sandbox.compiler.classes import check_base
 from host.sandbox.compiler.facades.made_copy import Copier
 from host.sandbox.compiler.guards import Guards
-from host.sandbox.compiler.names import METHODS, REFUSED, is_dunder, is_matchable
+from host.sandbox.compiler.names import METHODS, REFUSED, is_dunder, is_matchable, kind_of_read
+from host.sandbox.compiler.ownership import Ownership
 
 _Made = Callable[..., Any]
 _BY_DEF = {"__new__", "__exit__", "__aexit__"}
@@ -32,6 +34,7 @@ def members(guards: Guards) -> Mapping[str, Any]:
         if not guards.ownership.owns_class(cls):
             message = f"dataclass works on the plugin's own classes, not on {cls!r}."
             raise TypeError(message)
+        _check_fields(cls, guards.ownership)
         made: type = dataclasses.dataclass(cls, match_args=False, **options)
         if match_args and "__match_args__" not in vars(made):
             type.__setattr__(made, "__match_args__", _matched(made))
@@ -44,6 +47,10 @@ def members(guards: Guards) -> Mapping[str, Any]:
     def astuple(value: Any, *, tuple_factory: _Made = tuple) -> Any:
         _demand_dataclass(value)
         return _Plain(guards, lambda pairs: tuple_factory([item for _, item in pairs])).of(value)
+
+    def replace(value: Any, /, **changes: Any) -> Any:
+        _demand_dataclass(value)
+        return dataclasses.replace(value, **changes)
 
     def make_dataclass(
         cls_name: str,
@@ -67,9 +74,35 @@ def members(guards: Guards) -> Mapping[str, Any]:
         "dataclass": dataclass,
         "field": field,
         "make_dataclass": make_dataclass,
+        "replace": replace,
         "asdict": asdict,
         "astuple": astuple,
     }
+
+
+def _check_fields(cls: type, own: Ownership) -> None:
+    """Refuse fields whose names mean something else to what the class inherits.
+
+    What a dataclass is given, as `__eq__`, reads its fields past the guards: a field called
+    `__get__` without a value would be the library's method of that name.
+    """
+    foreign = [base for base in cls.__mro__ if not own.owns_class(base)]
+    for name in _annotated(cls):
+        kind = kind_of_read(name)
+        taken = kind == "private" and any(hasattr(base, name) for base in foreign)
+        inherited = not own.is_pure(cls) and (kind == "gated" or taken)
+        if is_dunder(name) or name in REFUSED or inherited:
+            message = f"{name!r} cannot be a field of {cls.__name__}. Use another name."
+            raise TypeError(message)
+
+
+def _annotated(cls: type) -> Iterable[str]:
+    """Return the names that a class body annotates, without evaluating what they are."""
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415  # from 3.14 on
+
+        return annotationlib.get_annotations(cls, format=annotationlib.Format.STRING)
+    return vars(cls).get("__annotations__", {})
 
 
 def field(*, metadata: Mapping[Any, Any] | None = None, **options: Any) -> Any:
@@ -117,6 +150,7 @@ class _Plain:
 
     def __init__(self, guards: Guards, shape: _Made) -> None:
         self._copier = Copier(guards)
+        self._read = guards.read
         self._shape = shape
 
     def of(self, value: Any) -> Any:
@@ -124,7 +158,7 @@ class _Plain:
         if dataclasses.is_dataclass(kind):
             return self._shape(
                 [
-                    (field.name, self.of(getattr(value, field.name)))
+                    (field.name, self.of(self._read(value, field.name)))
                     for field in dataclasses.fields(value)
                 ]
             )
