@@ -202,7 +202,8 @@ def logs(
     path = log_path(user_paths().logs, name)
     if not path.is_file():
         known = [entry.name for entry in open_register().entries()]
-        step = f"{name} has written nothing yet." if name in known else None
+        where = "`host plugins run` shows what is logged on standard error; this is the daemon's."
+        step = f"{name} has written nothing yet: {where}" if name in known else where
         raise NotFoundError("log of a plugin", name, known, next_step=step)
     if as_json:
         print(show_json([asdict(line) for line in read_log(path)[-lines:]]))

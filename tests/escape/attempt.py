@@ -1,12 +1,13 @@
 """The shared table of attempts: each file of `attempts/` is one Python construct.
 
 An attempt is source that calls `steal(x)` with something a plugin must not hold. It is independent
-of
-the wall it is run against. A heading `### name` starts one; `### name !` marks one that means
-nothing
-in plain CPython (it attacks the sandbox's own parts), so it has no control run.
+of the wall it is run against. A heading `### name` starts one; `### name !` marks one that means
+nothing in plain CPython (it attacks the sandbox's own parts), so it has no control run, and
+`### name <3.13` one that CPython itself stops from that version on.
 """
 
+import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,13 @@ def _read(path: Path) -> Iterator[Attempt]:
     for block in path.read_text(encoding="utf-8").split("### ")[1:]:
         heading, _, source = block.partition("\n")
         name, _, mark = heading.strip().partition(" ")
-        yield Attempt(path.stem, name, source.strip() + "\n", mark != "!")
+        yield Attempt(path.stem, name, source.strip() + "\n", _works_in_python(mark))
+
+
+def _works_in_python(mark: str) -> bool:
+    if not mark.startswith("<"):
+        return mark != "!"
+    return sys.version_info < tuple(map(int, mark[1:].split(".")))
 
 
 def run_against_compiler(attempt: Attempt) -> Outcome:
@@ -83,8 +90,10 @@ def stolen_in_plain_python(attempt: Attempt) -> list[str]:
     stolen: list[Any] = []
     told: list[str] = []
     names: dict[str, Any] = {"__name__": "attempt", "steal": stolen.append, "report": told.append}
-    try:  # noqa: SIM105  # it may fail after it stole
-        exec(compile(attempt.source, "attempt", "exec", dont_inherit=True), names)  # noqa: S102
-    except Exception:  # noqa: BLE001, S110  # it may fail after it stole
-        pass
-    return told + [reason for item in stolen if (reason := outside(item, None))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it walks past, and of what it is written like
+        try:  # noqa: SIM105  # it may fail after it stole
+            exec(compile(attempt.source, "attempt", "exec", dont_inherit=True), names)  # noqa: S102
+        except Exception:  # noqa: BLE001, S110  # it may fail after it stole
+            pass
+        return told + [reason for item in stolen if (reason := outside(item, None))]

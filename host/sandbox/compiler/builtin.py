@@ -153,8 +153,9 @@ def _attribute_functions(guards: Guards) -> Mapping[str, Any]:
 
 def _print_to(output: Callable[[str], object]) -> Callable[..., None]:
     def print(  # the plugin's own print
-        *values: object, sep: Any = None, end: Any = None, file: Any = None, **_: bool
+        *values: object, sep: Any = None, end: Any = None, file: Any = None, flush: Any = False
     ) -> None:
+        del flush  # all is shown when the call ends
         parts = [str.__str__(str(value)) for value in values]
         text = str.join(_text_or(sep, " "), parts) + _text_or(end, "\n")
         if file is None:

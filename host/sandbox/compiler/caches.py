@@ -62,6 +62,7 @@ def on_plain(function: Callable[..., Any]) -> Callable[..., Any]:
     def called(*args: Any, **named: Any) -> Any:
         return function(*map(plain, args), **{name: plain(item) for name, item in named.items()})
 
+    called.__name__ = function.__name__
     return called
 
 

@@ -6,6 +6,7 @@ names below and nothing else. A name is in `PLAIN` when the library's own object
 `facades.NAME.members` replaces or adds those that are not.
 """
 
+import ast
 import codecs
 import contextlib
 import encodings.aliases
@@ -213,6 +214,7 @@ def preload(modules: Iterable[str] = ()) -> None:
         if module in MADE:
             importlib.import_module(_maker_of(module))
     importlib.import_module("_strptime")
+    ast.unparse(ast.Name("x"))  # from Python 3.14 on its code is imported at first use
     for codec in sorted({*encodings.aliases.aliases.values(), *_UNALIASED}):
         with contextlib.suppress(LookupError):  # those of another platform
             codecs.lookup(codec)

@@ -46,6 +46,16 @@ class GuardedFormatter(string.Formatter):
             value = self._read(value, key) if is_attribute else value[key]
         return value, first
 
-    def format_text(self, template: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-        """Return the template with its fields filled."""
-        return self.vformat(template, args, kwargs)
+    @override
+    def get_value(self, key: int | str, args: Any, kwargs: Mapping[str, Any]) -> Any:
+        if isinstance(key, int) and args is None:
+            message = "Format string contains positional fields"
+            raise ValueError(message)
+        return super().get_value(key, args, kwargs)
+
+    def format_text(
+        self, template: str, args: Sequence[Any] | None, kwargs: Mapping[str, Any]
+    ) -> str:
+        """Return the template with its fields filled; without `args`, those with names only."""
+        given: Any = args
+        return self.vformat(template, given, kwargs)

@@ -7,6 +7,7 @@
 # pyright: reportIncompatibleVariableOverride=false, reportIncompatibleMethodOverride=false
 # Why: guards and facades take and give objects of any type.
 
+import abc
 import decimal
 import textwrap
 import types
@@ -37,6 +38,7 @@ from host.sandbox.compiler.refusal import (
     self_checked,
     unshared,
 )
+from host.sandbox.compiler.registering import registrar
 
 _missing: Any = object()
 _RECORDS = frozenset({"_asdict", "_replace", "_fields", "_make", "_field_defaults"})
@@ -91,6 +93,8 @@ class Guards:
         if name == "register" and isinstance(value, type) and not self.ownership.owns_class(value):
             refuse(value, name)
         found = getattr(value, name)
+        if getattr(found, "__func__", None) is abc.ABCMeta.register:
+            return registrar(self.ownership, found)
         if name in TABLES and not self.ownership.is_pure(type(value)):
             found = unshared(found)
         if name in REPLACING and issubclass(type(found), _OF_PATTERNS):
@@ -133,7 +137,7 @@ class Guards:
 
     def _format_map(self, template: str) -> Callable[..., str]:
         def format_map(mapping: Any) -> str:
-            return self.formatter.format_text(template, (), mapping)
+            return self.formatter.format_text(template, None, mapping)
 
         return format_map
 

@@ -4,8 +4,12 @@
 # pyright: reportPrivateUsage=false
 # Why: guards and facades take and give objects of any type.
 
+import builtins
 import enum
+import re
 import types
+import uuid
+from functools import cache
 from typing import Any
 
 from host.sandbox.compiler import allowed_modules, compile_plugin
@@ -214,11 +218,11 @@ def got_by_calling() -> list[Reached]:
     namespace = compile_plugin(USES, name="uses").load()
     found: list[Reached] = []
     for label in ("formats", "fields", "partials", "wrapped", "left", "managed", "failed"):
-        found += _judged(label, namespace[label](), namespace)
+        found += judged(label, namespace[label](), namespace)
     for value in list(seen.values()):
         if isinstance(value, (property, types.MappingProxyType, type)):
             results = namespace["use"](value, _names_of(value))
-            found += _judged(f"{value!r:.60}", results, namespace)
+            found += judged(f"{value!r:.60}", results, namespace)
     found += reached_outside(namespace)
     return found
 
@@ -230,14 +234,24 @@ def _names_of(value: Any) -> list[str]:
     return [name for name in names if not name.startswith("__")]
 
 
-def _judged(label: str, results: list[Any], namespace: Any) -> list[Reached]:
+@cache
+def _members_of_flags() -> set[int]:
+    """Return the descriptors by which a library's enumerations hand out members."""
+    kinds = (re.RegexFlag, uuid.SafeUUID)
+    return {
+        id(item) for kind in kinds for item in vars(kind).values() if type(item) is enum.property
+    }
+
+
+def judged(label: str, results: list[Any], namespace: Any) -> list[Reached]:
     names = namespace._names
     found: list[Reached] = []
     for result in results:
         what = outside(result, names)
         if type(result) in (types.MethodDescriptorType, types.BuiltinFunctionType):
-            what = what or ("a raw format" if result.__name__ in ("format", "format_map") else None)
-        if type(result) is enum.property:
+            raw = result.__name__ in ("format", "format_map") and result is not builtins.format
+            what = what or ("a raw format" if raw else None)
+        if id(result) in _members_of_flags():
             what = "a descriptor of all plugins"
         if what is not None:
             found.append(Reached(label, what))

@@ -49,11 +49,17 @@ def fingerprint() -> dict[str, int]:
     return found
 
 
+_PROBES = (types.GeneratorType, types.FunctionType, int, str, list, dict, type(None), Exception)
+"""What a library's abstract class may come to take for its own, by way of a subclass."""
+
+
 def _inside(name: str, item: type) -> dict[str, int]:
     """Return what a class keeps out of its namespace: registered classes, members."""
     found: dict[str, int] = {}
     if isinstance(item, abc.ABCMeta):
         found[f"{name} registered"] = len(_abc._get_dump(item)[0])
+        if name not in ("abc.ABC", "typing.Protocol"):
+            found[f"{name} taken for"] = sum(issubclass(kind, item) for kind in _PROBES)
     if isinstance(item, enum.EnumType):
         found[f"{name} members"] = len(item.__members__)
     for key, value in [one for one in vars(item).items() if not _is_cache(one[0])]:

@@ -12,7 +12,7 @@ class Poser(int):
     def __hash__(self): return hash(self.real)
     def __eq__(self, other): return True
 class Text(str):
-    def __hash__(self): return hash("%Y|%m")
+    def __hash__(self): return hash("%Y|%j")
     def __eq__(self, other): return True
 """
 
@@ -23,9 +23,9 @@ def test_a_flag_made_of_a_plugins_number_holds_a_plain_one():
 
 
 def test_a_format_of_a_plugin_is_not_found_in_place_of_another():
-    source = f"{POSER}from datetime import datetime\ndatetime.strptime('05', Text('%d'))"
+    source = f"{POSER}from datetime import datetime\ndatetime.strptime('05', Text('%H'))"
     compile_plugin(source, name="one").load()
-    assert datetime.strptime("2026|05", "%Y|%m").month == 5  # noqa: DTZ007  # no clock is asked
+    assert datetime.strptime("2026|032", "%Y|%j").month == 2  # noqa: DTZ007  # no clock is asked
 
 
 def test_a_plugin_begins_with_no_annotations_of_another():

@@ -6,6 +6,7 @@
 
 import collections
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -39,6 +40,7 @@ class _Untold:
         return "told"
 
 
+_NEWER = sys.version_info >= (3, 13)
 MENDS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
     "fields are judged": (
         lambda patch: patch.setattr(ownership, "_may_match", lambda name: True),
@@ -86,7 +88,13 @@ MENDS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("mend", MENDS)
+STOPPED_BY_PYTHON = {"decorators copy no class", "library properties take no class"}
+"""Of no effect from Python 3.13 on: class methods wrap no properties, flags' members are none."""
+
+
+@pytest.mark.parametrize(
+    "mend", [one for one in MENDS if not (_NEWER and one in STOPPED_BY_PYTHON)]
+)
 def test_a_mend_that_is_switched_off_is_noticed(mend: str, monkeypatch: pytest.MonkeyPatch):
     switch_off, expected = MENDS[mend]
     switch_off(monkeypatch)

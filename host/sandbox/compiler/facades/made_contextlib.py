@@ -206,9 +206,10 @@ def _making(kind: Any, function: Any) -> Any:
 
 
 class _Stack:
-    """What both stacks have; what is to be left is kept where no plugin's class can put its own."""
+    """What both stacks have; what is to be left is kept under a name that no source can spell."""
 
-    __slots__ = ("leaving",)
+    def __init__(self) -> None:
+        _kept(self)[_LEAVING] = []
 
     def enter_context(self, manager: Any) -> Any:
         """Enter a context manager, to be left with the stack."""
@@ -233,24 +234,23 @@ class _Stack:
 
     def pop_all(self) -> Any:
         """Return a stack with all that is registered here, which is then no longer."""
-        held = _leaving(self)
         moved = type(self)()
-        _LEAVING.__set__(moved, held)
-        _LEAVING.__set__(self, [])
+        _kept(moved)[_LEAVING] = _leaving(self)
+        _kept(self)[_LEAVING] = []
         return moved
 
 
-_LEAVING: Any = _Stack.__dict__["leaving"]
-type.__delattr__(_Stack, "leaving")
+_LEAVING = ".leaving"
+
+
+def _kept(stack: Any) -> dict[str, Any]:
+    """Return a stack's own attributes; a slot would keep it from being a list as well."""
+    return object.__getattribute__(stack, "__dict__")
 
 
 def _leaving(stack: Any) -> list[tuple[bool, _Leave]]:
     """Return what a stack calls when it is left, each with whether it is called at once."""
-    try:
-        return _LEAVING.__get__(stack)
-    except AttributeError:
-        _LEAVING.__set__(stack, [])
-        return _LEAVING.__get__(stack)
+    return _kept(stack).setdefault(_LEAVING, [])
 
 
 def _pair(kind: type, enter: str, leave: str) -> tuple[Any, Any]:

@@ -16,17 +16,21 @@ from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.ownership import Ownership
 
 _Call = Callable[..., Any]
+_TOLD = ("__name__", "__qualname__", "__doc__")
 
 
 def members(guards: Guards) -> Mapping[str, Any]:
     """Return the names that differ from the library's."""
     own = guards.ownership
 
-    def update_wrapper(wrapper: Any, wrapped: Any, **_: Any) -> Any:
+    def update_wrapper(
+        wrapper: Any, wrapped: Any, assigned: Any = _TOLD, *_: Any, **__: Any
+    ) -> Any:
         """Make a wrapper look like what it wraps; it sets attributes, so only the plugin's own."""
+        names = [name for name in assigned if name in _TOLD]
         if not own.owns(wrapper):
             return wrapper
-        for name in ("__name__", "__qualname__", "__doc__"):
+        for name in names:
             if hasattr(wrapped, name):
                 setattr(wrapper, name, getattr(wrapped, name))
         if own.owns_function(wrapped) and not isinstance(wrapper, type):
@@ -35,8 +39,8 @@ def members(guards: Guards) -> Mapping[str, Any]:
         wrapper.__wrapped__ = wrapped
         return wrapper
 
-    def wraps(wrapped: Any, **_: Any) -> _Call:
-        return lambda wrapper: update_wrapper(wrapper, wrapped)
+    def wraps(wrapped: Any, *which: Any, **named: Any) -> _Call:
+        return lambda wrapper: update_wrapper(wrapper, wrapped, *which, **named)
 
     def total_ordering(cls: Any) -> Any:
         own.demand(cls, "total_ordering")
@@ -71,6 +75,9 @@ def _caches(own: Ownership) -> Mapping[str, Any]:
     def lru_cache(maxsize: Any = 128, typed: bool = False) -> Any:
         if callable(maxsize):
             return cached(maxsize, 128, typed=typed)
+        if maxsize is not None and not isinstance(maxsize, int):
+            message = "Expected first argument to be an integer, a callable, or None"
+            raise TypeError(message)
         return lambda function: cached(function, maxsize, typed=typed)
 
     return {"lru_cache": lru_cache, "cache": lambda function: cached(function, None)}
@@ -82,7 +89,7 @@ def look_like(wrapper: Any, wrapped: Any) -> None:
     The library's `wraps` copies them. Of a class these are the very descriptors that all plugins
     share, which tell a class that they are put into (`__set_name__`) apart from the last.
     """
-    for name in ("__name__", "__qualname__", "__doc__"):
+    for name in _TOLD:
         if type(getattr(wrapped, name, None)) is str:
             setattr(wrapper, name, getattr(wrapped, name))
     wrapper.__wrapped__ = wrapped

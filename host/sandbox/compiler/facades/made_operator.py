@@ -31,7 +31,10 @@ def members(guards: Guards) -> Mapping[str, Any]:
             return lambda value: tuple(one(value, path) for path in (first, *rest))
         return lambda value: one(value, first)
 
-    def methodcaller(name: str, /, *args: Any, **kwargs: Any) -> _Call:
+    def methodcaller(name: Any, /, *args: Any, **kwargs: Any) -> _Call:
+        if not isinstance(name, str):
+            message = f"method name must be a string, not {type(name).__name__}"
+            raise TypeError(message)
         return lambda value: guards.read(value, name)(*args, **kwargs)
 
     return {"attrgetter": attrgetter, "methodcaller": methodcaller}

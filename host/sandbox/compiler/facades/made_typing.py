@@ -35,6 +35,9 @@ def members(guards: Guards) -> Mapping[str, Any]:
 
     def get_type_hints(target: Any, *_: Any, include_extras: bool = False, **__: Any) -> Any:
         own.demand(target, "get_type_hints")
+        if own.owns_object(target):
+            message = f"{target!r} is not a class or function."
+            raise TypeError(message)
         found = annotations_of(target, own.namespace)
         return found if include_extras else {key: _bare(item) for key, item in found.items()}
 

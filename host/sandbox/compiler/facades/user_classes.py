@@ -23,7 +23,7 @@ def user_classes(guards: Guards) -> Mapping[str, Any]:
         return guards.formatter.format_text(as_plain_text(self.data), args, kwargs)
 
     def format_map(self: Any, mapping: Any) -> str:
-        return guards.formatter.format_text(as_plain_text(self.data), (), mapping)
+        return guards.formatter.format_text(as_plain_text(self.data), None, mapping)
 
     return {
         "UserList": _checked(collections.UserList, {}),
