@@ -136,9 +136,15 @@ class PluginWorker:
                 connection = await self._revive()
             if function not in self._names:
                 raise NotFoundError("function", function, self._names)
-            return await connection.call(
-                function, arguments, broker=broker or self._plugin.broker, seconds=timeout
-            )
+            broker = broker or self._plugin.broker
+            try:
+                return await connection.call(function, arguments, broker=broker, seconds=timeout)
+            except PluginDiedError:
+                if not connection.unread:
+                    raise
+            # It had ended while idle, with its zygote perhaps: this call has not begun.
+            connection = await self._revive()
+            return await connection.call(function, arguments, broker=broker, seconds=timeout)
 
     async def _revive(self) -> Connection:
         if self._stopped:

@@ -62,6 +62,8 @@ class Connection:
         self.group: WorkerGroup | None = None
         self.functions: list[dict[str, Any]] = []
         self.idle_cpu = 0.0
+        self.unread = False
+        """Whether it ended before it had read the call that it was sent."""
         self._spawn = spawn
         self._loop = asyncio.get_running_loop()
         self._hello: asyncio.Future[None] = self._loop.create_future()
@@ -211,8 +213,9 @@ class Connection:
             data = self.fork.sock.recv(_READ_BYTES)
         except BlockingIOError:
             return
-        except OSError:
+        except OSError as error:
             data = b""
+            self.unread = type(error) is ConnectionResetError and self._untouched()
         if not data:
             self._hung_up()
             return
@@ -232,6 +235,14 @@ class Connection:
             self.end(PluginProtocolError(words, next_step="Do not trust this plugin."))
         except Exception as error:  # noqa: BLE001 - or the caller would wait for ever
             self.end(SandboxError(f"The host failed on a message of {self.plugin}: {error!r}"))
+
+    def _untouched(self) -> bool:
+        """Return whether the only frame that can be unread is the call itself.
+
+        The kernel resets a connection whose other end has gone without reading all.
+        """
+        turn = self._turn
+        return turn is not None and turn.received == 0 and not turn.abandoned
 
     def _take(self, frame: dict[str, Any]) -> None:
         kind = wire.check_frame(frame)

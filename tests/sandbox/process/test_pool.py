@@ -45,6 +45,27 @@ async def test_zygote_that_dies_is_replaced_and_its_workers_are_gone(broker: Rec
         assert pool.zygotes == 2
 
 
+async def test_call_that_a_dying_worker_had_not_read_is_made_once_by_the_next(
+    broker: RecordingBroker,
+):
+    async with open_pool() as pool:
+        worker = await start(pool, broker)
+        first = worker.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        answers: list[object] = []
+
+        async def count() -> None:
+            answers.append((await worker.call("count", {}, timeout=60)).value)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(count)
+            await anyio.wait_all_tasks_blocked()
+            os.kill(first, signal.SIGKILL)
+        assert answers == [1]
+        assert (worker.starts, worker.pid == first) == (2, False)
+
+
 async def test_more_plugins_than_allowed_are_refused(broker: RecordingBroker):
     async with open_pool(max_workers=1) as pool:
         worker = await start(pool, broker)
