@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai.messages import (
     AudioUrl,
@@ -22,7 +22,7 @@ from typing_extensions import TypeIs
 File = BinaryContent | ImageUrl | AudioUrl | DocumentUrl | VideoUrl
 Kind = str
 """`image`, `audio`, `document` or `video`."""
-CHAT_AUDIO = frozenset(("audio/wav", "audio/x-wav", "audio/wave", "audio/mpeg", "audio/mp3"))
+CHAT_AUDIO = frozenset(("audio/wav", "audio/mpeg"))
 """What OpenAI's chat format has a word for."""
 CHAT_DIALECTS = frozenset(("openai-chat", "azure", "ollama", "compatible"))
 KINDS_OF_PROVIDER: dict[str, frozenset[Kind]] = {
@@ -49,8 +49,70 @@ TEXT_TYPES = (
     "application/xml",
     "application/yaml",
     "application/x-yaml",
+    "application/toml",
+    "application/javascript",
+    "application/sql",
+    "application/x-sh",
 )
 """How the types of documents begin that are sent as text."""
+
+
+_KNOWN_AS = {
+    **dict.fromkeys(
+        ("audio/x-wav", "audio/wave", "audio/vnd.wave", "audio/x-pn-wav", "audio/vnd.wav"),
+        "audio/wav",
+    ),
+    **dict.fromkeys(
+        ("audio/mp3", "audio/x-mp3", "audio/x-mpeg", "audio/mpeg3", "audio/x-mpeg-3"), "audio/mpeg"
+    ),
+    **dict.fromkeys(("image/jpg", "image/pjpeg", "image/x-jpeg"), "image/jpeg"),
+    "audio/x-flac": "audio/flac",
+    "audio/x-aiff": "audio/aiff",
+    "audio/x-aac": "audio/aac",
+    "image/x-png": "image/png",
+    "application/x-pdf": "application/pdf",
+    "application/x-json": "application/json",
+}
+"""Names of types in use → the ones that the vendors' packages know."""
+
+
+def usual_types(messages: list[ModelMessage]) -> list[ModelMessage]:
+    """Return a conversation whose files have types that all vendors' packages know, if any."""
+    return [_usual_message(message) for message in messages]
+
+
+def _usual_message(message: ModelMessage) -> ModelMessage:
+    if not isinstance(message, ModelRequest):
+        return message
+    parts = [_usual_part(part) for part in message.parts]
+    changed = any(new is not old for new, old in zip(parts, message.parts, strict=True))
+    return replace(message, parts=parts) if changed else message
+
+
+def _usual_part(part: ModelRequestPart) -> ModelRequestPart:
+    if not isinstance(part, UserPromptPart | ToolReturnPart) or isinstance(part.content, str):
+        return part
+    content: Any = part.content
+    items = cast("list[Any]", content) if isinstance(content, list | tuple) else [content]
+    made = [_usual_file(item) for item in items]
+    if all(new is old for new, old in zip(made, items, strict=True)):
+        return part
+    return replace(part, content=made if isinstance(content, list | tuple) else made[0])
+
+
+def _usual_file(item: object) -> object:
+    if not isinstance(item, BinaryContent):
+        return item
+    media_type = item.media_type.partition(";")[0].strip().lower()
+    media_type = _KNOWN_AS.get(media_type, media_type)
+    if "/" not in media_type:
+        media_type = "application/octet-stream"
+    if media_type.startswith(TEXT_TYPES) or media_type.endswith(("+json", "+xml")):
+        # Their packages know a few types of text, each other ones, and stop at a wrong byte.
+        return BinaryContent(item.data.decode(errors="replace").encode(), media_type="text/plain")
+    if media_type == item.media_type:
+        return item
+    return BinaryContent(item.data, media_type=media_type, vendor_metadata=item.vendor_metadata)
 
 
 def files_of(messages: Iterable[ModelMessage]) -> list[File]:

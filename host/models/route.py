@@ -21,7 +21,7 @@ from host.models.bucket import Buckets, Lease, OpenBuckets
 from host.models.budget import Allowance, Budget, Expense, MemoryLedger, Scope, Spending
 from host.models.config import BudgetConfig, RouteConfig
 from host.models.endpoint import Endpoint, ended_early, estimate_tokens
-from host.models.media import files_of
+from host.models.media import files_of, usual_types
 from host.models.price import PriceTable
 from host.models.stream import RoutedStream
 
@@ -95,6 +95,7 @@ class Router:
             ModelError: No model gave one.
             BudgetExceededError: None may be asked.
         """
+        messages = usual_types(messages)
         attempts = _Attempts(self._able(messages), self._config, self._desk)
         while True:
             endpoint = await attempts.next()
@@ -131,6 +132,7 @@ class Router:
             ModelError: No model gave one, or the stream was cut.
             BudgetExceededError: None may be asked.
         """
+        messages = usual_types(messages)
         attempts = _Attempts(self._able(messages), self._config, self._desk)
         while True:
             endpoint = await attempts.next()

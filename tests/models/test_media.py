@@ -3,8 +3,10 @@
 import base64
 import io
 import json
+import re
 import wave
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic_ai.messages import (
@@ -27,7 +29,7 @@ from host.models.models import Models
 from tests.fakes.model_provider import ModelProvider
 from tests.fakes.model_wire import Answer
 from tests.models.conftest import Clock, make_models
-from tests.models.test_wire import WITH_TOOL
+from tests.models.test_wire import KINDS, WITH_TOOL
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +137,48 @@ async def test_document_of_text_reaches_every_provider(
     body = str(vendor.asked[0].body)
     encoded = base64.b64encode(b"the text of a document").decode()
     assert "the text of a document" in body or encoded in body
+
+
+ALIASES = {
+    "audio/x-wav": "audio/wav", "audio/wave": "audio/wav", "audio/vnd.wave": "audio/wav",
+    "audio/mp3": "audio/mpeg", "audio/x-mp3": "audio/mpeg", "Audio/WAV": "audio/wav",
+    "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png",
+    "IMAGE/PNG; charset=binary": "image/png", "application/x-pdf": "application/pdf",
+}  # fmt: skip
+STRANGE = (
+    "image/bmp", "image/tiff", "image/svg+xml", "image/heic", "image/", "audio/ogg", "audio/flac",
+    "audio/midi", "video/mp4", "video/x-nothing", "application/zip", "application/octet-stream",
+    "application/vnd.ms-excel", "application/x-yaml", "text/csv", "text/x-python", "", "nothing",
+)  # fmt: skip
+HEARING = "openai-chat:gpt-4o-audio-preview"
+
+
+@pytest.mark.parametrize("name", [*KINDS, HEARING, "work:own", "client"])
+async def test_file_of_any_type_is_sent_or_refused_and_no_defect(
+    name: str, models: Models, vendor: ModelProvider
+) -> None:
+    async def sampled(params: dict[str, Any]) -> dict[str, Any]:
+        return {"content": {"type": "text", "text": "Hello there."}}
+
+    model = models.resolve(name, sampler=sampled)
+    for media_type in (*ALIASES, *STRANGE):
+        file = BinaryContent(CONTENT, media_type=media_type)
+        for talk in (looked("Here it is.", file), [ModelRequest([UserPromptPart(["", file])])]):
+            try:
+                said = (await model.request(talk, None, NOTHING)).text
+            except ModelError as error:
+                said = f"{error.fault} {error}"
+            assert said == "Hello there." or re.match("rejected .* takes no .* files", said or "")
+
+
+async def test_other_names_of_a_type_are_as_good(models: Models, vendor: ModelProvider) -> None:
+    for media_type, known in ALIASES.items():
+        file = BinaryContent(CONTENT, media_type=media_type)
+        await ask(models.resolve(HEARING), "What is it?", file, streamed=False)
+        other = vendor.asked.pop().body
+        plain = BinaryContent(CONTENT, media_type=known)
+        await ask(models.resolve(HEARING), "What is it?", plain, streamed=False)
+        assert other == vendor.asked.pop().body
 
 
 async def test_sound_that_the_chat_format_has_no_word_for_is_refused(models: Models) -> None:
