@@ -28,6 +28,7 @@ from host.models.name import ModelName
 from host.models.provider import build_model
 from host.secrets.keys import Keys
 from host.storage.connector import EmbeddedConnector
+from tests.fakes.arrivals import Arrivals, noting_arrivals
 from tests.fakes.model_provider import model_provider
 
 ROOT = Path(__file__).parents[1]
@@ -55,40 +56,36 @@ def buckets() -> dict[str, Any]:
     connector = EmbeddedConnector(folder, linger=0.0)
     connector.prepare(lambda _text: None, threading.Event())
     try:
-        shared = _times(folder, ["shared"] * PROCESSES)
-        alone = _times(folder, [f"own-{number}" for number in range(PROCESSES)])
+        with noting_arrivals() as provider:
+            shared = _ask(folder, ["shared"] * PROCESSES, provider)
+            alone = _ask(folder, [f"own-{number}" for number in range(PROCESSES)], provider)
     finally:
         connector.release()
     return {
         "limit a simulated minute": LIMIT,
         "processes": PROCESSES,
-        "shared buckets": _judge(shared),
-        "a bucket in each process": _judge(alone),
+        "shared buckets": shared,
+        "a bucket in each process": alone,
     }
 
 
-def _times(folder: Path, names: list[str]) -> list[float]:
+def _ask(folder: Path, names: list[str], provider: Arrivals) -> dict[str, Any]:
+    """Return how many requests reached the provider, and how many when its minute was full."""
     program = ROOT / "tests/models/programs/admit.py"
-    tail = [str(WINDOW), str(LIMIT), "0", str(EACH)]
+    tail = [str(WINDOW), str(LIMIT), "0", str(EACH), str(provider.port)]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     started = [
+        # Each one's first request is on its way for longer, as where connecting takes time.
         subprocess.Popen(
-            [sys.executable, program, str(folder), name, *tail],
-            stdout=subprocess.PIPE,
-            env=environ,
+            [sys.executable, program, str(folder), name, *tail, str(number * 0.1)], env=environ
         )
-        for name in names
+        for number, name in enumerate(names)
     ]
-    outputs = [process.communicate()[0] for process in started]
-    return sorted(float(line) for output in outputs for line in output.split())
-
-
-def _judge(times: list[float]) -> dict[str, Any]:
-    """Count the requests that came when the minute before them was full already."""
-    late = [
-        times[place] - times[place - LIMIT] < WINDOW - 1e-6 for place in range(LIMIT, len(times))
-    ]
-    return {"requests": len(times), "over the limit": sum(late)}
+    if any(process.wait() for process in started):
+        raise RuntimeError("a process that asks failed")
+    provider.times["all"] = [time for name in set(names) for time in provider.times.pop(name)]
+    over = provider.over("all", limit=LIMIT, window=WINDOW)
+    return {"requests": len(provider.times["all"]), "over the limit": over}
 
 
 async def requests(turns: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Rate buckets: what may go to one provider, with one key, for one model, in a minute."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -30,6 +30,10 @@ class Observed:
     tokens_reset: float | None = None
 
 
+async def _nobody() -> None:
+    """Tell nobody."""
+
+
 @dataclass(slots=True)
 class Lease:
     """One admitted request.
@@ -40,6 +44,7 @@ class Lease:
         observed: What the headers said; the caller sets it.
         at: When it was admitted, in seconds of the store's clock; 0 without a store.
         refused_for: Seconds for which the provider wants nothing, where it refused the request.
+        answered: The caller calls it when the reply begins: by then the request had arrived.
     """
 
     bucket: str
@@ -47,6 +52,7 @@ class Lease:
     observed: Observed = field(default_factory=Observed)
     refused_for: float = 0.0
     at: float = 0.0
+    answered: Callable[[], Awaitable[None]] = _nobody
 
 
 class Buckets(Protocol):

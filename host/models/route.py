@@ -150,6 +150,7 @@ class Router:
                         )
                         stack.callback(self._count, endpoint, stream, lease, spending)
                         first = await anext(stream.__aiter__(), None)
+                    await lease.answered()
                     if first is None and ended_early(stream):
                         raise endpoint.cut()
                     if first is None:

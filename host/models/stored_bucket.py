@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 from typing_extensions import override
@@ -13,6 +14,12 @@ from host.models.bucket import WINDOW, Buckets, Lease
 from host.models.config import LimitConfig
 from host.storage.store import Database, Store
 
+ARRIVAL = 30.0
+"""Seconds that a request may take to arrive at the provider, who counts from then.
+
+It connects first, its process may be busy, and a window that began at its admission would end
+before the provider's. So it counts as if it arrived this late until its answer shows that it had.
+"""
 HOLD = 900.0
 """Seconds after which a request counts as ended although nobody said so: its process died."""
 POLL = 0.05
@@ -28,7 +35,8 @@ class _Use:
 
     Attributes:
         now: The database's clock.
-        times: When each counted request was admitted, oldest first, and `tokens` of each.
+        times: When each counted request had arrived at the latest, oldest first, or now for one
+            that may be on its way; `tokens` of each.
         held: How many have not ended.
         blocked: Until when the provider wants nothing.
     """
@@ -81,7 +89,7 @@ class StoredBuckets(Buckets):
                 next_step="Shorten it, or raise tokens_per_minute in models.yaml.",
             )
         number, at = await self._wait(bucket, limits, tokens)
-        lease = Lease(bucket, tokens, at=at)
+        lease = Lease(bucket, tokens, at=at, answered=partial(self._answered, number))
         try:
             yield lease
         finally:
@@ -118,11 +126,13 @@ class StoredBuckets(Buckets):
         )
         clock = await cursor.fetchone() or {}
         now = float(clock["now"])
-        counted = [row for row in rows if row["at"] > now - self._window]
+        counted = [
+            (min(row["at"], now), row["tokens"]) for row in rows if row["at"] > now - self._window
+        ]
         return _Use(
             now,
-            [row["at"] for row in counted],
-            [row["tokens"] for row in counted],
+            [at for at, _ in counted],
+            [size for _, size in counted],
             sum(row["held"] for row in rows),
             clock["until"] or 0.0,
         )
@@ -151,10 +161,20 @@ class StoredBuckets(Buckets):
                 return max(pause, 0.001)
         return 0.0
 
+    async def _answered(self, number: int) -> None:
+        """Count a request from now: it has arrived."""
+        with contextlib.suppress(StoreError):
+            async with self._store.transaction() as database:
+                await database.execute(
+                    f"update host.model_requests set at = {_CLOCK} where id = %s",  # noqa: S608
+                    [number],
+                )
+
     async def _end(self, number: int, lease: Lease) -> None:
         async with self._store.transaction() as database:
             await database.execute(
-                "update host.model_requests set held_until = null, tokens = %s where id = %s",
+                f"update host.model_requests set at = least(at, {_CLOCK}), "  # noqa: S608
+                "held_until = null, tokens = %s where id = %s",
                 [lease.tokens, number],
             )
             pause = _asked_pause(lease)
@@ -171,7 +191,7 @@ async def _insert(database: Database, bucket: str, now: float, tokens: int) -> i
     cursor = await database.execute(
         "insert into host.model_requests (bucket, at, tokens, held_until) "
         "values (%s, %s, %s, %s) returning id",
-        [bucket, now, tokens, now + HOLD],
+        [bucket, now + ARRIVAL, tokens, now + HOLD],
     )
     row = await cursor.fetchone() or {}
     return int(row["id"])

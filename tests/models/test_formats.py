@@ -210,11 +210,15 @@ class Noting(Buckets):
 
     def __init__(self) -> None:
         self.leases: list[Lease] = []
+        self.begun = 0
+
+    async def note(self) -> None:
+        self.begun += 1
 
     @override
     @asynccontextmanager
     async def admit(self, bucket: str, limits: LimitConfig, tokens: int) -> AsyncGenerator[Lease]:
-        self.leases.append(Lease(bucket, tokens))
+        self.leases.append(Lease(bucket, tokens, answered=self.note))
         yield self.leases[-1]
 
 
@@ -230,6 +234,7 @@ async def test_headers_about_what_is_left_reach_the_rate_bucket(
     await ask(models.resolve(name))
     await stream(models.resolve(name))
     assert [lease.observed.requests_left for lease in noting.leases] == [17, 17]
+    assert noting.begun == 1  # a stream's beginning: until then it may be on its way
     await models.aclose()
 
 

@@ -163,7 +163,8 @@ async def test_file_of_any_type_is_sent_or_refused_and_no_defect(
     model = models.resolve(name, sampler=sampled)
     for media_type in (*ALIASES, *STRANGE):
         file = BinaryContent(CONTENT, media_type=media_type)
-        for talk in (looked("Here it is.", file), [ModelRequest([UserPromptPart(["", file])])]):
+        given: list[ModelMessage] = [ModelRequest([UserPromptPart(["", file])])]
+        for talk in (looked("Here it is.", file), given):
             try:
                 said = (await model.request(talk, None, NOTHING)).text
             except ModelError as error:

@@ -24,6 +24,7 @@ from host.models.stored_bucket import StoredBuckets
 from host.models.stored_ledger import StoredLedger
 from host.secrets.keys import Keys
 from host.storage.store import Store, open_store
+from tests.fakes.arrivals import noting_arrivals
 
 pytestmark = pytest.mark.anyio
 
@@ -53,19 +54,16 @@ def test_four_processes_together_never_pass_the_limit(
 ) -> None:
     words = [str(store_folder), bucket, str(WINDOW), str(requests), str(tokens), "8"]
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    started = [
-        subprocess.Popen([sys.executable, PROGRAM, *words], stdout=subprocess.PIPE, env=environ)
-        for _ in range(4)
-    ]
-    times: list[float] = []
-    for process in started:
-        out, _ = process.communicate(timeout=100)
-        assert process.returncode == 0
-        times += [float(line) for line in out.split()]
-    times.sort()
-    assert len(times) == 32
-    spans = [later - earlier for earlier, later in zip(times, times[at_once:], strict=False)]
-    assert min(spans) >= WINDOW - 1e-6
+    with noting_arrivals() as provider:
+        started = [
+            subprocess.Popen(
+                [sys.executable, PROGRAM, *words, str(provider.port), late], env=environ
+            )
+            for late in ("0", "0.1", "0.2", "0.3")
+        ]
+        assert [process.wait(timeout=100) for process in started] == [0, 0, 0, 0]
+    assert len(provider.times[bucket]) == 32
+    assert provider.over(bucket, limit=at_once, window=WINDOW) == 0
 
 
 async def test_request_that_a_provider_refuses_keeps_all_processes_back(
@@ -85,6 +83,35 @@ async def test_request_that_a_provider_refuses_keeps_all_processes_back(
         with pytest.raises(TimeoutError):
             await enter(buckets, bucket, limits)
     assert 0 < waits[0] <= 300
+
+
+async def test_request_that_is_on_its_way_counts_until_its_answer_begins(
+    store_folder: Path, bucket: str
+) -> None:
+    limits, window, passed = LimitConfig(requests_per_minute=1), 0.01, 0
+    done: list[str] = []
+    finished = anyio.Event()
+
+    async with opened(store_folder) as store, anyio.create_task_group() as group:
+
+        async def sleep(seconds: float) -> None:
+            nonlocal passed
+            await anyio.sleep(seconds + window)
+            passed += 1
+            if passed == 3:  # the minute after its admission is long over
+                done.append("first")
+                await first.answered()
+
+        async def second() -> None:
+            async with StoredBuckets(store, window=window, sleep=sleep).admit(bucket, limits, 1):
+                done.append("second")
+            finished.set()
+
+        async with StoredBuckets(store, window=window).admit(bucket, limits, 1) as first:
+            group.start_soon(second)
+            with anyio.fail_after(60):
+                await finished.wait()
+    assert done == ["first", "second"]
 
 
 async def enter(buckets: StoredBuckets, bucket: str, limits: LimitConfig) -> None:

@@ -1,6 +1,7 @@
-"""Asks a shared bucket for places, one after the other, and prints when each was given.
+"""Asks a shared bucket for places, and sends a request to a server for each that it is given.
 
-Arguments: data folder, bucket, window in seconds, requests a window, tokens a window, how many.
+Arguments: data folder, bucket, window in seconds, requests a window, tokens a window, how many,
+port of the server, seconds that the first request is on its way.
 """
 
 import sys
@@ -16,7 +17,7 @@ TOKENS = 10
 
 
 async def main(words: list[str]) -> None:
-    folder, bucket, window, requests, tokens, count = words
+    folder, bucket, window, requests, tokens, count, port, late = words
     store = await open_store(None, Path(folder), linger=0.0)
     limits = LimitConfig(
         requests_per_minute=int(requests) or None,
@@ -24,9 +25,13 @@ async def main(words: list[str]) -> None:
         concurrency=2,
     )
     buckets = StoredBuckets(store, window=float(window))
-    for _ in range(int(count)):
+    for number in range(int(count)):
         async with buckets.admit(bucket, limits, TOKENS) as lease:
-            sys.stdout.write(f"{lease.at!r}\n")
+            await anyio.sleep(0 if number else float(late))  # as one that connects first
+            async with await anyio.connect_tcp("127.0.0.1", int(port)) as provider:
+                await provider.send(f"{bucket}\n".encode())
+                await provider.receive()
+            await lease.answered()
     await store.close()
 
 
