@@ -10,6 +10,7 @@ from host.agents.output import AnswerReader
 from host.agents.paging import Pages
 from host.agents.planned import PlannedReader
 from host.agents.toolbox import Toolbox, Tools
+from host.models.client import no_sampling
 from host.models.models import Models, Scope
 from host.models.parameters import Parameters
 
@@ -31,6 +32,9 @@ async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tool
     principal = active.exchange.session.principal
 
     async def sample(params: dict[str, object]) -> dict[str, object]:
+        # Alone, the client is asked all the same: its era has an answer of its own for that.
+        if len(model.endpoints) > 1 and "sampling" not in active.exchange.capabilities:
+            raise no_sampling()
         return await active.exchange.ask("sampling/createMessage", params)
 
     model = models.resolve(

@@ -79,12 +79,7 @@ class ClientModel(OwnModel):
             ModelError: No client can be asked, or it did not answer usefully.
         """
         if self._sampler is None:
-            raise ModelError(
-                "The model `client` needs a connected client that offers sampling.",
-                model="client",
-                fault="rejected",
-                next_step="Name another model; `host models list` shows what there is.",
-            )
+            raise no_sampling()
         params = render_sampling(messages, model_settings or {}, model_request_parameters)
         result = await self._sampler(params)
         return _read_result(result, params)
@@ -105,6 +100,16 @@ class ClientModel(OwnModel):
         )
         stream.finish_reason = response.finish_reason  # else it looks like one that was cut
         yield stream
+
+
+def no_sampling() -> ModelError:
+    """Return the error of a client that cannot be asked; the next model of a route may be."""
+    return ModelError(
+        "The model `client` needs a connected client that offers sampling.",
+        model="client",
+        fault="not_found",
+        next_step="Name another model; `host models list` shows what there is.",
+    )
 
 
 def render_sampling(

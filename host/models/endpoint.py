@@ -79,6 +79,7 @@ class Endpoint:
         dialect: Its wire format, `client` or `scripted`.
         vision: Whether it sees images, where the user said so.
         secret: Its key, to keep it out of messages.
+        key: The name of its key.
     """
 
     name: ModelName
@@ -92,6 +93,7 @@ class Endpoint:
     dialect: str = ""
     vision: bool | None = None
     secret: str = field(default="", repr=False)
+    key: str = ""
     witness: Witness = field(init=False)
 
     def __post_init__(self) -> None:
@@ -149,7 +151,7 @@ class Endpoint:
         try:
             yield
         except Exception as error:  # the vendors' errors share no base
-            mapped = map_fault(error, str(self.name), secret=self.secret)
+            mapped = map_fault(error, str(self.name), secret=self.secret, key=self.key)
             if mapped is None or mapped is error:
                 raise
             if self.secret:  # some providers repeat the key, and a cause is shown in tracebacks

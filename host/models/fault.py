@@ -53,7 +53,7 @@ _STATUS: dict[int, Fault] = {
 }
 
 _SAYS: dict[Fault, tuple[str, str | None]] = {
-    "auth": ("refused the key", "`host keys set {provider}` sets another; `keys test` tries it."),
+    "auth": ("refused the key", "`host keys set {key}` sets another; `keys test` tries it."),
     "not_found": ("does not know this model", "`host models list` shows the models there are."),
     "rate_limit": ("asks for fewer requests", None),
     "quota": ("says the account's credit or quota is used up", "Top it up, or use another model."),
@@ -120,13 +120,16 @@ def _by_status(error: BaseException) -> Fault | None:
     return "server" if isinstance(error, ai.AgentRunError) else None
 
 
-def map_fault(error: BaseException, model: str, *, secret: str = "") -> HostError | None:
+def map_fault(
+    error: BaseException, model: str, *, secret: str = "", key: str = ""
+) -> HostError | None:
     """Return the host's error for a vendor's; None if it is not a vendor's but a defect.
 
     Args:
         error: What was raised.
         model: The model's name, `provider:name`.
         secret: The key, which some providers repeat in their refusal.
+        key: Its name; empty: the provider's.
     """
     if isinstance(error, HostError):
         return error
@@ -135,14 +138,15 @@ def map_fault(error: BaseException, model: str, *, secret: str = "") -> HostErro
         return None
     says, next_step = _SAYS[fault]
     detail = hidden(_detail(error), secret)
+    after: float | None = getattr(error, "retry_after", None)
+    wants = f" It wants to be asked again in {after:.0f} s." if after and after >= 1 else ""
+    key = key or model.partition(":")[0].removesuffix("-chat")
     return ModelError(
-        f"{model} {says}{f': {detail}' if detail else ''}.",
+        f"{model} {says}{f': {detail}' if detail else ''}.{wants}",
         model=model,
         fault=fault,
-        retry_after=getattr(error, "retry_after", None),
-        next_step=next_step.format(provider=model.partition(":")[0].removesuffix("-chat"))
-        if next_step
-        else None,
+        retry_after=after,
+        next_step=next_step.format(key=key) if next_step else None,
     )
 
 

@@ -284,6 +284,7 @@ class Models:
             dialect=dialect,
             vision=config.vision,
             secret=secret,
+            key=provider.key if (provider := self._providers.get(name.provider)) else "",
         )
 
     def _script(self, name: str) -> Script:

@@ -312,6 +312,10 @@ class RoutedModel(Router, Model[None]):
         return self.endpoints[0].inner.profile
 
 
+_OF_THE_REQUEST = frozenset(("rejected", "context", "filtered", "length"))
+"""Faults that say something of what was asked and nothing of the model, which need not rest."""
+
+
 class _Attempts:
     """The one retry loop: which model is asked next, and after what wait."""
 
@@ -337,9 +341,10 @@ class _Attempts:
             ModelError: Nothing does.
         """
         endpoint, config = self._left[0], self._config
-        endpoint.health.failed(
-            self._desk.clock(), limit=config.cooldown_after, rest=config.cooldown
-        )
+        if error.fault not in _OF_THE_REQUEST:
+            endpoint.health.failed(
+                self._desk.clock(), limit=config.cooldown_after, rest=config.cooldown
+            )
         self._wait = self._pause(error)
         self._tries += 1
         again = error.transient and self._tries <= config.retries

@@ -1,6 +1,7 @@
 """The model `client`: the connected client's own, asked by sampling, with the real SDK's client."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,20 @@ async def test_client_without_sampling_is_told_so(empty_store_folder: Path, mode
             except MCPError as error:  # the protocol's own answer, where there is no handshake
                 told = error.message
     assert "sampling" in told
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_route_goes_on_from_a_client_without_sampling_to_its_next_model(
+    empty_store_folder: Path, mode: str
+) -> None:
+    async with open_scene({}, data=empty_store_folder, agents=True) as scene:
+        routes = {"routes": {"either": {"models": ["client", "scripted:demo"]}}}
+        (scene.host.paths.config / "models.yaml").write_text(json.dumps(routes))
+        write_agent(scene, "guest", "{turns: [{reply: x}]}", model="either")
+        async with connect(scene, mode, None) as client:
+            result = await client.call_tool("agent__guest", {"message": "Say hello"})
+    assert result.structured_content is not None, result
+    assert result.structured_content["status"] == "succeeded", result
 
 
 async def told(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:

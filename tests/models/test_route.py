@@ -98,6 +98,42 @@ async def test_model_that_keeps_failing_rests_and_is_tried_again_afterwards(
     assert seen == [["quota"], ["quota"], [], ["quota"]]
 
 
+async def test_request_that_is_at_fault_itself_lets_no_model_rest(
+    tmp_path: Path, clock: Clock
+) -> None:
+    turns = "{when: {prompt: long}, error: {fault: context}}, {reply: first}"
+    first = script(tmp_path, "first", turns)
+    second = script(tmp_path, "second", "{reply: second}")
+    models = routed(tmp_path, clock, [first, second], cooldown_after=1)
+    long = [ModelRequest([UserPromptPart("long")])]
+    for _ in range(2):
+        with pytest.raises(ModelError, match="more than fits"):
+            await models.resolve("main").request([*long], None, NOTHING)
+    assert (await ask(models)).text == "first"
+
+
+async def test_wait_that_a_provider_asks_for_and_the_key_that_it_refuses_are_named(
+    tmp_path: Path, vendor: ModelProvider, clock: Clock
+) -> None:
+    mine = {"base_url": vendor.url, "dialect": "anthropic", "key": "anthropic"}
+    models = make_models(tmp_path, "http://127.0.0.1:9", clock, providers={"mine": mine})
+    talk = [ModelRequest([UserPromptPart("Hi")])]
+    slow = Answer(status=429, error="slow", headers={"retry-after": "3600"})
+    vendor.will(slow)
+    with pytest.raises(ModelError, match=r"slow\. It wants to be asked again in 3600 s\."):
+        await models.resolve("mine:m").request([*talk], None, NOTHING)
+    vendor.will(Answer(status=401, error="bad", kind="authentication_error"))
+    with pytest.raises(ModelError, match="host keys set anthropic"):
+        await models.resolve("mine:m").request([*talk], None, NOTHING)
+    await models.aclose()
+
+
+async def test_next_model_is_asked_where_no_client_samples(tmp_path: Path, clock: Clock) -> None:
+    good = script(tmp_path, "good", "{reply: good}")
+    reply = await ask(routed(tmp_path, clock, ["client", good]))
+    assert (reply.text, attempts(reply)) == ("good", ["not_found"])
+
+
 async def test_when_all_models_fail_each_is_named(tmp_path: Path, clock: Clock) -> None:
     one = script(tmp_path, "one", "{error: {fault: quota}}")
     two = script(tmp_path, "two", "{error: {fault: auth}}")
