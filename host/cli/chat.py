@@ -6,10 +6,12 @@ import signal
 import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from host.cli.answer_files import save_answer_files
 from host.domain.errors import DaemonError, HostError
 from host.domain.jsonrpc import Json
 from host.domain.protocol import object_member
@@ -115,6 +117,8 @@ async def _turn(
         finally:
             await client.drop_questions()
     screen.pause()
+    for line in save_answer_files(result, Path.cwd()):
+        screen.say(line)
     if result.get("isError") is True:
         screen.fail(object_member(result, "structuredContent"), result)
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import typer
 
+from host.cli.answer_files import answer_files, save_answer_files
 from host.cli.ask import can_ask
 from host.cli.client import show_json
 from host.cli.tools import printable
@@ -68,15 +69,24 @@ def run(  # noqa: PLR0913 - a command's options are its interface
         print("\nhost: the run was cancelled.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     shown.end()
-    outcome = object_member(result, "structuredContent")
-    if as_json:
-        print(show_json(outcome or {"status": "failed", "error": text_of(result)}))
-    elif result.get("isError") is True:
-        print(f"host: {printable(text_of(result))}", file=sys.stderr)
-    elif schema is not None:
-        print(json.dumps(outcome.get("output"), indent=2, ensure_ascii=False))
+    _print_result(result, as_json=as_json, with_schema=schema is not None)
     if result.get("isError") is True:
         raise typer.Exit(1)
+
+
+def _print_result(result: Json, *, as_json: bool, with_schema: bool) -> None:
+    """Print what was not printed while it came in, and save the files of the answer."""
+    outcome = object_member(result, "structuredContent")
+    if as_json:
+        files = {"files": given} if (given := answer_files(result)) else {}
+        print(show_json({**(outcome or {"status": "failed", "error": text_of(result)}), **files}))
+        return
+    if result.get("isError") is True:
+        print(f"host: {printable(text_of(result))}", file=sys.stderr)
+    elif with_schema:
+        print(json.dumps(outcome.get("output"), indent=2, ensure_ascii=False))
+    for line in save_answer_files(result, Path.cwd()):
+        print(f"  {line}", file=sys.stderr)
 
 
 async def _run(

@@ -1,5 +1,6 @@
 """`host chat` and `host run` as a person uses them: in a pseudo-terminal, with a real daemon."""
 
+import base64
 import json
 import sys
 
@@ -82,6 +83,19 @@ def test_run_with_a_schema_prints_json_that_fits(home: Home) -> None:
     }
     done = home.host("run", "count", "How many?", "--schema", json.dumps(schema))
     assert json.loads(done.stdout) == {"count": 3}
+
+
+def test_files_of_an_answer_are_saved_and_told_of_and_in_the_json(home: Home) -> None:
+    picture = {"media_type": "image/png", "data": "iVBORw0KGgo="}
+    home.agent("painter", [{"reply": "Here.", "files": [picture]}])
+    done = home.host("run", "painter", "Paint")
+    [saved] = (home.folder / "work").glob("*-1.png")
+    assert saved.read_bytes() == base64.b64decode(picture["data"])
+    assert (done.stdout, done.stderr) == ("Here.\n", f"  saved {saved.name} (image/png, 8 bytes)\n")
+    told = json.loads(home.host("run", "painter", "Paint", "--json").stdout)
+    assert told["files"] == [picture]
+    assert "saved " in home.host("chat", "painter", stdin="Paint\n/quit\n").stdout
+    assert len([*(home.folder / "work").glob("*.png")]) == 2
 
 
 def test_failed_run_has_exit_status_1_and_its_message(home: Home) -> None:
