@@ -46,7 +46,7 @@ class ParkedWait:
         """Take an event of the run or of one inside it."""
         if event.run_id != self._active.run.id or event.kind == "delta":
             return
-        self._approval = str(event.data["approval"]) if event.kind == "approval" else ""
+        self._approval = next(reversed(self._active.log.waits_for.values()), "")
         if self._approval:
             self._parked.set()
         else:

@@ -35,7 +35,9 @@ class Budget:
 
     Attributes:
         outer: The budget of the run that started this one.
+        steps: Requests that were answered or are under way, here and in the runs inside.
         kept: US dollars that requests under way may cost, here and in the runs inside.
+        sent: Tokens that requests under way have sent, about.
     """
 
     limits: AgentLimits
@@ -44,6 +46,7 @@ class Budget:
     tokens: int = 0
     cost: float = 0.0
     kept: float = 0.0
+    sent: int = 0
     clock: Callable[[], float] = time.monotonic
     started: float = field(init=False)
 
@@ -64,8 +67,10 @@ class Budget:
         limits = self.limits
         if self.steps >= limits.steps:
             raise _reached("steps", f"{limits.steps} steps")
-        if limits.tokens and self.tokens >= limits.tokens:
-            raise _reached("tokens", f"{limits.tokens:,} tokens, {self.tokens:,} used")
+        if limits.tokens and self.tokens + self.sent >= limits.tokens:
+            under_way = f" and {self.sent:,} in requests under way" if self.sent else ""
+            used = f"{self.tokens:,} used{under_way}"
+            raise _reached("tokens", f"{limits.tokens:,} tokens, {used}")
         if limits.cost and self.cost >= limits.cost:
             raise _reached("cost", f"${limits.cost:g}, ${self.cost:.4f} used")
         if limits.seconds and self.clock() - self.started >= limits.seconds:
@@ -74,8 +79,7 @@ class Budget:
             self.outer.check()
 
     def use(self, tokens: int, cost: float) -> None:
-        """Count one step, here and in all runs around."""
-        self.steps += 1
+        """Count what a step has used, here and in all runs around."""
         self.tokens += tokens
         self.cost += cost
         if self.outer is not None:
@@ -150,6 +154,36 @@ class RunBudget:
             part = self._parts[agent] = Budget(limits, self._whole)
             part.begin_with(self._spent.get(agent, Spent()))
         self.now = self._parts[agent]
+
+    @property
+    def counted(self) -> bool:
+        """Whether this run, or one around it, may use only so many tokens."""
+        return any(one.limits.tokens for one in self.now.and_around())
+
+    @contextmanager
+    def step(self, tokens: int = 0) -> Generator[None]:
+        """Take a step while a request is made; one that is not answered is given back.
+
+        Args:
+            tokens: About how many the request sends.
+
+        Raises:
+            RunLimitError: A limit of this run, or of one around it, is reached.
+        """
+        budgets = list(self.now.and_around())
+        self.now.check()
+        for one in budgets:
+            one.steps += 1
+            one.sent += tokens
+        try:
+            yield
+        except BaseException:
+            for one in budgets:
+                one.steps -= 1
+            raise
+        finally:
+            for one in budgets:
+                one.sent -= tokens
 
     @property
     def limited(self) -> bool:

@@ -69,17 +69,17 @@ class RunExchange(InnerExchange):
         self._log = log
         self._tool_call, self._tool = call_id, tool
         self._seconds = seconds
-        self.waits_for = ""
-        """The approval that it waits for now."""
+        self.waits_for = log.waits_for.get(call_id, "")
+        """The approval that it waits for now; a call made again may have waited for it before."""
         self.clock = asyncio.timeout(None)
         """Ends the call; it stands still while somebody thinks about an approval."""
 
     @override
     def waits(self, approval: str, *, inside: str | None = None) -> None:
         """Write down that the run is parked: the intent of its call is stored, and nothing done."""
+        self.clock.reschedule(None)
         if approval != self.waits_for:
             self.waits_for = approval
-            self.clock.reschedule(None)
             self._log.park(self._tool_call, approval)
             told = (
                 f"{self._tool} waits for an approval: `host approvals approve {approval}` or "
@@ -225,8 +225,9 @@ class GatewayTools:
                     await self._withdraw(exchange.waits_for)
             raise
         finally:
-            self._log.go_on(call_id)
-        waits = isinstance(exchange.refused, ApprovalPendingError)
+            waits = isinstance(exchange.refused, ApprovalPendingError)
+            if not waits:  # the same call is made again, and the run stays parked until it was
+                self._log.go_on(call_id)
         return replace(answer_of(result), waits=waits)
 
     def _exchange(self, call_id: str, tool: str = "", seconds: float | None = None) -> RunExchange:

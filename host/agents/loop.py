@@ -94,7 +94,6 @@ class Loop:
             answer = self._answer(now)
             if answer is not None:
                 return answer
-            self._budget.now.check()
             await self._step(now)
 
     def _without_answer(
@@ -146,14 +145,19 @@ class Loop:
         parameters = ModelRequestParameters(function_tools=now.toolbox.definitions())
         if now.reader is not None:
             parameters = now.reader.apply(parameters)
-        self._log.add("request", {"agent": now.agent.name, "messages": len(messages)})
-        response = await self._stream(now.model, messages, parameters, heard=self._heard)
+        with self._budget.step(self._size(now)):
+            self._log.add("request", {"agent": now.agent.name, "messages": len(messages)})
+            response = await self._stream(now.model, messages, parameters, heard=self._heard)
         self._count(response)
         now.context.note(response, len(self._transcript.messages))
         self._log.add("reply", {"agent": now.agent.name, "response": dump_response(response)})
         for note in (response.metadata or {}).get("notes") or ():
             self._log.note(str(note))
         self._transcript.add_response(response)
+
+    def _size(self, now: Cast) -> int:
+        """Return about how many tokens the next request sends, where they are limited."""
+        return now.context.size(self._transcript.messages) if self._budget.counted else 0
 
     def _count(self, response: ModelResponse) -> None:
         """Count a request that was answered, in the run and in all budgets around it."""
@@ -193,15 +197,15 @@ class Loop:
             return
         old = self._transcript.messages[: len(self._transcript.messages) - plan.kept]
         asked = {"agent": now.agent.name, "messages": 1, "for": "summary"}
-        self._log.add("request", asked)
         request = now.context.summary_request(old)
-        response = await self._stream(now.model, request, ModelRequestParameters())
+        with self._budget.step(plan.tokens):
+            self._log.add("request", asked)
+            response = await self._stream(now.model, request, ModelRequestParameters())
         self._count(response)
         data: Json = {"summary": response.text or "", "kept": plan.kept, "tokens": plan.tokens}
         self._log.add("compacted", {**data, **spent_on(response)})
         self._transcript.compact(data["summary"], plan.kept)
         now.context.forget()
-        self._budget.now.check()
 
     async def _carry_out(self, now: Cast, calls: list[ToolCallPart]) -> Cast:
         """Carry out the calls of a reply, those that only read side by side."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from host.agents.own_servers import OwnServers
 from host.agents.recall import Recaller
 from host.agents.shelf import Shelf
 from host.approvals.inbox import Inbox
-from host.domain.errors import HostError, NotFoundError, RunLimitError, RunStateError
+from host.domain.errors import HostError, RunLimitError, RunStateError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.domain.protocol import object_member
@@ -94,9 +95,9 @@ class Runner:
         principal = exchange.session.principal
         history: list[str] = []
         if order.thread:
-            history = [run.id for run in await self.runs.thread(principal, order.thread)]
-            if not history:
-                raise NotFoundError("conversation", order.thread, next_step="`host runs list`.")
+            earlier = await self.runs.conversation(principal, order.thread)
+            order = replace(order, thread=earlier[-1].thread)
+            history = [run.id for run in earlier]
         run = self._new_run(agent, exchange, order, outer=outer, depth=depth)
         taint = self._gateway.gate.begin_run(exchange, run.id)
         active = self._activate(

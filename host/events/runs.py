@@ -126,15 +126,29 @@ class Runs:
                     [name, principal.user],
                 )
             ).fetchone()
-        if row is None:
+        if row is not None:
+            return str(row["thread"])
+        try:
             return (await self.get(principal, name)).thread
-        return str(row["thread"])
+        except NotFoundError as error:
+            raise NotFoundError("conversation", name, next_step=error.next_step) from None
 
-    async def _spoken(self, principal: Principal, thread: str) -> None:
-        """Return if there is something left of a conversation."""
-        if not await self.thread(principal, thread):
+    async def conversation(self, principal: Principal, name: str) -> list[Run]:
+        """Return what is left of a conversation, which is named as `find_thread` takes it.
+
+        Raises:
+            NotFoundError: There is none, or all of it was taken back.
+        """
+        found = await self.thread(principal, name)
+        return found or await self._spoken(principal, await self.find_thread(principal, name))
+
+    async def _spoken(self, principal: Principal, thread: str) -> list[Run]:
+        """Return what is left of a conversation, if there is something."""
+        found = await self.thread(principal, thread)
+        if not found:
             text = "Nothing was said in it, or all of it was taken back; `host runs list`."
             raise NotFoundError("conversation", thread, next_step=text)
+        return found
 
     async def threads(self, principal: Principal, *, limit: int = 20) -> list[dict[str, Any]]:
         """Return the latest conversations: their first run's title, and names given to them."""

@@ -36,3 +36,35 @@ def test_run_without_a_limit_of_cost_around_it_keeps_nothing() -> None:
     assert not inner.limited
     inner.hand_over("other", AgentLimits(cost=1))
     assert inner.limited
+
+
+def test_steps_of_requests_under_way_are_not_left_for_others() -> None:
+    outer = RunBudget("outer", AgentLimits(steps=2))
+    left, right = (RunBudget(name, AgentLimits(), outer.now) for name in ("a", "b"))
+    with left.step(), right.step():
+        with pytest.raises(RunLimitError, match="limit of 2 steps"), outer.step():
+            raise AssertionError
+        assert (left.now.steps, outer.now.steps) == (1, 2)
+
+
+def test_step_that_was_not_answered_is_given_back() -> None:
+    outer = RunBudget("outer", AgentLimits(steps=1))
+    inner = RunBudget("inner", AgentLimits(), outer.now)
+    with pytest.raises(ZeroDivisionError), inner.step(5):
+        raise ZeroDivisionError
+    with inner.step():
+        pass
+    with pytest.raises(RunLimitError, match="limit of 1 steps"):
+        outer.now.check()
+
+
+def test_tokens_that_requests_under_way_have_sent_are_not_left_for_others() -> None:
+    outer = RunBudget("outer", AgentLimits(tokens=1000))
+    left, right = (RunBudget(name, AgentLimits(), outer.now) for name in ("a", "b"))
+    said = "limit of 1,000 tokens, 100 used and 900 in requests under way"
+    assert left.counted
+    left.now.use(100, 0.0)
+    with left.step(900), pytest.raises(RunLimitError, match=said), right.step(1):
+        raise AssertionError
+    with right.step(1):
+        assert not RunBudget("alone", AgentLimits()).counted

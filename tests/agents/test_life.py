@@ -215,6 +215,20 @@ async def test_run_whose_process_was_killed_in_a_call_goes_on_without_repeating_
         assert replayed.differences == []
 
 
+async def test_conversation_goes_on_under_the_name_that_was_given_to_it(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("quick", [{"reply": "done"}, {"reply": "again"}])
+        first = await scene.ask("quick")
+        await scene.host.agents.runs.save_thread(scene.principal, "mine", first.run.thread)
+        second = await scene.ask("quick", thread="mine")
+        begun = (await scene.events(second.run.id))[0]
+        assert second.text == "again"
+        assert second.run.thread == first.run.thread
+        assert begun.data["history"] == [first.run.id]
+
+
 async def test_only_a_conversation_in_which_something_was_said_gets_a_name(
     store_folder: Path, tmp_path: Path
 ) -> None:
@@ -226,6 +240,8 @@ async def test_only_a_conversation_in_which_something_was_said_gets_a_name(
             await runs.save_thread(scene.principal, "mine", "ghost")
         await runs.save_thread(scene.principal, "mine", outcome.run.thread)
         assert await runs.find_thread(scene.principal, "mine") == outcome.run.thread
+        with pytest.raises(NotFoundError, match="no conversation named 'other'"):
+            await scene.start("quick", thread="other")
         await runs.hide(scene.principal, outcome.run.id)
         with pytest.raises(NotFoundError, match="taken back"):
             await runs.save_thread(scene.principal, "other", outcome.run.thread)

@@ -1,5 +1,6 @@
 """Limits and policies hold over a hand-off, a resumption and a summary."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from host.agents.replay import replay_run
 from host.domain.errors import RunStateError
 from host.domain.jsonrpc import Json
+from host.orchestrator.own_tools import OrchestratorProvider
 from tests.agents.scene import Scene, open_agents
 from tests.agents.test_loop import call
 from tests.agents.test_own_file import NO_ADDING, own_policy
@@ -196,6 +198,31 @@ def dear(scene: Scene, *names: str) -> None:
     prices = {f"scripted:{name}": {"input": 0, "output": 600} for name in names}
     (scene.folder / "config").mkdir(exist_ok=True)
     (scene.folder / "config" / "models.yaml").write_text(json.dumps({"prices": prices}))
+
+
+async def test_runs_that_go_on_at_the_same_time_share_the_steps_of_the_one_that_began_them(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.host.own["orchestrator"] = OrchestratorProvider(scene.host)
+        scene.agent("slow", [{"reply": "late", "delay": 1000}])
+        asked: Json = {"agent": "slow", "message": "x"}
+        begin: Json = {"tool": "orchestrator__start_run", "arguments": asked}
+        turns: list[Json] = [{"calls": [begin] * 5}, {"reply": "begun"}]
+        scene.agent("fan", turns, tools=["orchestrator__start_run"], limits={"steps": 3})
+        fan = await scene.ask("fan")
+        under_way = scene.runner.active
+        while len(under_way) > 3 - fan.run.steps:
+            tasks = [one.task for one in under_way.values() if one.task is not None]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        inside = await scene.host.agents.runs.family(scene.principal, fan.run.id)
+        refused = [run for run in inside if run.id not in under_way]
+        assert len(inside) == 5
+        assert {run.status for run in refused} == {"failed"}
+        assert all("limit of 3 steps" in str(run.error) for run in refused)
+        assert [await scene.kinds(run.id) for run in refused] == [["started", "finished"]] * len(
+            refused
+        )
 
 
 async def test_request_that_may_cost_more_than_is_left_of_the_limit_is_not_sent(

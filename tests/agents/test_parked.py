@@ -2,11 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from host.agents import loop
 from host.agents.active import Active
-from host.agents.gateway_tools import RunExchange
+from host.agents.gateway_tools import GatewayTools, RunExchange
+from host.agents.toolbox import ToolAnswer
 from host.approvals.approval import Answer, Approval
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
@@ -57,21 +60,36 @@ async def taken_up(scene: Scene, run_id: str) -> Active:
 
 
 async def test_run_waits_longer_than_a_call_may_and_calls_once(
-    store_folder: Path, tmp_path: Path
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    waits, again = 0, asyncio.Event()
+    call = GatewayTools.call
+
+    async def counted(self: GatewayTools, *given: Any, **named: Any) -> ToolAnswer:
+        nonlocal waits
+        found = await call(self, *given, **named)
+        waits += found.waits
+        if waits == 3:
+            again.set()
+        return found
+
+    monkeypatch.setattr(GatewayTools, "call", counted)
+    monkeypatch.setattr(loop, "BETWEEN", 0.0)
     async with open_agents(store_folder, tmp_path, policy="default") as scene:
         board = scene.host.board
         board.config = board.config.model_copy(update={"wait": 0.05})
         scene.agent("keeper", ADD)
         active = await scene.start("keeper")
         approval = await parked(scene, active)
-        await asyncio.sleep(0.3)  # several waits of the gateway end meanwhile; none ends the run
+        await again.wait()  # several waits of the gateway have ended; none ends the run
+        assert active.log.status == "parked"
         await answer(scene, approval)
         outcome = await active.wait()
         kinds = await scene.kinds(active.run.id)
     assert outcome.text.startswith("It said: add: ")
     assert scene.notes.calls == [("add", {"text": "x"})]
     assert kinds.index("call") < kinds.index("approval") < kinds.index("result")
+    assert (kinds.count("approval"), kinds.count("answer")) == (1, 1)
 
 
 @pytest.mark.parametrize("early", [True, False])
