@@ -24,6 +24,7 @@ from host.domain.errors import ConfigError, ModelOutputError
 from host.domain.json_schema import embedded
 from host.models.own import OwnModel
 from host.models.route import RoutedModel
+from host.models.schema_shape import combines, open_place
 
 Mode = Literal["native", "tool", "prompted"]
 """How the schema is asked for."""
@@ -63,12 +64,15 @@ class OutputPlan:
     def apply(self, parameters: ModelRequestParameters) -> ModelRequestParameters:
         """Return the request's parameters with the schema in them."""
         asked = self._asked
-        described = OutputObjectDefinition(json_schema=asked, name=TOOL)
+        # OpenAI's strict mode would close objects that are open, and those that meet several.
+        strict = False if open_place(asked) or combines(asked) else None
+        described = OutputObjectDefinition(json_schema=asked, name=TOOL, strict=strict)
         if self.mode == "tool" or (self.apart and parameters.function_tools):
             tool = ToolDefinition(
                 name=TOOL,
                 description="Give the final result.",
                 parameters_json_schema=asked,
+                strict=strict,
                 kind="output",
             )
             return replace(

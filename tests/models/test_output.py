@@ -11,12 +11,12 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from host.domain.errors import ConfigError, ModelOutputError
-from host.models.claude import refers_to_itself
 from host.models.compliance import TASKS, measure_compliance
 from host.models.config import ModelsConfig
 from host.models.models import Models
 from host.models.output import Mode, best_mode, plan_output, request_json
 from host.models.route import RoutedModel
+from host.models.schema_shape import refers_to_itself
 from host.secrets.keys import Keys
 from tests.fakes.model_provider import ModelProvider
 from tests.fakes.model_wire import Answer
@@ -180,6 +180,21 @@ async def test_only_what_claude_would_mangle_is_kept_from_its_native_way(models:
     native = {"nullable", "one of", "scalar", "list of kinds", "tuple"}
     assert {case for case, way in ways.items() if way == "native"} == native
     assert set(ways.values()) == {"native", "tool"}
+
+
+@pytest.mark.parametrize("name", ["openai:gpt-4.1", "openai-chat:gpt-4.1"])
+async def test_openai_is_not_told_that_an_open_object_is_closed(
+    name: str, models: Models, vendor: ModelProvider
+) -> None:
+    model = models.resolve(name)
+    for case in ("dictionary", "free", "patterns", "all of"):
+        schema, value = ODD[case]
+        plan = plan_output(model, schema)
+        vendor.will(Answer(text=json.dumps({"value": value} if plan.asks_inside else value)))
+        await request_json(model, [*asked()], plan)
+        body = json.dumps(vendor.asked[-1].body)
+        assert '"strict": false' in body
+        assert body.count('"additionalProperties": false') == plan.asks_inside
 
 
 def test_schema_whose_parts_are_used_again_and_again_is_read_once() -> None:
