@@ -141,7 +141,8 @@ class Loop:
             await self._ask(now)
 
     async def _ask(self, now: Cast) -> None:
-        messages = [system_message(now.instructions), *self._transcript.messages]
+        told = [system_message(now.instructions)] if now.instructions.strip() else []
+        messages = [*told, *self._transcript.messages]
         parameters = ModelRequestParameters(function_tools=now.toolbox.definitions())
         if now.reader is not None:
             parameters = now.reader.apply(parameters)

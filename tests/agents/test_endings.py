@@ -193,3 +193,18 @@ async def test_tool_that_hangs_is_given_up_and_the_run_goes_on(
         assert outcome.status == "succeeded"
         assert "notes__wait did not answer within 0.05 s and was given up" in outcome.text
         assert "result" in await scene.kinds(outcome.run.id)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_agent_without_instructions_sends_no_empty_ones(
+    store_folder: Path, tmp_path: Path, name: str
+) -> None:
+    with model_provider() as vendor:
+        configure(tmp_path, vendor.url)
+        async with open_agents(store_folder, tmp_path) as scene:
+            scene.agent("worker", model=name, tools=[])
+            outcome = await scene.ask("worker", "Hello there")
+    assert outcome.status == "succeeded"
+    body = json.dumps(vendor.asked[-1].body)
+    assert "Hello there" in body
+    assert '""' not in body
