@@ -35,6 +35,7 @@ from host.models.scripted import ScriptedModel
 from host.models.settings import build_settings
 from host.models.stored_bucket import StoredBuckets
 from host.models.stored_ledger import StoredLedger
+from host.models.thinking import fit_thinking
 from host.secrets.keys import Keys
 from host.storage.store import Store
 
@@ -271,10 +272,11 @@ class Models:
             bucket, secret = f"{name}#{made.bucket}", made.secret
         if dialect == "ollama" and config.context:  # else it cuts off what is longer than its own
             merged = merged.with_option("num_ctx", config.context)
+        settings = build_settings(merged, provider=name.provider, dialect=dialect)
         return Endpoint(
             name,
             inner,
-            build_settings(merged, provider=name.provider, dialect=dialect),
+            fit_thinking(settings, inner.profile) if dialect == "anthropic" else settings,
             limits=config.limits or self._limits(name.provider),
             bucket=bucket,
             headers=headers,

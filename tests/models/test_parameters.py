@@ -145,3 +145,26 @@ async def test_longest_reply_has_the_name_that_small_servers_read(
     body, _ = await sent(models, vendor, name, max_tokens=99, seed=5)
     assert (body["max_tokens"], "max_completion_tokens" in body) == (99, False)
     assert body["random_seed" if name.startswith("mistral") else "seed"] == 5
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "thinking", "left_out"),
+    [
+        ("claude-haiku-4-5", {"max_tokens": 333}, None, {"reasoning"}),
+        ("claude-haiku-4-5", {"max_tokens": 1500}, 1024, set[str]()),
+        ("claude-haiku-4-5", {"max_tokens": 6000, "temperature": 0.3}, 2048, {"temperature"}),
+        ("claude-haiku-4-5", {"top_k": 3, "top_p": 0.97}, 2048, {"top_k"}),
+        ("claude-sonnet-4-6", {"max_tokens": 333, "top_p": 0.5}, "adaptive", {"top_p"}),
+    ],
+)
+async def test_claude_is_sent_nothing_that_it_refuses_beside_thinking(
+    models: Models, vendor: ModelProvider, model: str, given: Any, thinking: Any, left_out: set[str]
+) -> None:
+    body, notes = await sent(models, vendor, f"anthropic:{model}", reasoning="low", **given)
+    asked: dict[str, Any] = body.get("thinking") or {}
+    assert (asked.get("budget_tokens") or asked.get("type")) == thinking
+    assert {"temperature", "top_k"} & set(body) == set()
+    assert {
+        name for name in VALUES if any(f"takes no {name};" in note for note in notes)
+    } == left_out
+    assert asked.get("budget_tokens", 0) < body["max_tokens"]
