@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -334,13 +335,13 @@ class Models:
         """Whether a model has what is needed; what only one with a key tells is believed."""
         profile: Mapping[str, Any] = {}
         try:
-            if needs.vision or needs.tools:
-                profile = self._endpoint(entry, Parameters(), None).inner.profile
-        except ConfigError:
-            pass
-        except NotFoundError:
+            name = parse_model_name(self._id_of(entry), self._known)
+        except (ConfigError, NotFoundError):
             return False
-        return self._fits(parse_model_name(self._id_of(entry), self._known), needs, profile)
+        if needs.vision or needs.tools:
+            with suppress(ConfigError, NotFoundError):
+                profile = self._endpoint(entry, Parameters(), None).inner.profile
+        return self._fits(name, needs, profile)
 
     @property
     def _known(self) -> tuple[str, ...]:

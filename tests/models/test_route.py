@@ -340,7 +340,7 @@ async def test_model_name_is_right_without_a_key_if_it_leads_somewhere(
     models = Models(made.config, keys=Keys(tmp_path, {}))
     for name in ("own", "quick", "default", "client", "xai:unheard-of", "scripted:demo"):
         models.check_name(name)
-    with pytest.raises(ConfigError, match="no model named 'ownn'. Did you mean own"):
+    with pytest.raises(ConfigError, match=r"no model named 'ownn'\. Did you mean own"):
         models.check_name("bad")
     with pytest.raises(NotFoundError, match="no model provider named 'antropic'"):
         models.check_name("antropic:x")
