@@ -12,13 +12,11 @@ from host.agents.planned import PlannedReader
 from host.agents.toolbox import Toolbox, Tools
 from host.models.client import no_sampling
 from host.models.models import Models, Scope
+from host.models.name import DEFAULT_MODEL
 from host.models.parameters import Parameters
 
 if TYPE_CHECKING:
     from host.agents.active import Active
-
-DEFAULT_MODEL = "default"
-"""Name of whichever model is to be had: the configured one, one that has a key, or Ollama's."""
 
 
 async def cast_agent(active: "Active", agent: Agent, models: Models, tools: Tools) -> Cast:

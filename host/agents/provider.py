@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from host.agents.active import Active
     from host.agents.order import Outcome
 
+_ID = re.compile(r"[a-z0-9]+")
 _URI = re.compile(r"run://(?P<run>[a-z0-9]+)")
 
 INPUT: Json = {
@@ -131,6 +132,8 @@ class AgentProvider(LocalProvider):
 
     async def _past_task(self, principal: Principal, run_id: str) -> Json | None:
         """Return a run of earlier as a task, so that a restart loses none."""
+        if _ID.fullmatch(run_id) is None:
+            return None
         try:
             run = await self._runner.runs.get(principal, run_id)
         except NotFoundError:
@@ -267,9 +270,9 @@ def order_of(agent: str, arguments: Json) -> Any:  # noqa: ANN401 - pydantic-ai 
         RpcError: They are wrong.
     """
     from host.agents.order import Order, file_of  # noqa: PLC0415 - pydantic-ai loads slowly
-    from host.agents.toolbox import schema_faults  # noqa: PLC0415
+    from host.agents.toolbox import name_faults, schema_faults  # noqa: PLC0415
 
-    faults = schema_faults(INPUT, arguments)
+    faults = schema_faults(INPUT, arguments) or name_faults(arguments)
     if faults:
         raise RpcError(INVALID_PARAMS, f"The arguments of {agent} are wrong: {'; '.join(faults)}.")
     files = [file_of(as_object(one) or {}) for one in list_member(arguments, "files")]

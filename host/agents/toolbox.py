@@ -1,6 +1,7 @@
 """The tools of one run: which there are, what they take, what their results say."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -21,6 +22,10 @@ HANDOFF = "hand_over_to_"
 """Beginning of the names of the tools by which an agent gives a conversation away."""
 
 _ERRORS_SHOWN = 5
+
+SAID = frozenset({"message", "earlier", "remark"})
+"""Arguments that are said to somebody."""
+_ODD = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,18 @@ def schema_faults(schema: Json, value: object) -> list[str]:
         if len(faults) >= _ERRORS_SHOWN:
             break
     return faults
+
+
+def name_faults(arguments: Json) -> list[str]:
+    """Return which arguments are no text that a name, an id or a search could have.
+
+    What is said to an agent or a model may have any characters: it is not looked up.
+    """
+    return [
+        f"{name}: it has a NUL, or half of a surrogate pair"
+        for name, value in arguments.items()
+        if isinstance(value, str) and name not in SAID and _ODD.search(value)
+    ]
 
 
 @lru_cache(maxsize=512)

@@ -12,6 +12,8 @@ from host.cli.config import JSON_OPTION
 from host.cli.new_part import new_agent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from host.agents.library import Agent, AgentLibrary
 
 NAME = typer.Argument(help="The agent's name.")
@@ -68,6 +70,7 @@ def check(name: str | None = typer.Argument(None, help="An agent; none checks al
         raise typer.Exit(2)
     names = [name] if name is not None else list(library.agents())
     wrong = [line for one in names for line in _missing(library, one)]
+    wrong += _wrong_models([library.get(one) for one in names])
     for line in wrong:
         print(f"host: {line}", file=sys.stderr)
     if wrong:
@@ -85,6 +88,21 @@ def _missing(library: "AgentLibrary", name: str) -> list[str]:
         for one in others
         if one not in known
     ]
+
+
+def _wrong_models(agents: "Sequence[Agent]") -> list[str]:
+    """Return which agents have a model that does not exist."""
+    from host.config.paths import user_paths
+    from host.domain.errors import HostError
+    from host.models.models import Models
+
+    models, wrong = Models.load(user_paths(), os.environ), list[str]()
+    for agent in agents:
+        try:
+            models.check_name(agent.config.model)
+        except HostError as error:
+            wrong.append(f"{agent.file}: {error}")
+    return wrong
 
 
 def _library() -> "AgentLibrary":

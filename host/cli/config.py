@@ -43,6 +43,7 @@ def check(
     as_json: bool = JSON_OPTION,
 ) -> None:
     """Check the configuration. Exit status: 0 good, 1 warnings with --strict, 2 faults."""
+    from host.cli.bundled import check_bundled
     from host.config.load import load_settings
     from host.domain.errors import ConfigError, InvalidConfigError
 
@@ -54,7 +55,7 @@ def check(
     used: list[str] = []
     try:
         loaded = load_settings(file, folder=None if file else Path.cwd())
-        warnings = loaded.warnings
+        warnings, problems = loaded.warnings, check_bundled(loaded)
         used = [f"{one.file or 'built-in defaults'} ({one.kind})" for one in loaded.sources]
     except InvalidConfigError as error:
         problems = list(error.problems)

@@ -12,7 +12,8 @@ from host.cli.config import JSON_OPTION
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from host.models.models import ModelCard, Models
+    from host.models.card import ModelCard
+    from host.models.models import Models
     from host.models.probe import ProbeResult
     from host.models.stored_ledger import Sum
 
@@ -164,7 +165,7 @@ def _load() -> "Models":
 
 def _line(card: "ModelCard") -> str:
     prices = f"{_number(card.input):>7} {_number(card.output):>8}"
-    behind = ", ".join(card.models)
+    behind = ", ".join(card.models) + (f" ({card.problem})" if card.problem else "")
     return f"{card.name:<34} {card.key:<11} {prices} {card.context or '':>9}  {behind}".rstrip()
 
 

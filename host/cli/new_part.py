@@ -1,5 +1,6 @@
 """`host new-plugin | new-agent | new-policy`: files of the host's own, by questions or by flags."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -9,7 +10,7 @@ import typer
 from host.cli.new_server import asks, ended_plainly, said_plainly
 
 if TYPE_CHECKING:
-    from generator.part import PartSpec
+    from generator.part import AgentSpec, PartSpec
 
 NAME = typer.Argument("", help="Its name; asked for without one.")
 DESCRIPTION = typer.Option("", help="What it is for, in a sentence.")
@@ -88,7 +89,8 @@ def new_agent(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         long_term=long_term,
         steps=steps,
     )
-    file, spec = _add(spec, folder or _home() / "agents", templates=templates, yes=yes)
+    place = folder or _home() / "agents"
+    file, spec = _add(spec, place, templates=templates, yes=yes, check=_check_model)
     print(f'wrote {file}\nTry it: host run {spec.name} "Hello"')
 
 
@@ -124,14 +126,44 @@ def _home() -> Path:
     return user_paths().config
 
 
+def _check_model(spec: "AgentSpec") -> None:
+    """Return if an agent's model exists.
+
+    Raises:
+        ScaffoldError: It does not.
+    """
+    from host.config.paths import user_paths
+    from host.domain.errors import HostError, ScaffoldError
+    from host.models.models import Models
+
+    try:
+        Models.load(user_paths(), os.environ).check_name(spec.model)
+    except HostError as error:
+        raise ScaffoldError(error.message, next_step=error.next_step) from error
+
+
 def _add(
-    spec: Spec, place: Path, *, templates: Sequence[Path] | None, yes: bool
+    spec: Spec,
+    place: Path,
+    *,
+    templates: Sequence[Path] | None,
+    yes: bool,
+    check: Callable[[Spec], None] = lambda spec: None,
 ) -> tuple[Path, Spec]:
-    """Write a part that is one file; return it and what was made."""
+    """Write a part that is one file; return it and what was made.
+
+    Args:
+        spec: What is wanted.
+        place: The folder.
+        templates: Folders of templates over the shipped ones.
+        yes: Whether nothing is asked.
+        check: Refuses what cannot be used, before it is written.
+    """
     from generator.write import add_files
 
     with said_plainly(), ended_plainly():
         spec = _asked(spec, place, yes=yes)
+        check(spec)
         written = add_files(place, _render(spec, templates))
     return written[0], spec
 

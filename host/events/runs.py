@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -179,12 +180,10 @@ class Runs:
         Raises:
             RunStateError: It ended well, or somebody works on it.
         """
-        alive = run.status in LIVE and run.heartbeat > utc_now() - timedelta(seconds=SILENCE)
+        left = SILENCE - (utc_now() - run.heartbeat).total_seconds()
+        alive = run.status in LIVE and left > 0
         if run.status == "succeeded" or (alive and not force):
-            raise RunStateError(
-                f"The run {run.id} {'is going on' if run.status in LIVE else 'has ended well'}.",
-                next_step=f"`host runs show {run.id}` prints it.",
-            )
+            raise _not_to_be_taken_up(run, left)
         async with self._store.transaction(principal) as database:
             row = await (
                 await database.execute(
@@ -232,6 +231,22 @@ class Runs:
         async with self._store.transaction(principal) as database:
             rows = await (await database.execute(statement.encode(), values)).fetchall()
         return [_run_of(row) for row in rows]
+
+
+def _not_to_be_taken_up(run: Run, left: float) -> RunStateError:
+    """Return why a run cannot be taken up, and when it can.
+
+    Args:
+        run: The run.
+        left: Seconds until it counts as interrupted, without another sign of life.
+    """
+    shown = f"`host runs show {run.id}` prints it"
+    if run.status not in LIVE:
+        return RunStateError(f"The run {run.id} has ended well.", next_step=f"{shown}.")
+    return RunStateError(
+        f"The run {run.id} is going on, or its host was killed just now.",
+        next_step=f"{shown}; it can be taken up in {math.ceil(left)} s if nothing is heard of it.",
+    )
 
 
 async def _wait_for_news(listener: Database, run_id: str) -> None:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,7 +13,9 @@ from pydantic_ai.models import Model
 from host.config.files import Stamp, is_unchanged, stamp_file
 from host.config.paths import Paths
 from host.domain.errors import ConfigError, NotFoundError
+from host.domain.names import nearest_names
 from host.models.budget import Allowance, Budget, MemoryLedger, Scope
+from host.models.card import ModelCard
 from host.models.client import ClientModel, Sampler
 from host.models.config import (
     LimitConfig,
@@ -23,7 +26,7 @@ from host.models.config import (
 )
 from host.models.config_file import load_models_config
 from host.models.endpoint import Endpoint, Headers, Health
-from host.models.name import ModelName, parse_model_name
+from host.models.name import DEFAULT_MODEL, ModelName, parse_model_name
 from host.models.ollama import first_ollama_model
 from host.models.parameters import Parameters
 from host.models.price import PriceTable
@@ -48,37 +51,6 @@ class KeySource(Protocol):
     def find(self, name: str, variables: tuple[str, ...]) -> str | None:
         """Return a key, None if there is none."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """What `host models list` shows of a model or route.
-
-    Attributes:
-        name: As it is written in an agent.
-        provider: Of the model; `route` for a route.
-        models: The model ids behind it.
-        key: `present`, `absent` or `not needed`.
-        input: US dollars for a million tokens read; None: unknown.
-        output: US dollars for a million tokens written.
-        context: Tokens that fit.
-        vision: Whether it sees images; None: unknown.
-    """
-
-    name: str
-    provider: str
-    models: tuple[str, ...]
-    key: str
-    input: float | None
-    output: float | None
-    context: int | None
-    vision: bool | None
-
-    def line(self) -> str:
-        """Return it in words."""
-        behind = f" ({', '.join(self.models)})" if self.models else ""
-        price = "" if self.input is None else f", ${self.input:g} in, ${self.output or 0:g} out"
-        return f"{self.name}{behind}: key {self.key}{price}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +163,7 @@ class Models:
                 missing.append(error)
         if not endpoints:
             raise missing[0]
-        fit = [endpoint for endpoint in endpoints if self._fits(endpoint, route.needs)]
+        fit = [one for one in endpoints if self._fits(one.name, route.needs, one.inner.profile)]
         if not fit:
             raise ConfigError(
                 f"No model of the route {name!r} has what the route needs.",
@@ -208,12 +180,37 @@ class Models:
     def describe(self) -> list[ModelCard]:
         """Return what there is: names, routes, scripts, and each provider's cheap model."""
         cards = [self._card(name, (entry.model,)) for name, entry in self.config.models.items()]
-        cards += [self._card(name, entry.models) for name, entry in self.config.routes.items()]
+        cards += [
+            self._card(name, entry.models, needs=entry.needs)
+            for name, entry in self.config.routes.items()
+        ]
         cards += [self._card(f"scripted:{name}", ()) for name in script_names(self._folders)]
         for provider in self._providers.values():
             if provider.probe:
                 cards.append(self._card(f"{provider.name}:{provider.probe}", ()))
         return cards
+
+    def check_name(self, name: str) -> None:
+        """Return if a name leads to models, whether or not there are keys for them.
+
+        Raises:
+            ConfigError: It does not, or leads to a script that is wrong.
+            NotFoundError: There is no such provider or script.
+        """
+        route = self.config.routes.get(name)
+        for entry in (name,) if route is None else route.models:
+            if entry in self.config.models or ":" in entry or entry == "client":
+                model = parse_model_name(self._id_of(entry), self._known)
+                if model.provider == "scripted":
+                    self._script(model.name)
+            elif entry != DEFAULT_MODEL:
+                known = (card.name for card in self.describe())
+                near = nearest_names(entry, (*known, DEFAULT_MODEL, "client"))
+                hint = f"Did you mean {', '.join(near)}? " if near else ""
+                raise ConfigError(
+                    f"There is no model named {entry!r}.",
+                    next_step=f"{hint}`host models list` shows the names; any provider:name works.",
+                )
 
     def provider(self, name: str) -> Provider:
         """Return a provider.
@@ -258,7 +255,7 @@ class Models:
 
     def _endpoint(self, entry: str, wanted: Parameters, sampler: Sampler | None) -> Endpoint:
         config = self.config.models.get(entry) or ModelConfig(model=entry)
-        name = parse_model_name(config.model, (*self._providers, "client", "scripted"))
+        name = parse_model_name(config.model, self._known)
         merged = config.parameters.model_copy(update=wanted.model_dump(exclude_none=True))
         dialect, bucket, headers, secret = name.provider, str(name), Headers(), ""
         if name.provider == "scripted":
@@ -321,11 +318,9 @@ class Models:
         config = self.config.providers.get(provider)
         return config.limits if config else LimitConfig()
 
-    def _fits(self, endpoint: Endpoint, needs: RequirementConfig) -> bool:
-        config = self._config_of(endpoint.name)
-        facts = self.desk.prices.facts(endpoint.name)
+    def _fits(self, name: ModelName, needs: RequirementConfig, profile: Mapping[str, Any]) -> bool:
+        config, facts = self._config_of(name), self.desk.prices.facts(name)
         context = config.context or facts.context or 0
-        profile = endpoint.inner.profile
         sees = profile.get("supports_image_input", True) if config.vision is None else config.vision
         calls = profile.get("supports_tools", True) if config.tools is None else config.tools
         cheap = needs.max_price is None or (
@@ -338,26 +333,49 @@ class Models:
             and cheap
         )
 
+    def _has(self, entry: str, needs: RequirementConfig) -> bool:
+        """Whether a model has what is needed; what only one with a key tells is believed."""
+        profile: Mapping[str, Any] = {}
+        try:
+            name = parse_model_name(self._id_of(entry), self._known)
+        except (ConfigError, NotFoundError):
+            return False
+        if needs.vision or needs.tools:
+            with suppress(ConfigError, NotFoundError):
+                profile = self._endpoint(entry, Parameters(), None).inner.profile
+        return self._fits(name, needs, profile)
+
+    @property
+    def _known(self) -> tuple[str, ...]:
+        """The providers there are, those among them that are none of a vendor."""
+        return (*self._providers, "client", "scripted")
+
+    def _id_of(self, entry: str) -> str:
+        """Return the model id that an entry of a route, or a name, stands for."""
+        config = self.config.models.get(entry)
+        return entry if config is None else config.model
+
     def _config_of(self, name: ModelName) -> ModelConfig:
         found = (entry for entry in self.config.models.values() if entry.model == str(name))
         return next(found, ModelConfig(model=str(name)))
 
-    def _card(self, name: str, models: tuple[str, ...]) -> ModelCard:
-        ids = tuple(
-            self.config.models[entry].model if entry in self.config.models else entry
-            for entry in models
-        )
-        first = parse_model_name((ids or (name,))[0], (*self._providers, "client", "scripted"))
+    def _card(
+        self, name: str, models: tuple[str, ...], *, needs: RequirementConfig | None = None
+    ) -> ModelCard:
+        entries = models or (name,)
+        fit = [one for one in entries if needs is None or self._has(one, needs)]
+        first = parse_model_name(self._id_of((fit or entries)[0]), self._known)
         config, facts = self._config_of(first), self.desk.prices.facts(first)
         return ModelCard(
             name=name,
-            provider="route" if name in self.config.routes else first.provider,
-            models=ids,
+            provider=first.provider if needs is None else "route",
+            models=tuple(map(self._id_of, models)),
             key=self._key_state(first.provider),
-            input=facts.input,
-            output=facts.output,
-            context=config.context or facts.context,
-            vision=config.vision,
+            input=facts.input if fit else None,
+            output=facts.output if fit else None,
+            context=(config.context or facts.context) if fit else None,
+            vision=config.vision if fit else None,
+            problem="" if fit else "none of its models has what it needs",
         )
 
     def _key_state(self, name: str) -> str:

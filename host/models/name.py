@@ -26,6 +26,10 @@ PROVIDERS = (
 """Providers that are built in; `models.yaml` adds others under names of its own."""
 
 
+DEFAULT_MODEL = "default"
+"""Name of whichever model is to be had: the configured one, one that has a key, or Ollama's."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelName:
     """One model at one provider."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from host.agents.provider import INPUT, check_model, order_of, outcome_schema
-from host.agents.toolbox import schema_faults
+from host.agents.toolbox import name_faults, schema_faults
 from host.app import Host
 from host.domain.errors import HostError
 from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError
@@ -148,7 +148,7 @@ class OrchestratorProvider(LocalProvider):
         tool = self._tools.get(name)
         if tool is None:
             raise RpcError(INVALID_PARAMS, f"Unknown tool: orchestrator__{name}")
-        faults = schema_faults(tool.schema, arguments)
+        faults = schema_faults(tool.schema, arguments) or name_faults(arguments)
         if faults:
             raise RpcError(INVALID_PARAMS, f"{name} cannot be called so: {'; '.join(faults)}.")
         try:

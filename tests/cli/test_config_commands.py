@@ -71,6 +71,20 @@ def test_check_lists_every_fault_and_its_exit_status_tells(shell: Shell):
     shell.run("config", "check", str(file), "--strict", expect=1)
 
 
+def test_check_tells_what_a_bundled_server_would_not_start_with(shell: Shell):
+    shell.config.parent.mkdir(parents=True, exist_ok=True)
+    shell.config.write_text(
+        "servers:\n"
+        "  files: {bundled: files}\n"
+        "  limits:\n    bundled: files\n    settings:\n      roots: [/tmp]\n      max_entries: 0\n"
+        "  spare: {bundled: files, enabled: false}\n"
+    )
+    said, _ = shell.run("config", "check", expect=2)
+    assert "host.yaml:2: servers.files.settings.roots: The bundled server 'files'" in said
+    assert "host.yaml:7: servers.limits.settings.max_entries: " in said
+    assert "2 faults." in said
+
+
 def test_show_masks_secrets_and_names_the_source_of_each_value(shell: Shell):
     file = shell.work / "x.yaml"
     file.write_text(

@@ -89,6 +89,15 @@ def test_policy_without_rules_says_the_same_as_what_it_builds_on(shell: Shell):
     assert "1 of 1 cases as expected." in shell.run("policy", "test", "here/mine.yaml")
 
 
+def test_agents_check_tells_of_a_model_that_does_not_exist(shell: Shell):
+    shell.run("new-agent", "new", "--model", "openai:gpt-99")  # too new for our price table
+    assert "right" in shell.run("agents", "check", "new")
+    file = shell.config / "agents" / "new.yaml"
+    file.write_text(file.read_text().replace("openai:gpt-99", "scripted:dem"))
+    said = shell.run("agents", "check", status=2)
+    assert "new.yaml: There is no scripted model named 'dem'. Did you mean demo" in said
+
+
 @pytest.mark.parametrize(
     ("command", "file"),
     [
@@ -119,6 +128,8 @@ def test_nothing_that_is_there_is_overwritten(shell: Shell, command: list[str], 
         (["new-policy", "x", "--base", "lax"], "there are default, strict"),
         (["new-policy", "x", "--allow", "a__b", "--deny", "a__b"], "named twice"),
         (["new-agent", "x", "--templates", "nowhere"], "no folder of templates"),
+        (["new-agent", "x", "--model", "claude-haiku"], "Did you mean anthropic:claude-haiku"),
+        (["new-agent", "x", "--model", "openi:gpt-4.1"], "Did you mean openai"),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(shell: Shell, words: list[str], said: str):

@@ -12,7 +12,7 @@ from pydantic_ai import exceptions as ai
 from pydantic_ai.messages import ModelRequest, ModelResponse, UserPromptPart
 from pydantic_ai.models import ModelRequestParameters
 
-from host.domain.errors import ConfigError, ModelError
+from host.domain.errors import ConfigError, ModelError, NotFoundError
 from host.models.fault import fault_of
 from host.models.headers import read_headers
 from host.models.models import Models
@@ -300,3 +300,47 @@ async def test_own_price_of_a_model_stands_before_the_tables(tmp_path: Path, clo
     models = make_models(tmp_path, "http://127.0.0.1:9", clock, models={"own": entry})
     card = next(card for card in models.describe() if card.name == "own")
     assert (card.input, card.output) == (7, 9)
+
+
+async def test_route_is_described_by_the_model_that_has_what_it_needs(
+    tmp_path: Path, clock: Clock
+) -> None:
+    entries = {
+        "small": {"model": "openai:small", "context": 1000, "price": {"input": 1, "output": 1}},
+        "large": {"model": "openai:large", "context": 9000, "price": {"input": 5, "output": 6}},
+    }
+    both = ["small", "large"]
+    routes = {
+        "any": {"models": both},
+        "long": {"models": both, "needs": {"context": 5000, "tools": True}},
+        "none": {"models": both, "needs": {"context": 5000, "max_price": 2}},
+    }
+    models = make_models(tmp_path, "http://127.0.0.1:9", clock, models=entries, routes=routes)
+    cards = {card.name: card for card in models.describe()}
+    shown = {
+        name: (cards[name].input, cards[name].context, bool(cards[name].problem)) for name in routes
+    }
+    assert shown == {
+        "any": (1, 1000, False),
+        "long": (5, 9000, False),
+        "none": (None, None, True),
+    }
+    assert cards["none"].line() == (
+        "none (openai:small, openai:large): none of its models has what it needs"
+    )
+    await models.aclose()
+
+
+async def test_model_name_is_right_without_a_key_if_it_leads_somewhere(
+    tmp_path: Path, clock: Clock
+) -> None:
+    routes = {"quick": {"models": ["own", "client"]}, "bad": {"models": ["own", "ownn"]}}
+    entries = {"own": {"model": "anthropic:brand-new"}}
+    made = make_models(tmp_path, "http://127.0.0.1:9", clock, models=entries, routes=routes)
+    models = Models(made.config, keys=Keys(tmp_path, {}))
+    for name in ("own", "quick", "default", "client", "xai:unheard-of", "scripted:demo"):
+        models.check_name(name)
+    with pytest.raises(ConfigError, match=r"no model named 'ownn'\. Did you mean own"):
+        models.check_name("bad")
+    with pytest.raises(NotFoundError, match="no model provider named 'antropic'"):
+        models.check_name("antropic:x")

@@ -94,6 +94,26 @@ async def test_client_may_choose_only_a_model_that_the_agents_file_allows(
     assert "It allows scripted:oth*" in refused
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("orchestrator__list_runs", {"thread": "a\x00"}),
+        ("orchestrator__follow_run", {"run": "\x00"}),
+        ("orchestrator__search_memory", {"query": "tea\x00"}),
+        ("orchestrator__save_thread", {"name": "\ud83d", "thread": "x"}),
+        ("orchestrator__start_run", {"message": "x", "agent": "plain", "thread": "\x00"}),
+        ("agent__plain", {"message": "x", "thread": "\udfff"}),
+    ],
+)
+async def test_name_that_no_store_takes_is_refused_in_words(
+    empty_store_folder: Path, tool: str, arguments: Json
+) -> None:
+    async with open_client(empty_store_folder) as (scene, client):
+        write_agent(scene, "plain", HELLO)
+        said = await failure(client, tool, arguments)
+    assert "it has a NUL, or half of a surrogate pair" in said
+
+
 async def test_conversation_that_does_not_exist_gets_no_name(empty_store_folder: Path) -> None:
     async with open_client(empty_store_folder) as (_, client):
         ghost = {"name": "mine", "thread": "ghost"}
