@@ -16,6 +16,7 @@ from typing import Any
 
 from host.sandbox.compiler.classes import check_base
 from host.sandbox.compiler.facades.made_copy import Copier
+from host.sandbox.compiler.facades.text_fields import with_meanings
 from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.names import METHODS, REFUSED, is_dunder, is_matchable, kind_of_read
 from host.sandbox.compiler.ownership import Ownership
@@ -35,7 +36,11 @@ def members(guards: Guards) -> Mapping[str, Any]:
             message = f"dataclass works on the plugin's own classes, not on {cls!r}."
             raise TypeError(message)
         _check_fields(cls, guards.ownership)
-        made: type = dataclasses.dataclass(cls, match_args=False, **options)
+        made = with_meanings(
+            cls,
+            lambda: dataclasses.dataclass(cls, match_args=False, **options),
+            guards.ownership.namespace,
+        )
         if match_args and "__match_args__" not in vars(made):
             type.__setattr__(made, "__match_args__", _matched(made))
         return guards.ownership.adopt(made)
