@@ -61,18 +61,19 @@ def members(guards: Guards) -> Mapping[str, Any]:
         cls_name: str,
         fields: Iterable[Any],
         *,
-        bases: tuple[Any, ...] = (),
+        bases: Iterable[Any] = (),
         namespace: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Any:
         """Make a dataclass; its attributes are those that a class statement could give it."""
         spelled = _spelled(cls_name, fields, dict(namespace or {}))
         spelled["__module__"] = guards.ownership.module
-        for base in bases:
+        asked = tuple(bases)  # once: a tuple of the plugin's own class may say something else later
+        for base in asked:
             check_base(base, guards.ownership)
         options.pop("module", None)
         return dataclass(
-            types.new_class(cls_name, bases, {}, lambda ns: ns.update(spelled)), **options
+            types.new_class(cls_name, asked, {}, lambda ns: ns.update(spelled)), **options
         )
 
     return {
