@@ -32,6 +32,12 @@ MAKER = (
 )
 """About a `__new__` or `__exit__` that is bound in another way than by `def`."""
 
+IN_CLASS = (
+    "This special method is looked for where the class is made.",
+    "Write it in the class body, or in a base class.",
+)
+"""About a special method that no class decorator can give a class, or that would be global."""
+
 _ATTRIBUTES: dict[str, tuple[str, str]] = {
     "mro": ("It lists classes that are hidden from plugins.", "Use isinstance, or C.__mro__."),
     "fget": ("It takes a property apart.", "Read the property, or write super().NAME."),

@@ -41,6 +41,7 @@ from host.sandbox.compiler.refusal import (
 from host.sandbox.compiler.registering import registrar
 
 _missing: Any = object()
+_missing_item: Any = object()
 _RECORDS = frozenset({"_asdict", "_replace", "_fields", "_make", "_field_defaults"})
 _ENUMS = frozenset({"_value_", "_name_", "_missing_", "_generate_next_value_"})
 _OF_PATTERNS = (types.BuiltinMethodType, types.MethodDescriptorType)
@@ -172,6 +173,10 @@ class Guards:
             return vars(value)
         if self.ownership.owns_class(value):
             return self.ownership.table_of(value)
+        if self.ownership.owns_function(value):
+            names = [key for key in vars(value) if kind_of_read(key) != "refused"]
+            found = {key: self.read(value, key, _missing_item) for key in names}
+            return unshared({key: item for key, item in found.items() if item is not _missing_item})
         return refuse(value, name)
 
     def _bases_of(self, value: Any, name: str) -> Any:

@@ -19,6 +19,8 @@ from host.sandbox.compiler.hoisting import (
 from host.sandbox.compiler.imports import Imports, modules_bound
 from host.sandbox.compiler.names import (
     CLASS_NAMES,
+    METHODS,
+    METHODS_LATER,
     MODULE_NAMES,
     READ_NAMES,
     REFUSED,
@@ -140,7 +142,11 @@ class Policy(RestrictingNodeTransformer):
 
     def _check_binding(self, node: ast.AST, name: str) -> None:
         in_class = self._scopes[-1:] == ["class"]
-        if is_dunder(name):
+        if self._scopes[-1:] == ["function"] and name in METHODS:
+            # A local variable; a class decorator writes `cls.__repr__ = __repr__`.
+            if name not in METHODS_LATER or isinstance(node, ast.Global):
+                self.reject(node, name, advice.IN_CLASS)
+        elif is_dunder(name):
             allowed = CLASS_NAMES if in_class else MODULE_NAMES
             by_name = isinstance(node, ast.Name) or name not in _LITERAL
             if name not in allowed or not by_name:

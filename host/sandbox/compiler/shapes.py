@@ -8,16 +8,10 @@ from host.sandbox.compiler.names import REFUSED, is_dunder
 
 
 def as_text(annotation: ast.expr | None) -> ast.expr | None:
-    """Return an annotation as its source text, as `from __future__ import annotations` asks.
-
-    `ClassVar` and `InitVar` stay: dataclasses must see them, and look for text elsewhere.
-    """
+    """Return an annotation as its source text, as `from __future__ import annotations` asks."""
     if annotation is None:
         return None
-    text = ast.unparse(annotation)
-    if "ClassVar" in text or "InitVar" in text:
-        return annotation
-    return ast.copy_location(ast.Constant(text), annotation)
+    return ast.copy_location(ast.Constant(ast.unparse(annotation)), annotation)
 
 
 def is_literal(statement: ast.stmt, target: ast.Name, ok: Callable[[str], bool]) -> bool:

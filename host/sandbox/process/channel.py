@@ -64,7 +64,7 @@ class CallCancelledError(BaseException):
     """The caller gave up; derived from BaseException so that `except Exception` lets it pass."""
 
 
-class HostCallError(Exception):
+class CallError(Exception):
     """A brokered call was refused or failed; `kind` names the host's error."""
 
     def __init__(self, message: str, kind: str) -> None:
@@ -151,10 +151,10 @@ class Channel:
         """Makes one brokered request and waits for its answer.
 
         Raises:
-            HostCallError: The host refused, or the call failed.
+            CallError: The host refused, or the call failed.
         """
         (outcome,) = self.request_all([(operation, params)])
-        if isinstance(outcome, HostCallError):
+        if isinstance(outcome, CallError):
             raise outcome
         return outcome
 
@@ -180,6 +180,6 @@ class Channel:
         if frame["t"] == "cancel":
             raise CallCancelledError
         if frame["t"] == "reply" and "error" in frame:
-            answers[frame["id"]] = HostCallError(frame["error"], frame["kind"])
+            answers[frame["id"]] = CallError(frame["error"], frame["kind"])
         elif frame["t"] == "reply":
             answers[frame["id"]] = frame["ok"]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from host.sandbox.process.channel import Channel, HostCallError
+from host.sandbox.process import channel
+from host.sandbox.process.channel import Channel
 
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -13,7 +14,7 @@ class HostFacade:
 
     __slots__ = ("_channel", "_notes", "state")
 
-    CallError = HostCallError
+    CallError = channel.CallError
     """What a refused or failed brokered call raises."""
 
     def __init__(self, channel: Channel) -> None:
@@ -64,7 +65,7 @@ class HostFacade:
     def _note(self, frame: Mapping[str, object]) -> None:
         if self._notes[0] <= 0:
             msg = f"more than {self._notes[1]} log and progress messages in one call"
-            raise HostCallError(msg, "LimitError")
+            raise channel.CallError(msg, "LimitError")
         self._notes[0] -= 1
         self._channel.send(frame)
 

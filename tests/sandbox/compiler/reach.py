@@ -141,7 +141,7 @@ def _is_written_by_dataclass(value: types.FunctionType) -> bool:
 def _is_handed_out(value: types.FunctionType, home: str) -> bool:
     """Wrappers that facades and builtins give to plugins, all of them closures or facade
     members."""
-    parts = ("<locals>" in value.__qualname__, ".facades." in home, home.endswith(".enums"))
+    parts = ("<locals>" in value.__code__.co_qualname, ".facades." in home, home.endswith(".enums"))
     return any(parts) or value.__name__ in ("_item", "__dir__", "__call__", "__repr__")
 
 

@@ -71,7 +71,7 @@ async def test_refusal_reaches_the_plugin_in_the_same_words(
     pool: SandboxPool, broker: RecordingBroker
 ):
     worker = await start(pool, broker)
-    with pytest.raises(PluginFailedError, match=r"HostCallError: A rule denies this\."):
+    with pytest.raises(PluginFailedError, match=r"\bCallError: A rule denies this\."):
         await worker.call("ask", {"name": "denied"}, timeout=5)
     assert worker.starts == 1
 

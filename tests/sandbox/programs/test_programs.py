@@ -28,9 +28,17 @@ def in_plain_python(source: str) -> str:
         "__name__": "plugin:program",
         "__builtins__": {**vars(builtins), "print": show},
     }
-    sys.modules.setdefault("plugin:program", types.ModuleType("plugin:program"))
+    module = types.ModuleType("plugin:program")
+    module.__dict__.update(names)
+    before = sys.modules.get("plugin:program")
+    sys.modules["plugin:program"] = module  # dataclasses looks text annotations up there
     code = compile(source, "program", "exec", dont_inherit=True)
-    contextvars.Context().run(exec, code, names)  # a decimal context that ends with the program
+    try:
+        contextvars.Context().run(
+            exec, code, vars(module)
+        )  # a decimal context ends with the program
+    finally:
+        sys.modules["plugin:program"] = before or types.ModuleType("plugin:program")
     return "".join(written)
 
 

@@ -54,6 +54,12 @@ class UserDict(MutableMapping[Any, Any]):
     def __repr__(self) -> str:
         return repr(self.data)
 
+    def __copy__(self) -> Any:
+        """Return one of the same class over a copy of the dict, without calling the class."""
+        made = object.__new__(type(self))
+        vars(made).update(vars(self), data=self.data.copy())
+        return made
+
     def __or__(self, other: Mapping[Any, Any]) -> "UserDict":
         """Return both merged; the right one wins."""
         return type(self)({**self.data, **other})

@@ -19,14 +19,23 @@ import decimal
 import enum
 import fractions
 import functools
+import json
+import random
 import re
+import statistics
+import string
+import textwrap
 import types
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib import parse
 
 from host.sandbox.compiler.facade import Facade
 from host.sandbox.compiler.facades.chain_map import ChainMap
+from host.sandbox.compiler.facades.made_collections import UserDict
+from host.sandbox.compiler.facades.made_json import JSONDecoder
+from host.sandbox.compiler.facades.rebuilding import remade
 from host.sandbox.compiler.guards import Guards
 
 _SHALLOW = (
@@ -81,59 +90,56 @@ class Copier:
     ) -> Any:
         """Return a copy whose parts are `each(part)`."""
         kind = type(value)
-        if self._guards.ownership.owns_class(kind):
+        if issubclass(kind, enum.Enum):
+            return value
+        if self._guards.ownership.owns_class(kind) or _is_remade(kind):
             own = getattr(kind, hook, None)
-            if own is not None:
-                return own(value, *extra)
-            return self._copied_object(value, each, memo)
+            return remade(value, each, memo) if own is None else own(value, *extra)
         if isinstance(value, type):
             return value
+        if kind is types.MethodType and self._guards.ownership.owns_function(value):
+            return value if memo is None else types.MethodType(value.__func__, each(value.__self__))
+        return self._copied_plain(value, each, memo)
+
+    def _copied_plain(self, value: Any, each: _Each, memo: dict[int, Any] | None) -> Any:
+        kind = type(value)
         if kind is tuple or kind is frozenset:
-            return kind(each(part) for part in value)
-        if kind in _SHALLOW or kind is types.SimpleNamespace:
-            return self._copied_container(value, each, memo)
+            return value if memo is None else _frozen(value, each, memo)
+        if kind in _SHALLOW:
+            made = library.copy(value)
+            if memo is not None:
+                memo[id(value)] = made
+                _refill(made, value, each)
+            return made
         if isinstance(value, _FIXED):
             return value
         message = f"A {kind.__name__} object cannot be copied in a plugin. Make a new one."
         raise TypeError(message)
 
-    def _copied_container(self, value: Any, each: _Each, memo: dict[int, Any] | None) -> Any:
-        if type(value) is types.SimpleNamespace:
-            return types.SimpleNamespace(**{k: each(v) for k, v in vars(value).items()})
-        made = library.copy(value)
-        if memo is not None:
-            memo[id(value)] = made
-            _refill(made, value, each)
-        return made
 
-    def _copied_object(self, value: Any, each: _Each, memo: dict[int, Any] | None) -> Any:
-        made = self._blank(value, each)
-        if memo is not None:
-            memo[id(value)] = made
-        if isinstance(value, (list, dict, set)) and not isinstance(value, tuple):
-            _refill(made, value, each)
-        for name, part in getattr(value, "__dict__", {}).items():
-            vars(made)[name] = each(part)
-        for name in _slots(type(value)):
-            if hasattr(value, name):
-                object.__setattr__(made, name, each(getattr(value, name)))
-        return made
+_REMADE = (
+    object, UserDict, types.SimpleNamespace, functools.partial, random.Random,
+    statistics.NormalDist, string.Template, textwrap.TextWrapper, json.JSONEncoder, JSONDecoder,
+    parse.ParseResult, parse.SplitResult, parse.DefragResult,
+)  # fmt: skip
+_USER = ("UserList", "UserString")
+_HEAP = 1 << 9
 
-    def _blank(self, value: Any, each: _Each) -> Any:
-        """Return a new object of the same class, without asking the class."""
-        kind = type(value)
-        if isinstance(value, tuple):
-            return tuple.__new__(kind, [each(part) for part in value])
-        if isinstance(value, (str, bytes, int, float, complex, frozenset)):
-            return value
-        own = self._guards.ownership
-        foreign = next(base for base in kind.__mro__ if not own.owns_class(base))
-        if isinstance(value, BaseException):
-            return foreign.__new__(kind, *value.args)
-        for base in (dict, list, set):
-            if isinstance(value, base):
-                return base.__new__(kind)
-        return object.__new__(kind)
+
+def _is_remade(kind: type) -> bool:
+    """Return whether it is a class of the library whose objects hold only what they were given."""
+    if BaseException in kind.__mro__:
+        return not kind.__flags__ & _HEAP and kind is not BaseExceptionGroup
+    return kind in _REMADE or (kind.__module__ == "collections" and kind.__name__ in _USER)
+
+
+def _frozen(value: Any, each: _Each, memo: dict[int, Any]) -> Any:
+    parts = [each(part) for part in value]
+    known = memo.get(id(value), memo)
+    if known is not memo:  # a part holds it
+        return known
+    same = type(value) is tuple and all(part is old for part, old in zip(parts, value, strict=True))
+    return value if same else type(value)(parts)
 
 
 _FIXED = (
@@ -160,11 +166,3 @@ def _refill(made: Any, value: Any, each: _Each) -> None:
     elif isinstance(value, set):
         set.clear(made)
         set.update(made, [each(part) for part in set.__iter__(value)])
-
-
-def _slots(kind: type) -> list[str]:
-    found: list[str] = []
-    for base in kind.__mro__:
-        names = vars(base).get("__slots__", ())
-        found.extend([names] if isinstance(names, str) else names)
-    return [name for name in found if name not in ("__dict__", "__weakref__")]

@@ -16,6 +16,7 @@ from typing import Any
 
 from host.sandbox.compiler.classes import check_base
 from host.sandbox.compiler.facades.made_copy import Copier
+from host.sandbox.compiler.facades.text_fields import with_meanings
 from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.names import METHODS, REFUSED, is_dunder, is_matchable, kind_of_read
 from host.sandbox.compiler.ownership import Ownership
@@ -35,7 +36,11 @@ def members(guards: Guards) -> Mapping[str, Any]:
             message = f"dataclass works on the plugin's own classes, not on {cls!r}."
             raise TypeError(message)
         _check_fields(cls, guards.ownership)
-        made: type = dataclasses.dataclass(cls, match_args=False, **options)
+        made = with_meanings(
+            cls,
+            lambda: dataclasses.dataclass(cls, match_args=False, **options),
+            guards.ownership.namespace,
+        )
         if match_args and "__match_args__" not in vars(made):
             type.__setattr__(made, "__match_args__", _matched(made))
         return guards.ownership.adopt(made)
@@ -56,18 +61,19 @@ def members(guards: Guards) -> Mapping[str, Any]:
         cls_name: str,
         fields: Iterable[Any],
         *,
-        bases: tuple[Any, ...] = (),
+        bases: Iterable[Any] = (),
         namespace: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Any:
         """Make a dataclass; its attributes are those that a class statement could give it."""
         spelled = _spelled(cls_name, fields, dict(namespace or {}))
         spelled["__module__"] = guards.ownership.module
-        for base in bases:
+        asked = tuple(bases)  # once: a tuple of the plugin's own class may say something else later
+        for base in asked:
             check_base(base, guards.ownership)
         options.pop("module", None)
         return dataclass(
-            types.new_class(cls_name, bases, {}, lambda ns: ns.update(spelled)), **options
+            types.new_class(cls_name, asked, {}, lambda ns: ns.update(spelled)), **options
         )
 
     return {

@@ -8,12 +8,14 @@
 # Why: guards and facades take and give objects of any type.
 
 import functools
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from host.sandbox.compiler.annotations import annotations_of
 from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.ownership import Ownership
+from host.sandbox.compiler.refusal import named
 
 _Call = Callable[..., Any]
 _TOLD = ("__name__", "__qualname__", "__doc__")
@@ -27,8 +29,13 @@ def members(guards: Guards) -> Mapping[str, Any]:
         wrapper: Any, wrapped: Any, assigned: Any = _TOLD, *_: Any, **__: Any
     ) -> Any:
         """Make a wrapper look like what it wraps; it sets attributes, so only the plugin's own."""
-        names = [name for name in assigned if name in _TOLD]
+        names = [name for name in assigned if type(name) is str and name in _TOLD]
+        if type(wrapper) is functools.partial:
+            shown = {name: getattr(wrapped, name) for name in names if hasattr(wrapped, name)}
+            vars(wrapper).update(shown, __wrapped__=wrapped)
+            return wrapper
         if not own.owns(wrapper):
+            _demand_writable(wrapper)
             return wrapper
         for name in names:
             if hasattr(wrapped, name):
@@ -93,6 +100,13 @@ def look_like(wrapper: Any, wrapped: Any) -> None:
         if type(getattr(wrapped, name, None)) is str:
             setattr(wrapper, name, getattr(wrapped, name))
     wrapper.__wrapped__ = wrapped
+
+
+def _demand_writable(wrapper: Any) -> None:
+    """Raise where Python could set no attribute either; what else is not the plugin's, stays."""
+    if isinstance(wrapper, (type, types.MethodType)) or not hasattr(wrapper, "__dict__"):
+        message = f"{named(wrapper)} cannot be made to look like something else. Wrap it in a def."
+        raise AttributeError(message)
 
 
 class _Dispatch:

@@ -38,6 +38,11 @@ _SCAN: Any = JSONDecoder.__dict__["scan"]
 type.__delattr__(JSONDecoder, "scan")
 
 
+def share_reader(made: Any, value: Any, _: object) -> None:
+    """Let a copy of a decoder read as it does."""
+    _SCAN.__set__(made, _SCAN.__get__(value))
+
+
 def members(_: Guards) -> Mapping[str, Any]:
     """Return the names that differ from the library's."""
     return {"JSONDecoder": JSONDecoder}
