@@ -118,7 +118,7 @@ def _teller(exchange: Exchange, run_id: str) -> Callable[[Event], None]:
         if event.kind == "delta" and isinstance(exchange, TaskExchange):
             return  # nobody gets a stream; a piece of text is no status
         count += 1
-        message = _sentence(event)
+        message = sentence_of(event)
         inside = {} if event.run_id == run_id else {"inside": run_id}
         meta: Json = {EVENT_META: {**_without_files(event), **inside}}
         params: Json = {"progress": count, "_meta": meta}
@@ -136,7 +136,8 @@ def _without_files(event: Event) -> Json:
     return {**event.fields(), "data": {**event.data, "files": told}}
 
 
-def _sentence(event: Event) -> str:
+def sentence_of(event: Event) -> str:
+    """Return what an event says, for people."""
     data = event.data
     match event.kind:
         case "delta" | "note":

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from host.agents.attending import attend, cannot_answer
+from host.agents.attending import attend, cannot_answer, sentence_of
 from host.agents.library import Agent
 from host.agents.runner import Runner
-from host.domain.errors import ConfigError, NotFoundError
+from host.domain.errors import ConfigError, NotFoundError, RunStateError
 from host.domain.json_schema import embedded
 from host.domain.jsonrpc import (
     INTERNAL_ERROR,
@@ -92,7 +92,7 @@ class AgentProvider(LocalProvider):
         self._runner = runner
         self._patience = patience
         self._prompts = prompts
-        self._ongoing = self.offer_tasks(self._past_task)
+        self._ongoing = self.offer_tasks(self._past_task, self._stop_past)
 
     @override
     async def tools(self) -> list[Json]:
@@ -141,6 +141,17 @@ class AgentProvider(LocalProvider):
         if run.id != run_id or run.client != principal.client:
             return None
         return past_task(run, await self._runner.runs.events(principal, run.id))
+
+    async def _stop_past(self, principal: Principal, run_id: str) -> None:
+        """End the run of a task of earlier, which was taken up or waits.
+
+        Raises:
+            RpcError: Another process has it, or nobody has taken it up yet.
+        """
+        try:
+            await self._runner.cancel(principal, run_id)
+        except RunStateError as error:
+            raise RpcError(INVALID_PARAMS, str(error)) from error
 
     @override
     async def templates(self) -> list[Json]:
@@ -348,7 +359,9 @@ def past_task(run: Run, events: Sequence[Event]) -> Json:
         "pollIntervalMs": POLL_MS,
     }
     if run.status in ("running", "parked"):
-        return {**head, "status": "working"}
+        waits = [event for event in events if event.kind == "approval" and run.status == "parked"]
+        why = {"statusMessage": sentence_of(waits[-1])} if waits else {}
+        return {**head, "status": "working", **why}
     if run.status == "cancelled":
         return {**head, "status": "cancelled"}
     if run.status == "interrupted":

@@ -18,7 +18,7 @@ from host.domain.jsonrpc import (
 from host.domain.protocol import LIST_METHODS, TASKS_EXTENSION, object_member
 from host.gateway.exchange import Exchange, Session
 from host.gateway.notices import TASK_CHANGED
-from host.gateway.tasks import Lookup, Task, Tasks
+from host.gateway.tasks import Lookup, Stop, Task, Tasks
 from host.gateway.upstream.channel import Outgoing
 from host.gateway.upstream.connection import Connection, OnNotice
 from host.gateway.upstream.knowledge import KnownServer
@@ -93,11 +93,12 @@ class LocalProvider(ABC):
     async def close(self) -> None:  # noqa: B027 - most providers start nothing that would have to end
         """End what was started; a subclass that starts something overrides this."""
 
-    def offer_tasks(self, lookup: Lookup | None = None) -> Tasks:
+    def offer_tasks(self, lookup: Lookup | None = None, stop: Stop | None = None) -> Tasks:
         """Declare that calls may go on as tasks, and return these.
 
         Args:
-            lookup: Finds tasks that ended before; None where there are none.
+            lookup: Finds tasks of before a restart; None where there are none.
+            stop: Ends one of those.
         """
 
         def told(task: Task) -> None:
@@ -106,7 +107,7 @@ class LocalProvider(ABC):
         extension: Json = {TASKS_EXTENSION: {}}
         self._link.connection.capabilities["extensions"] = extension
         self.known = self.known.model_copy(update={"capabilities": {"extensions": extension}})
-        self.tasks = Tasks(self.name, told, lookup=lookup)
+        self.tasks = Tasks(self.name, told, lookup=lookup, stop=stop)
         return self.tasks
 
     def changed(self, kind: str = "tools") -> None:

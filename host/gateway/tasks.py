@@ -35,7 +35,9 @@ NEEDED: Json = {"extensions": {TASKS_EXTENSION: {}}}
 """What a client has to declare."""
 
 Lookup = Callable[[Principal, str], Awaitable[Json | None]]
-"""Returns an ended task of earlier by its principal and its own id, as `tasks/get` tells it."""
+"""Returns a task of earlier by its principal and its own id, as `tasks/get` tells it."""
+Stop = Callable[[Principal, str], Awaitable[None]]
+"""Ends what has become of a task of earlier, if that goes on."""
 
 
 def takes_tasks(exchange: Exchange) -> bool:
@@ -187,13 +189,19 @@ class Tasks:
     Args:
         owner: The provider's name, the first part of its tasks' ids.
         told: Takes each change of a task.
-        lookup: Finds tasks that ended before; None where there are none.
+        lookup: Finds tasks of before a restart; None where there are none.
+        stop: Ends one of those.
     """
 
     def __init__(
-        self, owner: str, told: Callable[[Task], None], *, lookup: Lookup | None = None
+        self,
+        owner: str,
+        told: Callable[[Task], None],
+        *,
+        lookup: Lookup | None = None,
+        stop: Stop | None = None,
     ) -> None:
-        self._owner, self._told, self._lookup = owner, told, lookup
+        self._owner, self._told, self._lookup, self._stop = owner, told, lookup, stop
         self._tasks: OrderedDict[str, Task] = OrderedDict()
 
     def open(self, exchange: Exchange) -> tuple[Task, TaskExchange]:
@@ -248,7 +256,11 @@ class Tasks:
             found = await self._lookup(principal, own_id)
         if found is None:
             raise RpcError(INVALID_PARAMS, f"There is no task {task_id!r}.", {"taskId": task_id})
-        return {"taskId": task_id, **found} if method == "tasks/get" else {}
+        if method == "tasks/get":
+            return {"taskId": task_id, **found}
+        if method == "tasks/cancel" and found["status"] == "working" and self._stop is not None:
+            await self._stop(principal, own_id)
+        return {}
 
     def watched(self, principal: Principal, task_id: str) -> bool:
         """Whether somebody has a task that may still change."""

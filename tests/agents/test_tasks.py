@@ -1,6 +1,7 @@
 """Agents as tasks: what a client that declares the extension gets in place of a slow answer."""
 
 import asyncio
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,31 @@ async def test_task_that_ended_before_a_restart_is_still_told(empty_store_folder
         after = await client.request("tasks/get", {"taskId": created["taskId"]})
     assert after["result"] == before["result"]
     assert after["status"] == "completed"
+
+
+async def test_task_that_waits_is_told_and_ended_after_a_restart(empty_store_folder: Path) -> None:
+    async with open_scene(MEMORY, policy="default", data=empty_store_folder, agents=True) as scene:
+        write_agent(scene, "keeper", TOUR, tools=["memory"])
+        async with scene.stateless(**KNOWS, bare=True) as client:
+            task: Json = {"taskId": (await begin(client, "keeper"))["taskId"]}
+            run_id = str(task["taskId"]).removeprefix("agent:")
+            principal = scene.host.agents.runner.active[run_id].exchange.session.principal
+            async with aclosing(scene.host.agents.runs.follow(principal, run_id)) as events:
+                async for event in events:
+                    if event.kind == "approval":
+                        break
+    async with open_scene(MEMORY, policy="default", data=empty_store_folder, agents=True) as scene:
+        write_agent(scene, "keeper", TOUR, tools=["memory"])
+        async with scene.stateless(**KNOWS, bare=True) as client:
+            waits = await client.request("tasks/get", task)
+            with pytest.raises(RpcError, match="not going on here: it is parked"):
+                await client.request("tasks/cancel", task)
+            assert await scene.host.agents.take_up() == [run_id]
+            await client.request("tasks/cancel", task)
+            ended = await client.request("tasks/get", task)
+    assert waits["status"] == "working"
+    assert "waits for the approval a-" in waits["statusMessage"]
+    assert ended["status"] == "cancelled"
 
 
 def forge_end(scene: Scene, task_id: str) -> None:
