@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 from typing_extensions import override
 
-from host.agents.offered import await_servers, chosen_from
+from host.agents.offered import WILD, Missed, await_servers, chosen_from, not_there
 from host.agents.tool_result import answer_of
 from host.agents.toolbox import Tool, ToolAnswer
 from host.domain.errors import (
@@ -25,9 +25,6 @@ from host.gateway.exchange import Exchange, InnerExchange
 from host.gateway.gateway import Gateway
 from host.gateway.provider import ToolProvider
 from host.taint.session import SessionTaint
-
-WILD = ("*", "?", "[")
-"""Beginnings of patterns that may mean the tools of any server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +155,17 @@ class GatewayTools:
         if not wanted:
             return []
         exchange = self._exchange("")
-        await self._await_servers(exchange, wanted)
+        missed = await self._await_servers(exchange, wanted)
         offer = await self._gateway.catalog.offer(exchange, "tools/list")
         if any(pattern.startswith(WILD) for pattern in wanted):
             for reason in offer.missing.values():
                 self._log.note(reason)
+        for told in not_there(offer, wanted, missed):
+            self._log.note(told)
         return chosen_from(offer, wanted)
 
-    async def _await_servers(self, exchange: RunExchange, wanted: Sequence[str]) -> None:
-        """Return once the servers that patterns name have listed their tools, or cannot.
+    async def _await_servers(self, exchange: RunExchange, wanted: Sequence[str]) -> Missed:
+        """Return once the servers that patterns name have listed their tools; those that cannot.
 
         A list for clients does not wait for long; but a run that begins without the tools it was
         made for gives wrong answers. It waits as long as each server may take to start.
@@ -177,6 +176,7 @@ class GatewayTools:
         missed = await await_servers(self._gateway, exchange, wanted)
         for server, error in missed.items():
             self._miss(exchange, server, error)
+        return missed
 
     def _miss(
         self, exchange: RunExchange, server: ToolProvider, error: UpstreamError | RpcError

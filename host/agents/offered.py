@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import anyio
 
 from host.agents.library import Agent
-from host.agents.toolbox import OWN_PREFIX, Tool, tools_of
+from host.agents.toolbox import OWN_PREFIX, Tool, fits, tools_of
 from host.domain.errors import UpstreamError
 from host.domain.jsonrpc import RpcError
+from host.domain.names import nearest_names
 from host.gateway.catalog import Offer
 from host.gateway.exchange import Exchange, InnerExchange
 from host.gateway.gateway import Gateway
@@ -15,6 +16,9 @@ from host.gateway.provider import ToolProvider
 
 HIDDEN = (OWN_PREFIX, "orchestrator__")
 """Tools that only their full name chooses, so that `*` does not make agents call themselves."""
+
+WILD = ("*", "?", "[")
+"""Beginnings of patterns that may mean the tools of any server."""
 
 Missed = dict[ToolProvider, UpstreamError | RpcError]
 """Servers whose tools are not to be had, and why."""
@@ -73,6 +77,26 @@ def chosen_from(offer: Offer, wanted: Sequence[str]) -> list[Tool]:
     shown = [one for one in offer.entries if not one.name.startswith(HIDDEN) or one.name in wanted]
     known = {entry.name: entry.server.name for entry in shown}
     return tools_of((entry.definition for entry in shown), wanted, known)
+
+
+def not_there(offer: Offer, wanted: Sequence[str], missed: Iterable[ToolProvider]) -> list[str]:
+    """Return in words which patterns choose no tool, where that was not told already.
+
+    Args:
+        offer: What there is.
+        wanted: The patterns.
+        missed: Servers that cannot be reached, which is told of each.
+    """
+    found: list[str] = []
+    for pattern in wanted:
+        if any(fits(entry.name, entry.server.name, pattern) for entry in offer.entries):
+            continue
+        if pattern.startswith(WILD) or any(_names(pattern, server) for server in missed):
+            continue
+        near = nearest_names(pattern, (entry.name for entry in offer.entries))
+        hint = f" Did you mean {', '.join(near)}?" if near else ""
+        found.append(f"There is no tool {pattern!r}, which the agent's file names.{hint}")
+    return found
 
 
 def _names(pattern: str, server: ToolProvider) -> bool:

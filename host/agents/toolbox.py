@@ -215,12 +215,13 @@ def tools_of(
     chosen: list[Tool] = []
     for definition in definitions:
         name = str(definition.get("name"))
-        if any(_fits(name, known.get(name, ""), pattern) for pattern in wanted):
+        if any(fits(name, known.get(name, ""), pattern) for pattern in wanted):
             chosen.append(_tool(name, definition))
     return chosen
 
 
-def _fits(name: str, server: str, pattern: str) -> bool:
+def fits(name: str, server: str, pattern: str) -> bool:
+    """Whether a pattern chooses a tool of a server."""
     return pattern == server or fnmatchcase(name, pattern)
 
 

@@ -273,3 +273,14 @@ async def test_answer_that_never_meets_its_schema_fails_after_the_repairs(
         assert outcome.status == "failed"
         assert "never met its schema" in str(outcome.error)
         assert (await scene.kinds(outcome.run.id)).count("reply") == 2
+
+
+async def test_tool_that_an_agents_file_names_and_nobody_has_is_told(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("typist", [{"reply": "done"}], tools=["notes__raed", "notes__add", "*x"])
+        outcome = await scene.ask("typist")
+    [note] = outcome.notes
+    assert note.startswith("There is no tool 'notes__raed', which the agent's file names.")
+    assert "notes__read" in note
