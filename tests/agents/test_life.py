@@ -3,6 +3,8 @@
 import os
 import secrets
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -14,7 +16,7 @@ from host.agents.runner import Active
 from host.domain.errors import NotFoundError, RunStateError, StaleRunError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
-from host.events.run import Event, Run, new_run_id
+from host.events.run import Event, Run, new_run_id, utc_now
 from host.events.runs import Runs
 from tests.agents.scene import Scene, open_agents
 from tests.agents.test_loop import call
@@ -111,6 +113,19 @@ async def test_overtaken_writer_adds_nothing(store_folder: Path, tmp_path: Path)
         with pytest.raises(StaleRunError):
             await add_late(active)
         assert await scene.events(active.run.id) == before
+
+
+async def test_run_that_may_go_on_elsewhere_tells_when_it_can_be_taken_up(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        active = await begun(scene)
+        await active.log.settle()
+        runs = scene.host.agents.runs
+        run = await runs.get(scene.principal, active.run.id)
+        heard = replace(run, heartbeat=utc_now() + timedelta(hours=1))
+        with pytest.raises(RunStateError, match=r"can be taken up in 36\d\d s if nothing"):
+            await runs.claim(scene.principal, heard)
 
 
 async def test_run_that_ended_well_is_not_resumed(store_folder: Path, tmp_path: Path) -> None:

@@ -40,6 +40,9 @@ PARTS = {
 }
 """Modules of packages that a declared one brings in its own release: which one."""
 
+LATER = {"annotationlib"}
+"""Modules that came into the standard library after the oldest Python that the host runs on."""
+
 SYSTEMS = (
     {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"},
     {"sys_platform": "darwin", "platform_system": "Darwin", "os_name": "posix"},
@@ -72,7 +75,7 @@ def imported_modules() -> Iterator[tuple[str, Path]]:
 
 
 def third_party() -> dict[str, Path]:
-    known = OWN | sys.stdlib_module_names
+    known = OWN | sys.stdlib_module_names | LATER
     return {module: file for module, file in imported_modules() if module not in known}
 
 
