@@ -103,6 +103,7 @@ def _settle_re() -> None:
     setattr(re, "_compile", compile_plain)  # noqa: B010  # a private name
     if hasattr(re, "_compile_repl"):
         setattr(re, "_compile_repl", on_plain(getattr(re, "_compile_repl")))  # noqa: B009, B010  # a private name
+    setattr(re, "escape", on_plain(re.escape))  # noqa: B010 - `string.Template` calls it as well
     missing: Any = re.RegexFlag._missing_
     found: Any = staticmethod(on_plain(missing))
     type.__setattr__(re.RegexFlag, "_missing_", found)  # it keeps the members that it makes
