@@ -26,7 +26,7 @@ def members(guards: Guards) -> Mapping[str, Any]:
     own = guards.ownership
 
     def update_wrapper(
-        wrapper: Any, wrapped: Any, assigned: Any = _TOLD, *_: Any, **__: Any
+        wrapper: Any, wrapped: Any, assigned: Any = _TOLD, updated: Any = ("__dict__",)
     ) -> Any:
         """Make a wrapper look like what it wraps; it sets attributes, so only the plugin's own."""
         names = [name for name in assigned if type(name) is str and name in _TOLD]
@@ -40,7 +40,10 @@ def members(guards: Guards) -> Mapping[str, Any]:
         for name in names:
             if hasattr(wrapped, name):
                 setattr(wrapper, name, getattr(wrapped, name))
-        if own.owns_function(wrapped) and not isinstance(wrapper, type):
+        if updated and isinstance(wrapper, type):
+            message = f"A class's table cannot be updated: wraps({named(wrapped)}, updated=())."
+            raise AttributeError(message)
+        if updated and own.owns_function(wrapped):
             wrapper.__dict__.update(vars(wrapped))
             wrapper.__annotations__ = dict(wrapped.__annotations__)
         wrapper.__wrapped__ = wrapped
