@@ -126,13 +126,19 @@ def _settle_text() -> None:
     munged: Any = getattr(textwrap.TextWrapper, "_munge_whitespace")  # noqa: B009  # a private name
 
     def munge(self: textwrap.TextWrapper, text: Any) -> str:
-        return munged(self, plain(text))  # which is shown the table of spaces
+        if not isinstance(text, str):  # it would be shown the table of spaces
+            message = f"textwrap needs a str, not {type(text).__name__}"
+            raise TypeError(message)
+        return munged(self, plain(text))
 
     setattr(textwrap.TextWrapper, "_munge_whitespace", munge)  # noqa: B010  # a private name
 
 
 @cache
 def _settle_addresses() -> None:
+    split: Any = urllib.parse.urlsplit
+    split_anew: Any = getattr(split, "__wrapped__", split)
+    setattr(urllib.parse, "urlsplit", on_plain(split_anew))  # noqa: B010 - its cache asks its keys
     for name in ("quote_from_bytes", "unquote_to_bytes"):  # others call these with own results
         setattr(urllib.parse, name, on_plain(getattr(urllib.parse, name)))
 
