@@ -37,9 +37,7 @@ def members(guards: Guards) -> Mapping[str, Any]:
         if not own.owns(wrapper):
             _demand_writable(wrapper)
             return wrapper
-        for name in names:
-            if hasattr(wrapped, name):
-                setattr(wrapper, name, getattr(wrapped, name))
+        _dress(wrapper, wrapped, names)
         if updated and isinstance(wrapper, type):
             message = f"A class's table cannot be updated: wraps({named(wrapped)}, updated=())."
             raise AttributeError(message)
@@ -103,6 +101,12 @@ def look_like(wrapper: Any, wrapped: Any) -> None:
         if type(getattr(wrapped, name, None)) is str:
             setattr(wrapper, name, getattr(wrapped, name))
     wrapper.__wrapped__ = wrapped
+
+
+def _dress(wrapper: Any, wrapped: Any, names: list[str]) -> None:
+    for name in names:
+        if hasattr(wrapped, name):
+            setattr(wrapper, name, getattr(wrapped, name))
 
 
 def _demand_writable(wrapper: Any) -> None:
