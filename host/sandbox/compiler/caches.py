@@ -14,13 +14,13 @@ everybody.
 import _strptime
 import dataclasses
 import fractions
+import functools
 import re
 import textwrap
 import types
 import typing
 import urllib.parse
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 from typing_extensions import override
@@ -90,7 +90,7 @@ def as_given(module: str, value: Any) -> Any:
     return on_plain(value) if module in OF_TEXT and type(value) is types.FunctionType else value
 
 
-@cache
+@functools.cache
 def _settle_re() -> None:
     compiled: Any = getattr(re, "_compile")  # noqa: B009  # a private name
 
@@ -103,40 +103,49 @@ def _settle_re() -> None:
     setattr(re, "_compile", compile_plain)  # noqa: B010  # a private name
     if hasattr(re, "_compile_repl"):
         setattr(re, "_compile_repl", on_plain(getattr(re, "_compile_repl")))  # noqa: B009, B010  # a private name
+    setattr(re, "escape", on_plain(re.escape))  # noqa: B010 - `string.Template` calls it as well
     missing: Any = re.RegexFlag._missing_
     found: Any = staticmethod(on_plain(missing))
     type.__setattr__(re.RegexFlag, "_missing_", found)  # it keeps the members that it makes
 
 
-@cache
+@functools.cache
 def _settle_time() -> None:
     setattr(_strptime, "_regex_cache", _ByValue(getattr(_strptime, "_regex_cache")))  # noqa: B009, B010  # a private name
 
 
-@cache
+@functools.cache
 def _settle_fractions() -> None:
     if hasattr(fractions, "_hash_algorithm"):
         setattr(fractions, "_hash_algorithm", on_plain(getattr(fractions, "_hash_algorithm")))  # noqa: B009, B010  # a private name
 
 
-@cache
+@functools.cache
 def _settle_text() -> None:
     _settle_re()
     munged: Any = getattr(textwrap.TextWrapper, "_munge_whitespace")  # noqa: B009  # a private name
 
     def munge(self: textwrap.TextWrapper, text: Any) -> str:
-        return munged(self, plain(text))  # which is shown the table of spaces
+        if not isinstance(text, str):  # it would be shown the table of spaces
+            message = f"textwrap needs a str, not {type(text).__name__}"
+            raise TypeError(message)
+        return munged(self, plain(text))
 
     setattr(textwrap.TextWrapper, "_munge_whitespace", munge)  # noqa: B010  # a private name
 
 
-@cache
+@functools.cache
 def _settle_addresses() -> None:
+    split: Any = urllib.parse.urlsplit
+    split_anew: Any = getattr(split, "__wrapped__", split)
+    split_plain: Any = functools.wraps(split_anew)(on_plain(split_anew))
+    split_plain.cache_clear = split_plain.cache_info = lambda: None  # as `clear_cache` expects
+    setattr(urllib.parse, "urlsplit", split_plain)  # noqa: B010 - a cache asks its keys
     for name in ("quote_from_bytes", "unquote_to_bytes"):  # others call these with own results
         setattr(urllib.parse, name, on_plain(getattr(urllib.parse, name)))
 
 
-@cache
+@functools.cache
 def _settle_fields() -> None:
     """Give each field a table of metadata from the start; the library's empty one is for all."""
     begin = dataclasses.Field.__init__

@@ -120,6 +120,9 @@ def _spelled(cls_name: str, fields: Iterable[Any], namespace: dict[str, Any]) ->
     annotations: dict[str, Any] = {}
     for item in fields:
         name, kind, *default = (item, Any) if type(item) is str else tuple(item)
+        if name in annotations:
+            message = f"Field name duplicated: {name!r}"
+            raise TypeError(message)
         annotations[name] = kind
         namespace.update(dict.fromkeys([name], *default) if default else {})
     for name in (cls_name, *annotations, *namespace):

@@ -26,7 +26,7 @@ def members(guards: Guards) -> Mapping[str, Any]:
     own = guards.ownership
 
     def update_wrapper(
-        wrapper: Any, wrapped: Any, assigned: Any = _TOLD, *_: Any, **__: Any
+        wrapper: Any, wrapped: Any, assigned: Any = _TOLD, updated: Any = ("__dict__",)
     ) -> Any:
         """Make a wrapper look like what it wraps; it sets attributes, so only the plugin's own."""
         names = [name for name in assigned if type(name) is str and name in _TOLD]
@@ -37,10 +37,11 @@ def members(guards: Guards) -> Mapping[str, Any]:
         if not own.owns(wrapper):
             _demand_writable(wrapper)
             return wrapper
-        for name in names:
-            if hasattr(wrapped, name):
-                setattr(wrapper, name, getattr(wrapped, name))
-        if own.owns_function(wrapped) and not isinstance(wrapper, type):
+        _dress(wrapper, wrapped, names)
+        if updated and isinstance(wrapper, type):
+            message = f"A class's table cannot be updated: wraps({named(wrapped)}, updated=())."
+            raise AttributeError(message)
+        if updated and own.owns_function(wrapped):
             wrapper.__dict__.update(vars(wrapped))
             wrapper.__annotations__ = dict(wrapped.__annotations__)
         wrapper.__wrapped__ = wrapped
@@ -100,6 +101,12 @@ def look_like(wrapper: Any, wrapped: Any) -> None:
         if type(getattr(wrapped, name, None)) is str:
             setattr(wrapper, name, getattr(wrapped, name))
     wrapper.__wrapped__ = wrapped
+
+
+def _dress(wrapper: Any, wrapped: Any, names: list[str]) -> None:
+    for name in names:
+        if hasattr(wrapped, name):
+            setattr(wrapper, name, getattr(wrapped, name))
 
 
 def _demand_writable(wrapper: Any) -> None:

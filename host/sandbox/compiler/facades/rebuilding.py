@@ -189,8 +189,8 @@ _TOLD: list[tuple[type, str]] = [
 ]
 
 
-def _of_stack(value: Any) -> Recipe:
-    message = f"{type(value).__name__} is a stack of what is to be left, which cannot be copied."
+def _not_copied(value: Any) -> Recipe:
+    message = f"A {type(value).__name__} object cannot be copied. Make a new one."
     raise TypeError(message)
 
 
@@ -216,8 +216,9 @@ _RECIPES: tuple[tuple[type, _Read], ...] = (
     (random.Random, lambda _: Recipe(keeps=False, finish=_finish_dice)),
     (types.SimpleNamespace, lambda _: Recipe()),
     (BaseException, _of_error),
-    (ExitStack, _of_stack),
-    (AsyncExitStack, _of_stack),
+    (property, _not_copied),
+    (ExitStack, _not_copied),
+    (AsyncExitStack, _not_copied),
     (JSONDecoder, lambda _: Recipe(called=False, finish=share_reader, deeply=False)),
     (object, lambda _: Recipe(called=False)),
 )
