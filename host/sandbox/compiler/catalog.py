@@ -51,7 +51,7 @@ PLAIN: dict[str, str] = {
         auto unique verify member nonmember property EnumCheck CONTINUOUS NAMED_FLAGS UNIQUE
         FlagBoundary STRICT CONFORM EJECT KEEP""",
     "fractions": "Fraction",
-    "functools": "reduce cmp_to_key partial partialmethod cached_property",
+    "functools": "reduce cmp_to_key partial partialmethod",
     "hashlib": """
         md5 sha1 sha224 sha256 sha384 sha512 sha3_224 sha3_256 sha3_384 sha3_512 shake_128 shake_256
         blake2b blake2s new pbkdf2_hmac scrypt""",
@@ -117,7 +117,8 @@ MADE: dict[str, str] = {
     "decimal": "BasicContext ExtendedContext DefaultContext",
     "enum": "Enum IntEnum StrEnum Flag IntFlag EnumType EnumMeta",
     "functools": """
-        lru_cache cache wraps update_wrapper total_ordering singledispatch singledispatchmethod""",
+        cached_property lru_cache cache wraps update_wrapper total_ordering singledispatch
+        singledispatchmethod""",
     "hashlib": "algorithms_available algorithms_guaranteed",
     "json": "JSONDecoder",
     "operator": "attrgetter methodcaller",

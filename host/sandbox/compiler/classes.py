@@ -17,6 +17,7 @@ from typing import Any
 from host.sandbox.compiler.enums import PluginEnumKind
 from host.sandbox.compiler.kinds import PluginType, is_metaclass
 from host.sandbox.compiler.ownership import Ownership
+from host.sandbox.compiler.refusal import demand_names
 
 _BUILTIN_BASES = frozenset(
     {
@@ -88,6 +89,7 @@ def class_builder(ownership: Ownership) -> Callable[..., type]:
     """Return the `__build_class__` of a plugin."""
 
     def build(body: Callable[..., Any], name: str, /, *bases: Any, **options: Any) -> type:
+        demand_names(options)
         for base in bases:
             check_base(base, ownership)
         if "metaclass" in options:

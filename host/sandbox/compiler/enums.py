@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from host.sandbox.compiler.caches import plain
+from host.sandbox.compiler.refusal import demand_names
 
 _missing: Any = object()
 
@@ -24,6 +25,7 @@ class PluginEnumKind(enum.EnumType):
 
     def __call__(cls, value: Any, names: Any = _missing, **options: Any) -> Any:
         """Look a member up by its value, or make an enumeration."""
+        demand_names(options)
         if names is _missing and not options:
             return super().__call__(value)
         options = {key: item for key, item in options.items() if key not in ("module", "qualname")}

@@ -13,6 +13,7 @@ library's inner class it could reach that library's methods. Both are answered w
 # Why: guards and facades take and give objects of any type.
 
 import types
+import weakref
 from functools import cache
 from typing import Any, NoReturn
 
@@ -31,6 +32,7 @@ _CLOSED = (
     types.CoroutineType,
     types.AsyncGeneratorType,
     types.MethodWrapperType,
+    weakref.ReferenceType,
     types.WrapperDescriptorType,
     types.MethodDescriptorType,
     types.ClassMethodDescriptorType,

@@ -147,9 +147,17 @@ class Ownership:
 
     def _first_definer_is_own(self, order: tuple[type, ...], name: str) -> bool:
         for base in order:
-            if name in type.__getattribute__(base, "__dict__"):
-                return self.owns_class(base)
+            found = type.__getattribute__(base, "__dict__")
+            if name in found:
+                return self.owns_class(base) and not self._is_librarys(found[name])
         return False
+
+    def _is_librarys(self, item: Any) -> bool:
+        """Return whether it is a function that the library put into a class of the plugin's."""
+        inner = getattr(item, "__func__", item)
+        if not isinstance(inner, types.FunctionType) or self.owns_function(inner):
+            return False
+        return not str(inner.__globals__.get("__name__")).startswith("host.sandbox.")
 
     def table_of(self, made: type) -> Mapping[str, Any]:
         """Return what a class statement of the plugin's says: a copy, without what Python added."""

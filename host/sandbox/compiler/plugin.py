@@ -23,7 +23,19 @@ from host.sandbox.compiler.library import Library
 from host.sandbox.compiler.ownership import Ownership
 from host.sandbox.compiler.policy import Policy
 from host.sandbox.compiler.program import as_function
-from host.sandbox.compiler.rewriting import LEAVE, MEMBER, MODULE, NEW, OWN, READ, SAFE, SEAL, TYPE
+from host.sandbox.compiler.refusal import plain_keys
+from host.sandbox.compiler.rewriting import (
+    KEYS,
+    LEAVE,
+    MEMBER,
+    MODULE,
+    NEW,
+    OWN,
+    READ,
+    SAFE,
+    SEAL,
+    TYPE,
+)
 from host.sandbox.compiler.traces import leaver_of_own
 
 MAX_SOURCE = 1_000_000
@@ -151,7 +163,7 @@ def blank_namespace(
     names.update({"__builtins__": available, READ: guards.read, SEAL: guards.seal})
     names.update({OWN: guards.ownership.pure, SAFE: guards.ownership.safe, TYPE: type})
     names.update({MODULE: library.module, MEMBER: library.member, NEW: guards.maker_of_own})
-    names[LEAVE] = leaver_of_own
+    names.update({LEAVE: leaver_of_own, KEYS: plain_keys})
     return Namespace(names, guards, library)
 
 

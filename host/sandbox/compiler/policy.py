@@ -30,6 +30,7 @@ from host.sandbox.compiler.names import (
     kind_of_write,
 )
 from host.sandbox.compiler.rewriting import (
+    KEYS,
     LEAVE,
     NEW,
     OWN,
@@ -42,11 +43,10 @@ from host.sandbox.compiler.rewriting import (
     load,
     place,
 )
-from host.sandbox.compiler.shapes import as_text, is_flat_format, is_literal, is_slot
+from host.sandbox.compiler.shapes import LITERAL, as_text, computed_names, is_flat_format
 
 _CHECKED = {"__new__": NEW, "__exit__": LEAVE, "__aexit__": LEAVE}
 """Special methods and what each is wrapped in, where it is defined."""
-_LITERAL = ("__match_args__", "__slots__")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _PLAIN = [
@@ -148,7 +148,7 @@ class Policy(RestrictingNodeTransformer):
                 self.reject(node, name, advice.IN_CLASS)
         elif is_dunder(name):
             allowed = CLASS_NAMES if in_class else MODULE_NAMES
-            by_name = isinstance(node, ast.Name) or name not in _LITERAL
+            by_name = isinstance(node, ast.Name) or name not in LITERAL
             if name not in allowed or not by_name:
                 self.reject(node, name, advice.about_attribute(name))
             elif name in _CHECKED and not isinstance(node, _Function):
@@ -168,7 +168,10 @@ class Policy(RestrictingNodeTransformer):
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
         if node.arg and is_dunder(node.arg):
             self.reject(node, node.arg, advice.about_attribute(node.arg))
-        return self.node_contents_visit(node)
+        node = self.node_contents_visit(node)
+        if node.arg is None:  # `f(**names)`: a text that lies about what it equals is no name
+            node.value = place(call(KEYS, node.value), node.value)
+        return node
 
     # Attributes
 
@@ -292,19 +295,9 @@ class Policy(RestrictingNodeTransformer):
         return node
 
     def _check_class_statement(self, statement: ast.stmt) -> None:
-        """Hold `__match_args__` and `__slots__` to literals: both name attributes past the guards.
-
-        A computed `__match_args__` of `("__globals__",)` would let a class pattern read them.
-        """
-        for node in ast.walk(statement):
-            if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Store):
-                continue
-            if node.id not in _LITERAL:
-                continue
-            ok = is_matchable if node.id == "__match_args__" else is_slot
-            if not is_literal(statement, node, ok):
-                why = "Its names are read past the guards, so they must be plain and in sight."
-                self.reject(node, node.id, (why, 'Assign a literal tuple, such as ("x", "y").'))
+        for node in computed_names(statement):
+            why = "Its names are read past the guards, so they must be plain and in sight."
+            self.reject(node, node.id, (why, 'Assign a literal tuple, such as ("x", "y").'))
 
     # Annotations
 

@@ -5,7 +5,7 @@
 
 import enum
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 
@@ -36,6 +36,30 @@ def unshared(found: Any) -> Any:
         if isinstance(found, (dict, types.MappingProxyType))
         else found
     )
+
+
+def plain_keys(given: Any) -> dict[Any, Any]:
+    """Return what follows `**` in a call, under plain names.
+
+    A text that says that it equals `metaclass` at one time and not at another would be checked as
+    one name and used as another.
+    """
+    if type(given) is dict and all(type(name) is str for name in given):
+        return given
+    if not hasattr(type(given), "keys"):
+        message = f"argument after ** must be a mapping, not {type(given).__name__}"
+        raise TypeError(message)
+    return {
+        str.__str__(name) if isinstance(name, str) else name: given[name]
+        for name in list(given.keys())
+    }
+
+
+def demand_names(options: Mapping[Any, Any]) -> None:
+    """Raise unless keyword arguments have plain names, however they came."""
+    if any(type(name) is not str for name in options):
+        message = "keywords must be plain texts"
+        raise TypeError(message)
 
 
 def is_enum_table(target: Any, name: str) -> bool:

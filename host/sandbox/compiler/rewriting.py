@@ -12,6 +12,7 @@ MODULE = ".module"
 MEMBER = ".member"
 NEW = ".new"
 LEAVE = ".leave"
+KEYS = ".keys"
 """Names of the guards in a plugin's globals. A dot is no part of an identifier, so a plugin cannot
 name, shadow, delete or import over them: the attack on `_getattr_` by a parameter of that name."""
 

@@ -83,6 +83,7 @@ def outside(  # noqa: PLR0911  # one answer a kind
                 "facades.chain_map",
                 "facades.made_collections",
                 "facades.made_functools",
+                "facades.cached",
                 "facades.made_contextlib",
                 "facades.made_json",
                 "facades.made_string",

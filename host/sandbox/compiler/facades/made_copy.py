@@ -36,6 +36,7 @@ from host.sandbox.compiler.facades.chain_map import ChainMap
 from host.sandbox.compiler.facades.made_collections import UserDict
 from host.sandbox.compiler.facades.made_json import JSONDecoder
 from host.sandbox.compiler.facades.rebuilding import remade
+from host.sandbox.compiler.facades.replacing import replacer
 from host.sandbox.compiler.guards import Guards
 
 _SHALLOW = (
@@ -55,9 +56,11 @@ def members(guards: Guards) -> Mapping[str, Any]:
     def deepcopy(value: Any, memo: dict[int, Any] | None = None) -> Any:
         return copier.deep(value, {} if memo is None else memo)
 
+    replaced = replacer(guards)
+
     def replace(value: Any, /, **changes: Any) -> Any:
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return dataclasses.replace(value, **changes)
+        if dataclasses.is_dataclass(type(value)) and not isinstance(value, type):
+            return replaced(value, **changes)
         return guards.read(value, "_replace")(**changes)
 
     return {"copy": copy, "deepcopy": deepcopy, "replace": replace}

@@ -16,10 +16,12 @@ from typing import Any
 
 from host.sandbox.compiler.classes import check_base
 from host.sandbox.compiler.facades.made_copy import Copier
+from host.sandbox.compiler.facades.replacing import replacer
 from host.sandbox.compiler.facades.text_fields import with_meanings
 from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.names import METHODS, REFUSED, is_dunder, is_matchable, kind_of_read
 from host.sandbox.compiler.ownership import Ownership
+from host.sandbox.compiler.refusal import demand_names
 
 _Made = Callable[..., Any]
 _BY_DEF = {"__new__", "__exit__", "__aexit__"}
@@ -30,6 +32,7 @@ def members(guards: Guards) -> Mapping[str, Any]:
 
     def dataclass(cls: Any = None, /, *, match_args: bool = True, **options: Any) -> Any:
         """Turn a class into a dataclass; it sets attributes, so only the plugin's own classes."""
+        demand_names(options)
         if cls is None:
             return lambda found: dataclass(found, match_args=match_args, **options)
         if not guards.ownership.owns_class(cls):
@@ -53,10 +56,6 @@ def members(guards: Guards) -> Mapping[str, Any]:
         _demand_dataclass(value)
         return _Plain(guards, lambda pairs: tuple_factory([item for _, item in pairs])).of(value)
 
-    def replace(value: Any, /, **changes: Any) -> Any:
-        _demand_dataclass(value)
-        return dataclasses.replace(value, **changes)
-
     def make_dataclass(
         cls_name: str,
         fields: Iterable[Any],
@@ -71,6 +70,7 @@ def members(guards: Guards) -> Mapping[str, Any]:
         asked = tuple(bases)  # once: a tuple of the plugin's own class may say something else later
         for base in asked:
             check_base(base, guards.ownership)
+        demand_names(options)
         options.pop("module", None)
         return dataclass(
             types.new_class(cls_name, asked, {}, lambda ns: ns.update(spelled)), **options
@@ -80,7 +80,7 @@ def members(guards: Guards) -> Mapping[str, Any]:
         "dataclass": dataclass,
         "field": field,
         "make_dataclass": make_dataclass,
-        "replace": replace,
+        "replace": replacer(guards),
         "asdict": asdict,
         "astuple": astuple,
     }
@@ -95,9 +95,9 @@ def _check_fields(cls: type, own: Ownership) -> None:
     foreign = [base for base in cls.__mro__ if not own.owns_class(base)]
     for name in _annotated(cls):
         kind = kind_of_read(name)
-        taken = kind == "private" and any(hasattr(base, name) for base in foreign)
-        inherited = not own.is_pure(cls) and (kind == "gated" or taken)
-        if is_dunder(name) or name in REFUSED or inherited:
+        taken = kind != "public" and any(hasattr(base, name) for base in (*foreign, type(cls)))
+        gated = kind == "gated" and not own.is_pure(cls)  # what a library's `__init__` sets, too
+        if is_dunder(name) or name in REFUSED or taken or gated:
             message = f"{name!r} cannot be a field of {cls.__name__}. Use another name."
             raise TypeError(message)
 
@@ -113,6 +113,7 @@ def _annotated(cls: type) -> Iterable[str]:
 
 def field(*, metadata: Mapping[Any, Any] | None = None, **options: Any) -> Any:
     """Describe a field; its table of metadata is its own."""
+    demand_names(options)
     return dataclasses.field(metadata=dict(metadata or {}), **options)
 
 
@@ -149,7 +150,7 @@ def _matched(made: Any) -> tuple[str, ...]:
 
 
 def _demand_dataclass(value: Any) -> None:
-    if isinstance(value, type) or not dataclasses.is_dataclass(value):
+    if isinstance(value, type) or not dataclasses.is_dataclass(type(value)):
         message = f"{value!r} is not an instance of a dataclass."
         raise TypeError(message)
 
@@ -168,7 +169,7 @@ class _Plain:
             return self._shape(
                 [
                     (field.name, self.of(self._read(value, field.name)))
-                    for field in dataclasses.fields(value)
+                    for field in dataclasses.fields(kind)
                 ]
             )
         if kind in (list, tuple):

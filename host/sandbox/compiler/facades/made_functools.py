@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from host.sandbox.compiler.annotations import annotations_of
+from host.sandbox.compiler.facades.cached import cached_property
 from host.sandbox.compiler.guards import Guards
 from host.sandbox.compiler.ownership import Ownership
 from host.sandbox.compiler.refusal import named
@@ -51,13 +52,16 @@ def members(guards: Guards) -> Mapping[str, Any]:
         return lambda wrapper: update_wrapper(wrapper, wrapped, *which, **named)
 
     def total_ordering(cls: Any) -> Any:
-        own.demand(cls, "total_ordering")
+        if not own.owns_class(cls):  # of an object it would set the library's functions
+            message = f"total_ordering works on the plugin's own classes, not on {named(cls)}."
+            raise TypeError(message)
         return functools.total_ordering(cls)
 
     def singledispatch(function: Any) -> Any:
         return _Dispatch(function, guards).call
 
     return {
+        "cached_property": cached_property,
         **_caches(own),
         "update_wrapper": update_wrapper,
         "wraps": wraps,
