@@ -63,6 +63,8 @@ def on_plain(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*map(plain, args), **{name: plain(item) for name, item in named.items()})
 
     called.__name__ = function.__name__
+    if emptied := getattr(function, "cache_clear", None):
+        vars(called)["cache_clear"] = emptied  # as `re.purge` expects
     return called
 
 

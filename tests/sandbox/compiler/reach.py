@@ -238,9 +238,10 @@ def _edges(path: str, value: Any, read: Any) -> Iterator[tuple[str, Any]]:
 
 def _items(value: Any) -> list[tuple[Any, Any]]:
     try:
-        return list(value.items())
+        found = list(value.items())
     except Exception:  # noqa: BLE001  # a view asks what it is a view of
         return []
+    return [pair for pair in found if type(pair) is tuple and len(pair) == 2]
 
 
 _LEAVES = (

@@ -63,7 +63,10 @@ def _inside(name: str, item: type) -> dict[str, int]:
     if isinstance(item, enum.EnumType):
         found[f"{name} members"] = len(item.__members__)
     for key, value in [one for one in vars(item).items() if not _is_cache(one[0])]:
-        found.update({f"{name}.{key} {part}": seen for part, seen in _parts(value)})
+        if key == "_value2member_map_" and issubclass(item, enum.Flag):
+            found[f"{name} values"] = sum(type(one) is not int for one in value)  # it keeps each
+        else:
+            found.update({f"{name}.{key} {part}": seen for part, seen in _parts(value)})
     if "_field_defaults" in vars(item):
         found[f"{name} defaults"] = len(vars(item)["_field_defaults"])
     return found

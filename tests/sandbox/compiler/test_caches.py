@@ -43,3 +43,9 @@ def test_a_fraction_is_hashed_by_its_value():
     source = f"{POSER}from fractions import Fraction\nhash(Fraction(Poser(3), 7))"
     compile_plugin(source, name="one").load()
     assert hash(Fraction(3, 7)) == hash(Fraction(6, 14))
+
+
+def test_the_host_can_still_empty_the_caches_of_patterns():
+    compile_plugin("import re\nre.sub('(a)', r'\\1', '')", name="one").load()
+    re.purge()
+    assert re.sub("(a)", r"<\1>", "a") == "<a>"
