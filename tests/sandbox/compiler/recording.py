@@ -15,6 +15,7 @@ from host.sandbox.compiler import Namespace, allowed_modules, compile_plugin
 from host.sandbox.compiler.catalog import preload
 from tests.sandbox.compiler.calling import judged
 from tests.sandbox.compiler.reach import Reached, reached_outside
+from tests.sandbox.compiler.shared_state import library_modules
 
 SHOWN = "a table of the library"
 KEPT = "keeps an object of a plugin"
@@ -245,15 +246,3 @@ def containers() -> Iterator[tuple[int, tuple[str, Any]]]:
 
 def _has_names(module: Any) -> bool:
     return isinstance(module, types.ModuleType)
-
-
-def library_modules() -> dict[str, types.ModuleType]:
-    """Return the modules that plugins may import, and those of the library that they import."""
-    found = {name: sys.modules[name] for name in (*allowed_modules(), "_strptime")}
-    for module in list(found.values()):
-        for value in list(vars(module).values()):
-            home = value if isinstance(value, types.ModuleType) else None
-            home = home or sys.modules.get(str(getattr(value, "__module__", "")))
-            if home is not None and home.__name__.partition(".")[0] in sys.stdlib_module_names:
-                found[home.__name__] = home
-    return found
