@@ -105,6 +105,8 @@ def _recording(base: type) -> str:
 
 
 RUN = """
+import copy
+import string
 OWN = (Anything, Str, Bytes, Int, List, Dict)
 PLAIN = (str, int, float, complex, bytes, tuple, list, dict, set, frozenset)
 MADE_OFTEN = ("type", "generator", "function", "NoneType")
@@ -143,12 +145,53 @@ def methods_used(label, result):
             continue
         if callable(method):
             used(label + "()." + name, method, False)
+def extended(kind):
+    class Own(kind):
+        def __getattr__(self, name):
+            return Anything()
+    return Own
+def filled(kind, given, value):
+    made = kind(*given)
+    for name in list(getattr(made, "__dict__", ())):
+        setattr(made, name, value)
+    return made
+def extension_used(label, kind):
+    begin(label)
+    kind = extended(kind)
+    one = values()
+    for value in one[:5]:
+        for given in ((), (one[0],), (one[1],), (one[1], one[1])):
+            try:
+                made = filled(kind, given, value)
+            except Exception:
+                continue
+            for ask in (str, hash, iter, len, copy.deepcopy, lambda own: own == own):
+                attempted(ask, made)
+            for name in dir(kind):
+                begin(label + "." + name)
+                attempted(lambda: getattr(made, name)())
+                for given in one[:5]:
+                    attempted(lambda: getattr(made, name)(given))
+def attempted(function, *given):
+    try:
+        hear(function(*given))
+    except Exception:
+        pass
+def template_of(value):
+    class Own(string.Template):
+        delimiter = value
+    return Own("~a").safe_substitute(a=1)
 def use_all():
+    for value in values():
+        begin("string.Template")
+        attempted(template_of, value)
     for module, names in NAMES.items():
         for name in names:
             found = getattr(MODULES[module], name, None)
             if callable(found):
                 used(module + "." + name, found, True)
+            if isinstance(found, type):
+                attempted(extension_used, "extension of " + module + "." + name, found)
 """
 
 
@@ -201,7 +244,11 @@ def handed_over(modules: list[str] | None = None) -> list[Reached]:
         warnings.simplefilter("ignore")  # of what is outdated; it is called all the same
         namespace = compiled.load(extra_builtins=given)
         namespace.context.run(namespace["use_all"])
-        return [*_sorted(recorder.shared), *_outside(recorder, namespace, list(given.values()))]
+        found = [*_sorted(recorder.shared), *_outside(recorder, namespace, list(given.values()))]
+        for value in recorder.kept.values():
+            if isinstance(value, types.CoroutineType):
+                value.close()  # here, where nobody is warned that it was not awaited
+        return found
 
 
 def _outside(recorder: _Recorder, namespace: Namespace, given: list[Any]) -> list[Reached]:

@@ -34,12 +34,8 @@ def _unsettled(patch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
     patch.setattr(owner, name, _raw(getattr(owner, name)))
 
 
-def _as_it_is(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(catalog, "as_given", lambda module, value: value)
-
-
 def _escape_is_raw(patch: pytest.MonkeyPatch) -> None:
-    _as_it_is(patch)
+    patch.setattr(catalog, "as_given", lambda module, value: value)
     _unsettled(patch, re, "escape")
 
 
@@ -58,6 +54,7 @@ MENDS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], str, str]] = {
         SHOWN,
     ),
     "what is escaped is plain": (_escape_is_raw, "re", SHOWN),
+    "delimiters are plain": (lambda patch: _unsettled(patch, re, "escape"), "string", SHOWN),
     "what is quoted is plain": (
         lambda patch: _unsettled(patch, urllib.parse, "quote_from_bytes"),
         "urllib.parse",
