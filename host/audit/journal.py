@@ -18,6 +18,7 @@ from anyio import to_thread
 
 from host import __version__
 from host.audit.record import Record, encode_record, new_call_id, now
+from host.audit.segment import held_bytes
 from host.domain.errors import JournalError
 from host.secrets.redaction import Redactor, dump_json
 from host.storage.lock import FileLock
@@ -213,7 +214,7 @@ class Journal:
             self._retire()
 
     def _begin_segment(self) -> None:
-        used = sum(path.stat().st_size for path in self.folder.glob("*/*.log"))
+        used = held_bytes(self.folder)
         if used >= self._total_bytes:
             raise OSError(28, f"{used} bytes of records wait for the store, more than are allowed")
         self._retire()

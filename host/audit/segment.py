@@ -1,6 +1,7 @@
 """Reading journals: the lines of a writer's segments, whether the writer lives or was killed."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,34 @@ class Chunk:
 
 def list_writers(folder: Path) -> list[Path]:
     """Return the folders of all writers that wrote something, oldest first."""
-    return sorted({segment.parent for segment in folder.glob("*/*.log")})
+    return [home for home in _entries(folder) if list_segments(home)]
 
 
 def list_segments(home: Path) -> list[Path]:
-    """Return a writer's segments, oldest first."""
-    return sorted(home.glob("*.log"))
+    """Return a writer's segments, oldest first; none of a folder that was removed meanwhile."""
+    return [path for path in _entries(home) if path.name.endswith(".log")]
+
+
+def held_bytes(folder: Path) -> int:
+    """Return the size of all writers' segments, some of which may be removed meanwhile."""
+    total = 0
+    for home in _entries(folder):
+        for path in list_segments(home):
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+    return total
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what is in a folder, in order.
+
+    Not `glob`: it fails where a folder goes between being listed and being opened, as another
+    process that has loaded all of it makes it go.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def writer_lives(home: Path) -> bool:

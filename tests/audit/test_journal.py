@@ -13,7 +13,13 @@ import pytest
 from host.audit import journal as module
 from host.audit.journal import Journal
 from host.audit.record import Intent, Note, Outcome, new_call_id
-from host.audit.segment import list_segments, read_chunk, read_lines, writer_lives
+from host.audit.segment import (
+    list_segments,
+    list_writers,
+    read_chunk,
+    read_lines,
+    writer_lives,
+)
 from host.audit.verify import ChainCheck, check_lines
 from host.domain.errors import JournalError
 from host.domain.principal import Principal
@@ -229,6 +235,32 @@ def test_a_journal_that_nobody_loads_is_bounded(tmp_path: Path):
     ):
         call_many(journal)
     assert sum(path.stat().st_size for path in tmp_path.glob("*/*.log")) < 7000
+
+
+def test_a_journal_begins_beside_others_that_are_being_removed(tmp_path: Path):
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        while not over.is_set():
+            homes = [tmp_path / f"gone-{number}" for number in range(20)]
+            for home in homes:
+                home.mkdir()
+                (home / "1.log").touch()
+            for home in homes:
+                (home / "1.log").unlink()
+                home.rmdir()
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    try:
+        for _ in range(200):
+            with Journal(tmp_path) as journal:
+                call(journal)
+    finally:
+        over.set()
+        thread.join()
+    assert sum(home.name.startswith("gone") for home in list_writers(tmp_path)) == 0
+    assert len(list_writers(tmp_path)) == 200
 
 
 def test_a_folder_that_cannot_be_written_is_a_journal_error(tmp_path: Path):
