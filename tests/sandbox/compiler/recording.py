@@ -9,9 +9,10 @@ import types
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-from host.sandbox.compiler import Namespace, allowed_modules, compile_plugin
+from host.sandbox.compiler import CompiledPlugin, Namespace, allowed_modules, compile_plugin
 from host.sandbox.compiler.catalog import preload
 from tests.sandbox.compiler.calling import judged
 from tests.sandbox.compiler.reach import Reached, reached_outside
@@ -195,7 +196,8 @@ def use_all():
 """
 
 
-def _source(modules: list[str]) -> str:
+@cache
+def _compiled(modules: tuple[str, ...]) -> CompiledPlugin:
     imports = "".join(f"import {name} as m{index}\n" for index, name in enumerate(modules))
     bound = ", ".join(f"{name!r}: m{index}" for index, name in enumerate(modules))
     names = {
@@ -203,7 +205,8 @@ def _source(modules: list[str]) -> str:
         for name in modules
     }
     kinds = "".join(map(_recording, (str, bytes, int, list, dict)))
-    return f"{imports}MODULES = {{{bound}}}\nNAMES = {names!r}\n{ANY}{_operators()}{kinds}{RUN}"
+    source = f"{imports}MODULES = {{{bound}}}\nNAMES = {names!r}\n{ANY}{_operators()}{kinds}{RUN}"
+    return compile_plugin(source, name="recording")
 
 
 class _Recorder:
@@ -237,7 +240,7 @@ def handed_over(modules: list[str] | None = None) -> list[Reached]:
     """
     preload()
     chosen = modules or [name for name in allowed_modules() if name not in _UNUSED]
-    compiled = compile_plugin(_source(chosen), name="recording")
+    compiled = _compiled(tuple(chosen))
     recorder = _Recorder()
     given = {"begin": recorder.begin, "hear": recorder.hear}
     with warnings.catch_warnings():
