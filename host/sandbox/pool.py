@@ -169,7 +169,8 @@ class SandboxPool:
             self._workers.discard(worker)
             raise
         finally:
-            self.refill()  # now, not in `take`: forking would slow the start down
+            # Not now, nor in `take`: forking would slow the start down.
+            asyncio.get_running_loop().call_soon(self.refill)
         return worker
 
     async def take(self) -> Connection:
@@ -244,8 +245,7 @@ class SandboxPool:
 
     def refill(self) -> None:
         """Starts bringing the stock of blank workers back to its size."""
-        self._running_tasks()  # it is open
-        if not self._filling and len(self._blank) < self._settings.pool_size:
+        if not self._filling and not self._closed and len(self._blank) < self._settings.pool_size:
             self._filling = True
             self._serve(self._fill)  # a task group takes longer, and the caller waits
 

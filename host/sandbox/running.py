@@ -1,11 +1,10 @@
 """A running plugin as the host holds it: its functions, its turns, and its next process."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
-
-import anyio
 
 from host.domain.errors import NotFoundError, PluginDiedError, SandboxError
 from host.sandbox.broker import JSON, Broker
@@ -80,7 +79,7 @@ class PluginWorker:
     def __init__(self, pool: Stock, plugin: StartOrder) -> None:
         self._pool = pool
         self._plugin = plugin
-        self._turn = anyio.Lock(fast_acquire=True)  # the other kind costs a turn of the event loop
+        self._turn = asyncio.Lock()  # anyio's looks for its event loop first, while somebody waits
         self._connection: Connection | None = None
         self._stopped = False
         self._names: frozenset[str] = frozenset()
