@@ -75,7 +75,7 @@ PLAIN: dict[str, str] = {
         not_ or_ pos pow rshift setitem sub truediv truth xor""",
     "random": "Random",
     "re": """
-        compile match fullmatch search findall finditer split escape Pattern Match error
+        compile match fullmatch search sub subn findall finditer split escape Pattern Match error
         PatternError RegexFlag A ASCII I IGNORECASE L LOCALE M MULTILINE S DOTALL U UNICODE X
         VERBOSE NOFLAG""",
     "statistics": "StatisticsError NormalDist",
@@ -100,7 +100,7 @@ PLAIN: dict[str, str] = {
     "urllib": "",
     "urllib.parse": """
         quote quote_plus quote_from_bytes unquote unquote_plus unquote_to_bytes urlencode parse_qs
-        parse_qsl urlparse urlunparse urlunsplit urljoin urldefrag ParseResult
+        parse_qsl urlparse urlsplit urlunparse urlunsplit urljoin urldefrag ParseResult
         SplitResult DefragResult""",
     "uuid": "UUID uuid3 uuid4 uuid5 SafeUUID NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500",  # noqa: E501  # one name list or message
 }
@@ -127,7 +127,6 @@ MADE: dict[str, str] = {
         normalvariate expovariate betavariate gammavariate lognormvariate paretovariate
         vonmisesvariate weibullvariate getrandbits randbytes seed
         getstate setstate""",
-    "re": "sub subn",
     "statistics": """
         mean fmean geometric_mean harmonic_mean median median_low median_high median_grouped mode
         multimode quantiles stdev pstdev variance pvariance correlation covariance
@@ -136,7 +135,6 @@ MADE: dict[str, str] = {
     "typing": """
         Annotated NamedTuple final overload override runtime_checkable get_type_hints get_origin
         get_args""",
-    "urllib.parse": "urlsplit",
 }
 """Module to the names that `facades` makes for each plugin."""
 

@@ -13,6 +13,8 @@ from typing import Any
 from host.sandbox.compiler.names import REFUSED, is_dunder
 
 _missing: Any = object()
+_NAME = ".name"
+"""Where each keeps the name that it was bound to; no source can spell it as an attribute."""
 
 
 class cached_property:  # noqa: N801  # the library's name
@@ -28,21 +30,21 @@ class cached_property:  # noqa: N801  # the library's name
         if not _is_usable(name):
             message = f"{name!r} cannot name a cached_property. Use a plain identifier."
             raise TypeError(message)
-        bound = _names.get(self)
+        bound = _own_table(self).get(_NAME)
         if bound not in (None, name):
             message = (
                 "Cannot assign the same cached_property to two different names "
                 f"({bound!r} and {name!r})."
             )
             raise TypeError(message)
-        _names.put(self, name)
+        _own_table(self)[_NAME] = name
         self.attrname = name
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """Return the value, computed by the first who asks."""
         if instance is None:
             return self
-        name: Any = _names.get(self)
+        name: Any = _own_table(self).get(_NAME)
         if not _is_usable(name):
             message = "Cannot use cached_property instance without calling __set_name__ on it."
             raise TypeError(message)
@@ -55,22 +57,8 @@ class cached_property:  # noqa: N801  # the library's name
     __class_getitem__ = classmethod(GenericAlias)
 
 
-class _Names:
-    """The name of each, where no plugin can write it."""
-
-    __slots__ = ()
-    key = ".name"
-
-    def get(self, target: cached_property) -> str | None:
-        """Return the name that it was bound to."""
-        return object.__getattribute__(target, "__dict__").get(self.key)
-
-    def put(self, target: cached_property, name: str) -> None:
-        """Keep it."""
-        object.__getattribute__(target, "__dict__")[self.key] = name
-
-
-_names = _Names()
+def _own_table(target: Any) -> dict[str, Any]:
+    return object.__getattribute__(target, "__dict__")
 
 
 def _is_usable(name: Any) -> bool:
@@ -80,7 +68,7 @@ def _is_usable(name: Any) -> bool:
 
 def _table_of(instance: Any, name: Any) -> dict[str, Any]:
     try:
-        table = object.__getattribute__(instance, "__dict__")
+        table: Any = _own_table(instance)
     except AttributeError:
         table = None
     if type(table) is not dict or issubclass(type(instance), type):
