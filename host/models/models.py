@@ -180,10 +180,8 @@ class Models:
     def describe(self) -> list[ModelCard]:
         """Return what there is: names, routes, scripts, and each provider's cheap model."""
         cards = [self._card(name, (entry.model,)) for name, entry in self.config.models.items()]
-        cards += [
-            self._card(name, entry.models, needs=entry.needs)
-            for name, entry in self.config.routes.items()
-        ]
+        routes = self.config.routes.items()
+        cards += [self._card(name, route.models, needs=route.needs) for name, route in routes]
         cards += [self._card(f"scripted:{name}", ()) for name in script_names(self._folders)]
         for provider in self._providers.values():
             if provider.probe:
