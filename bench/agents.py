@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> dict[str, Any]:
                 continue  # many at once do not sleep: others go on meanwhile
             row = measured(way, count, delay)
             if row is None:
-                print(f"{way:<12} is not installed: pip install langgraph")
+                print(f"{way:<12} is not installed: `make bench` does that")
                 break
             rows.append(row)
             print(line(row))

@@ -24,6 +24,7 @@ else of the user's (see `servers.confine`). Where the kernel cannot, it says so 
 """
 
 import argparse
+import gc
 import hmac
 import importlib
 import json
@@ -111,7 +112,10 @@ def launch(name: str, *, rest: str | None = None, argv: Sequence[str] | None = N
         check_binding(options.host)
         if os.environ.get(CONFINE_VARIABLE) == "1":
             confine_server(name, settings, listen=options.port if options.http else None)
+        gc.disable()  # what is imported stays, and looking for garbage in it is slow
         server = create_server(name, settings)
+        gc.freeze()
+        gc.enable()
         _serve(server, options)
     except (SettingsError, OSError) as error:
         sys.stderr.write(f"servers.{name}: {error}\n")

@@ -1,7 +1,6 @@
 """A run that goes on in this process, and how it ends."""
 
 import asyncio
-import dataclasses
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from host.agents.budget import RunBudget
 from host.domain.wait import outcome_of
-from host.events.run import Run, RunStatus, utc_now
+from host.events.run import Event, Run, RunStatus
 from host.events.run_log import RunLog
 from host.gateway.exchange import Exchange
 from host.taint.session import SessionTaint
@@ -35,6 +34,7 @@ class Active:
         taint: What the run has met.
         policies: Those of all agents that have had the conversation; they hold for its next ones.
         waiting: How many wait for its end.
+        begun: Its first event, until it begins to work: who listens from its start has missed it.
     """
 
     run: Run
@@ -50,6 +50,7 @@ class Active:
     history: Sequence[str] = field(default_factory=tuple)
     policies: tuple[Path, ...] = ()
     waiting: int = 0
+    begun: Event | None = None
 
     def keep_to(self, policy: Path | None) -> None:
         """Have the rest of the run keep to an agent's policy."""
@@ -90,8 +91,7 @@ def ending_of(
     """Return how a run ended, with what it used."""
     from host.agents.order import Outcome  # noqa: PLC0415 - pydantic-ai loads slowly
 
-    counts = dataclasses.asdict(active.log.usage)
-    run = dataclasses.replace(active.run, status=status, error=error, ended=utc_now(), **counts)
+    run = active.run.ended_with(status, active.log.usage, error=error)
     return Outcome(
         run=run,
         status=status,

@@ -156,18 +156,21 @@ class Agents:
         while True:
             await anyio.sleep(LOOK_AGAIN)
             now = await asyncio.to_thread(self._signature)
+            self.provider.renew()
             if now != seen:
                 seen = now
                 for error in self.library.errors().values():
                     log.error("an agent is not offered: %s", error)
-                self.provider.changed()
                 self.provider.changed("prompts")
 
     def _tell_subscribers(self, runs: Iterable[Run]) -> None:
         """Tell those who subscribed to a run, and may read it, that it has news."""
         notices = self._gateway.notices
-        wanted = notices.uris()
-        for run in runs if wanted else ():
+        wanted, tasks = notices.uris(), self.provider.tasks
+        followed = tasks is not None and tasks.followed
+        for run in runs if wanted or followed else ():
+            if tasks is not None:
+                tasks.heard(run.id)
             uri = run_uri(run.id)
             if uri not in wanted:
                 continue
@@ -181,18 +184,22 @@ class Agents:
     async def take_up(self) -> list[str]:
         """Take up the runs that waited for an approval when a host of this store ended.
 
+        Those that were interrupted at work are named in the log: somebody has to ask for them.
+
         Returns:
             Their ids.
         """
         begun: list[str] = []
         try:
             waiting = await self.runs.parked(WRITER)
+            for run in await self.runs.interrupted(WRITER):
+                log.info("the run %s was interrupted: `host runs resume %s`", run.id, run.id)
         except StoreError as error:
             log.warning("runs that wait for approvals are not taken up: %s", error)
             return begun
         for run in waiting:
             left = (run.heartbeat - utc_now()).total_seconds() + SILENCE
-            if left > 0:  # its host may live, or have been killed just now
+            if run.held and left > 0:  # its host may live, or be out of the database's sight
                 await anyio.sleep(left)
             session = QuietSession(Principal(run.user_id, run.client), "agent")
             try:

@@ -87,7 +87,8 @@ async def attend(
 ) -> "Outcome":
     """Return how a run ends, telling the client of everything meanwhile.
 
-    A run goes on when its client is lost; it ends when the client cancels it.
+    A run goes on when its client is lost; it ends when the client cancels it, and a run inside
+    another one when that gives it up.
 
     Args:
         runner: Who runs it.
@@ -95,19 +96,28 @@ async def attend(
         exchange: The client's request.
         patience: Seconds after which a run that waits for an approval is left waiting; None: never.
     """
-    stop = runner.hub.listen(active.run.id, _teller(exchange, active.run.id))
+    tell = _teller(exchange, active.run.id)
+    stop = runner.hub.listen(active.run.id, tell)
+    if active.begun is not None:
+        tell(active.begun)
     wait = ParkedWait(active, patience)
     unheard = runner.hub.listen(active.run.id, wait.hear)
     try:
         with active.awaited():
             return await wait.outcome()
     except asyncio.CancelledError as error:
-        if active.task is not None and CANCELLED_BY_CLIENT in error.args:
+        if active.task is not None and (_is_given_up(active) or CANCELLED_BY_CLIENT in error.args):
             active.task.cancel(CANCELLED_BY_CLIENT)
         raise
     finally:
         stop()
         unheard()
+
+
+def _is_given_up(active: Active) -> bool:
+    """Whether a run answers a call of one around it that goes on without it, or ends."""
+    outer = active.outer
+    return outer is not None and active.run.parent == outer.run.id and not outer.log.leaving
 
 
 def _teller(exchange: Exchange, run_id: str) -> Callable[[Event], None]:
@@ -146,6 +156,8 @@ def sentence_of(event: Event) -> str:
             said = f"calls {data['tool']}"
         case "result":
             said = f"{data['tool']} {'failed' if data['error'] else 'answered'}"
+        case "inside":
+            said = f"is answered by the run {data['run']}"
         case "handoff":
             said = f"hands over to {data['to']}"
         case "approval":

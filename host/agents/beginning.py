@@ -29,7 +29,7 @@ async def conversation_of(
     recaller: Recaller,
     inbox: Inbox,
 ) -> Transcript:
-    """Return the conversation that a run begins with, and write its beginning.
+    """Return the conversation that a run begins with, and write down how it is taken up.
 
     Args:
         active: The run.
@@ -57,7 +57,6 @@ async def conversation_of(
         transcript.unmade = await _unmade(transcript, inbox)
         return transcript
     transcript.messages.append(user_message(active.order.content))
-    _write_start(active)
     content = active.order.content
     recalled = await recaller.recall(principal, agent, content, told=transcript.tells)
     if recalled:
@@ -68,7 +67,8 @@ async def conversation_of(
     return transcript
 
 
-def _write_start(active: Active) -> None:
+def write_start(active: Active) -> Event:
+    """Write down what a run is asked, before anything else happens, and return that."""
     order = active.order
     data = {
         "agent": active.agent,
@@ -78,13 +78,13 @@ def _write_start(active: Active) -> None:
         "schema": order.schema,
         "chosen": order.chosen,
     }
-    active.log.add("started", data)
+    return active.log.add("started", data)
 
 
 async def _unmade(transcript: Transcript, inbox: Inbox) -> set[str]:
     """Return the open calls that were waiting for an approval, so that they were not made.
 
-    An approval that was used up, or gave way to a grant, may have let its call through.
+    An approval that was used up may have let its call through.
     """
     found: set[str] = set()
     for call in transcript.open_calls():

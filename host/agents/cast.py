@@ -1,50 +1,30 @@
 """Who has a conversation, what it says, and what it answers in the end."""
 
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pydantic_ai.messages import (
-    BinaryContent,
-    FilePart,
-    ModelMessage,
-    ModelResponse,
-    PartDeltaEvent,
-    PartStartEvent,
-    TextPart,
-    TextPartDelta,
-)
+from pydantic_ai.messages import BinaryContent, FilePart, ModelMessage, ModelResponse
 from pydantic_ai.models import ModelRequestParameters
-from pydantic_ai.settings import ModelSettings
 
 from host.agents.context import Context
 from host.agents.library import Agent
 from host.agents.output import AnswerReader
 from host.agents.toolbox import Toolbox
-
-
-class StreamedReply(Protocol):
-    """A reply as it comes in."""
-
-    def __aiter__(self) -> Any:  # noqa: ANN401 - events of pydantic-ai
-        """Yield events."""
-        ...
-
-    def get(self) -> ModelResponse:
-        """Return what has come in so far."""
-        ...
+from host.agents.transcript import system_message
 
 
 class AskedModel(Protocol):
-    """What the loop needs of a model; a subset of pydantic-ai's `Model`."""
+    """What the loop needs of a model; a `RoutedModel` is one."""
 
-    def request_stream(
+    async def ask(
         self,
         messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> AbstractAsyncContextManager[StreamedReply]:
-        """Ask, and get the reply as it comes in."""
+        parameters: ModelRequestParameters,
+        *,
+        heard: Callable[[str], None],
+    ) -> ModelResponse:
+        """Return a reply; its text is passed on as it comes in."""
         ...
 
 
@@ -63,6 +43,21 @@ class Cast:
     toolbox: Toolbox
     context: Context
     reader: AnswerReader | None = None
+    told: tuple[ModelMessage, ...] = field(init=False)
+    """What stands before the conversation."""
+    _parameters: ModelRequestParameters | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.told = (system_message(self.instructions),) if self.instructions.strip() else ()
+
+    def parameters(self) -> ModelRequestParameters:
+        """Return what else the model is asked with: its tools, and how the answer should look."""
+        tools, found = self.toolbox.definitions(), self._parameters
+        if found is None or found.function_tools is not tools:
+            found = ModelRequestParameters(function_tools=tools)
+            found = found if self.reader is None else self.reader.apply(found)
+            self._parameters = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +78,3 @@ class Answer:
 def files_of(response: ModelResponse) -> tuple[BinaryContent, ...]:
     """Return the pictures and the like of a reply."""
     return tuple(part.content for part in response.parts if isinstance(part, FilePart))
-
-
-def text_of(event: object) -> str:
-    """Return the text that an event of a stream brings."""
-    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
-        return event.part.content
-    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
-        return event.delta.content_delta
-    return ""

@@ -17,6 +17,17 @@ def agents_of(events: Sequence[Event]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def asked_by(events: Sequence[Event]) -> list[str]:
+    """Return the approvals that a run, and those inside it, asked for and had no answer to."""
+    found: dict[str, None] = {}
+    for event in events:
+        if event.kind == "approval":
+            found[str(event.data["approval"])] = None
+        elif event.kind == "answer":
+            found.pop(str(event.data.get("approval")), None)
+    return list(found)
+
+
 def order_again(run: Run, events: Sequence[Event]) -> Order:
     """Return what a run was asked."""
     begun = _begun(events)

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import anyio
 from typing_extensions import override
 
 from host.agents.offered import WILD, Missed, await_servers, chosen_from, not_there
@@ -14,12 +13,16 @@ from host.agents.tool_result import answer_of
 from host.agents.toolbox import Tool, ToolAnswer
 from host.domain.errors import (
     ApprovalPendingError,
+    NotFoundError,
     RunError,
+    RunStateError,
     StoreError,
     UpstreamError,
     UpstreamUnavailableError,
 )
 from host.domain.jsonrpc import Json, RpcError
+from host.domain.wait import unbroken
+from host.events.run import EventKind
 from host.events.run_log import RunLog
 from host.gateway.exchange import Exchange, InnerExchange
 from host.gateway.gateway import Gateway
@@ -68,13 +71,21 @@ class RunExchange(InnerExchange):
         self._seconds = seconds
         self.waits_for = log.waits_for.get(call_id, "")
         """The approval that it waits for now; a call made again may have waited for it before."""
+        self._waited = False
+        self.over = False
+        """Whether the run waits for it no more: it was answered or given up."""
+        self.given_up = False
+        """Whether what was begun for it may do nothing more."""
         self.clock = asyncio.timeout(None)
         """Ends the call; it stands still while somebody thinks about an approval."""
 
     @override
     def waits(self, approval: str, *, inside: str | None = None) -> None:
         """Write down that the run is parked: the intent of its call is stored, and nothing done."""
-        self.clock.reschedule(None)
+        if self.over:  # what was begun inside it has not ended yet
+            return
+        if not self.clock.expired():
+            self.clock.reschedule(None)
         if approval != self.waits_for:
             self.waits_for = approval
             self._log.park(self._tool_call, approval)
@@ -87,14 +98,26 @@ class RunExchange(InnerExchange):
         self._outer.waits(approval, inside=self._log.run.id)
 
     @override
+    def will_wait(self, error: BaseException) -> bool:
+        # A run that is left while it waits is taken up by the next host, or once it is answered.
+        return isinstance(error, ApprovalPendingError) or bool(self._log.leaving and self.waits_for)
+
+    @override
     def goes_on(self) -> None:
+        if self.over:
+            return
         if self.waits_for:
             about = {"id": self._tool_call, "approval": self.waits_for}
-            self.waits_for = ""
+            self.waits_for, self._waited = "", True
             self._log.go_on(self._tool_call)
             self._log.add("answer", about)
             self.start_clock()
         self._outer.goes_on()
+
+    @override
+    def begins(self, run: str) -> None:
+        """Write down which run answers the call, so that it is taken up with this one."""
+        self._log.add("inside", {"id": self._tool_call, "run": run})
 
     def start_clock(self) -> None:
         """Give the call as long as one may take, from now on."""
@@ -102,17 +125,37 @@ class RunExchange(InnerExchange):
             self.clock.reschedule(asyncio.get_running_loop().time() + self._seconds)
 
     @override
+    async def confirm(self) -> None:
+        """Return if the run is still this process's: while it waited, another may have taken it up.
+
+        Raises:
+            StaleRunError: It is not.
+            RunStateError: The run has given it up.
+            StoreError: That is not known.
+        """
+        if self.given_up:
+            raise RunStateError(f"The run {self._log.run.id} waits for {self._tool} no more.")
+        if self._waited:
+            await self._log.settle()
+            await super().confirm()
+
+    @override
     async def ask(self, method: str, params: Json | None) -> Json:
         about = params or {}
         shown = {"id": self._tool_call, "method": method, "message": about.get("message")}
-        self._log.add("question", shown)
+        self._write("question", shown)
         try:
             answer = await super().ask(method, params)
         except RpcError as error:
-            self._log.add("answer", {**shown, "error": error.message})
+            self._write("answer", {**shown, "error": error.message})
             raise
-        self._log.add("answer", {**shown, "action": answer.get("action")})
+        self._write("answer", {**shown, "action": answer.get("action")})
         return answer
+
+    def _write(self, kind: EventKind, data: Json) -> None:
+        """Write down what happens while the run waits for the call."""
+        if not self.over:
+            self._log.add(kind, data)
 
 
 class GatewayTools:
@@ -137,7 +180,7 @@ class GatewayTools:
         *,
         actor: Callable[[], Actor],
         taint: SessionTaint,
-        go_on: Callable[[Exchange, str], Awaitable[Json]],
+        go_on: Callable[[Exchange, str], Awaitable[Json | None]],
         withdraw: Callable[[str], Awaitable[object]],
         on_progress: Callable[[Json], None],
     ) -> None:
@@ -191,14 +234,21 @@ class GatewayTools:
             next_step=error.next_step if isinstance(error, UpstreamError) else None,
         ) from error
 
-    async def take_up(self, run_id: str, call_id: str) -> ToolAnswer:
+    async def take_up(self, run_id: str, call_id: str) -> ToolAnswer | None:
         """Go on with a run that a call had begun, and return the call's answer."""
         exchange = self._exchange(call_id, "A run inside")
         try:
             async with exchange.clock:  # it waits for approvals as any call does, without an end
-                return answer_of(await self._go_on(exchange, run_id))
-        except RunError as error:
+                result = await self._go_on(exchange, run_id)
+                return None if result is None else answer_of(result)
+        except (RunError, NotFoundError) as error:
             return ToolAnswer(str(error), error=True)
+        except asyncio.CancelledError:
+            exchange.given_up = not self._log.leaving
+            raise
+        finally:
+            exchange.over = True
+            self._log.go_on(call_id)
 
     async def call(
         self, name: str, arguments: Json, call_id: str, *, seconds: float | None = None
@@ -217,18 +267,30 @@ class GatewayTools:
         except TimeoutError:
             if not exchange.clock.expired():
                 raise
+            exchange.given_up = True
+            await self._take_back(exchange)
             return _given_up(name, seconds)
         except asyncio.CancelledError:
-            if exchange.waits_for and not self._log.leaving:
-                # The run will not make this call, so nobody is to be asked about it.
-                with anyio.CancelScope(shield=True), suppress(StoreError):
-                    await self._withdraw(exchange.waits_for)
+            if not self._log.leaving:
+                exchange.given_up = True
+                await self._take_back(exchange)
             raise
         finally:
+            exchange.over = True
             waits = isinstance(exchange.refused, ApprovalPendingError)
             if not waits:  # the same call is made again, and the run stays parked until it was
                 self._log.go_on(call_id)
-        return replace(answer_of(result), waits=waits)
+        answer = answer_of(result)
+        return replace(answer, waits=True) if waits else answer
+
+    async def _take_back(self, exchange: RunExchange) -> None:
+        """Withdraw what a call waits for that the run will not make: nobody is to be asked."""
+        if exchange.waits_for and not self._log.stale:  # else it is somebody else's question
+            await unbroken(self._withdrawn(exchange.waits_for))
+
+    async def _withdrawn(self, approval_id: str) -> None:
+        with suppress(StoreError):
+            await self._withdraw(approval_id)
 
     def _exchange(self, call_id: str, tool: str = "", seconds: float | None = None) -> RunExchange:
         return RunExchange(

@@ -11,14 +11,14 @@ from pathlib import Path
 from host.agents.config import AgentConfig
 from host.config.document import validate_document
 from host.config.expand import expand
-from host.config.files import stamp_file
+from host.config.files import FolderStamp, stamp_file, stamp_folder
 from host.config.yaml import Document, load_yaml, read_bytes
 from host.domain.errors import ConfigError, MissingCredentialError, NotFoundError, PolicyError
 from host.domain.jsonrpc import as_object
 from host.policy.policy_set import PolicySet
 from host.policy.source import read_source, shipped_source
 from host.prompts.library import PromptLibrary
-from host.prompts.template import names_in, render_template
+from host.prompts.template import is_plain, names_in, render_template
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 """Names that the tool `agent__NAME` can have with every client."""
@@ -54,13 +54,15 @@ class Agent:
         Raises:
             ConfigError: The template asks for a value that is not there.
         """
-        values: dict[str, object] = {
-            "agent": self.name,
-            "user": user,
-            "date": (now or datetime.now().astimezone()).strftime("%Y-%m-%d"),
-            "vars": self.config.variables,
-        }
-        text = render_template(self.template, values, name=f"instructions of {self.name}")
+        text = self.template.strip()
+        if not is_plain(text):
+            values: dict[str, object] = {
+                "agent": self.name,
+                "user": user,
+                "date": (now or datetime.now().astimezone()).strftime("%Y-%m-%d"),
+                "vars": self.config.variables,
+            }
+            text = render_template(self.template, values, name=f"instructions of {self.name}")
         return "\n\n".join(
             part for part in (text, PLANNING if self.config.planning else "") if part
         )
@@ -71,6 +73,8 @@ class _Reading:
     """One look at all files."""
 
     stamps: dict[Path, object] = field(default_factory=dict[Path, object])
+    folders: tuple[FolderStamp | None, ...] = ()
+    """The folders as they were; None for one that may have changed since and look the same."""
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     errors: dict[str, ConfigError] = field(default_factory=dict[str, ConfigError])
     waits: bool = False
@@ -101,6 +105,9 @@ class AgentLibrary:
         self._credential = credential
         self.on_secrets: Callable[[set[str]], None] = lambda values: None
         """Is told of secrets that files hold or refer to."""
+        self.edition = 0
+        """Another number whenever the files that were read last say something else."""
+        self._said: dict[str, str] = {}
         self._added: dict[str, Path] = {}
         self._reading: _Reading | None = None
 
@@ -150,13 +157,12 @@ class AgentLibrary:
 
     def _current(self) -> _Reading:
         """Return what the files say, read again only if one of them has changed."""
-        files = self.files()
         reading = self._reading
-        if reading is not None and not reading.waits and set(files.values()) <= set(reading.stamps):
-            stamps = {file: stamp_file(file) for file in reading.stamps}
-            if stamps == reading.stamps and set(files) == {*reading.agents, *reading.errors}:
-                return reading
-        fresh = _Reading()
+        if reading is not None and not reading.waits and self._is_as(reading):
+            return reading
+        folders = self._stamps()
+        files = self.files()
+        fresh = _Reading(folders=folders)
         for name, file in files.items():
             try:
                 fresh.agents[name] = self._read(name, file, fresh.stamps)
@@ -167,7 +173,37 @@ class AgentLibrary:
             except NotFoundError as error:
                 fresh.errors[name] = ConfigError(str(error), file=file)
         self._reading = fresh
+        said = {name: agent.digest for name, agent in fresh.agents.items()}
+        if said != self._said:
+            self._said = said
+            self.edition += 1
         return fresh
+
+    def _is_as(self, reading: _Reading) -> bool:
+        """Return whether no file has changed, come or gone since a reading."""
+        if any(stamp_file(file) != stamp for file, stamp in reading.stamps.items()):
+            return False
+        if None not in reading.folders and reading.folders == tuple(
+            map(stamp_folder, self.folders)
+        ):
+            return True
+        folders = self._stamps()
+        files = self.files()
+        names = {*reading.agents, *reading.errors}
+        if set(files) != names or not set(files.values()) <= set(reading.stamps):
+            return False
+        reading.folders = folders
+        return True
+
+    def _stamps(self) -> tuple[FolderStamp | None, ...]:
+        """Return how the folders stand; None also for one with a link that leads nowhere yet."""
+        stamps = [stamp_folder(folder) for folder in self.folders]
+        for place, folder in enumerate(self.folders):
+            if stamps[place] is not None and folder.is_dir():
+                agents = (file for file in folder.iterdir() if file.suffix in ENDINGS)
+                if not all(file.is_file() for file in agents):
+                    stamps[place] = None
+        return tuple(stamps)
 
     def _read(self, name: str, file: Path, stamps: dict[Path, object]) -> Agent:
         stamps[file] = stamp_file(file)

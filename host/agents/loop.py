@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import anyio
 from pydantic_ai.messages import ModelMessage, ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
 
 from host.agents.budget import RunBudget
-from host.agents.cast import Answer, AskedModel, Cast, files_of, text_of
+from host.agents.cast import Answer, AskedModel, Cast, files_of
 from host.agents.output import AnswerReader
 from host.agents.tool_result import dump_files
 from host.agents.toolbox import ToolAnswer, Tools
@@ -18,9 +19,8 @@ from host.agents.transcript import (
     dump_response,
     retry_part,
     spent_on,
-    system_message,
 )
-from host.domain.errors import ModelError
+from host.domain.errors import ModelError, StaleRunError
 from host.domain.jsonrpc import Json
 from host.events.run_log import RunLog
 
@@ -30,6 +30,8 @@ UNKNOWN = (
 )
 """What the model reads of a call whose outcome was lost."""
 
+
+STOPPED = "The reply was stopped before its end."
 
 BETWEEN = 0.2
 """Seconds between two looks at an approval whose wait the gateway has ended."""
@@ -141,14 +143,12 @@ class Loop:
             await self._ask(now)
 
     async def _ask(self, now: Cast) -> None:
-        told = [system_message(now.instructions)] if now.instructions.strip() else []
-        messages = [*told, *self._transcript.messages]
-        parameters = ModelRequestParameters(function_tools=now.toolbox.definitions())
-        if now.reader is not None:
-            parameters = now.reader.apply(parameters)
+        messages = [*now.told, *self._transcript.messages]
+        parameters = now.parameters()
         with self._budget.step(self._size(now)):
             self._log.add("request", {"agent": now.agent.name, "messages": len(messages)})
             response = await self._stream(now.model, messages, parameters, heard=self._heard)
+        response = self._transcript.with_own_ids(response)
         self._count(response)
         now.context.note(response, len(self._transcript.messages))
         self._log.add("reply", {"agent": now.agent.name, "response": dump_response(response)})
@@ -177,18 +177,22 @@ class Loop:
         *,
         heard: Callable[[str], None] = lambda text: None,
     ) -> ModelResponse:
-        said = ""
+        said: list[str] = []
+
+        def hear(text: str) -> None:
+            said.append(text)
+            heard(text)
+
         try:
-            async with model.request_stream(messages, None, parameters) as stream:
-                async for event in stream:
-                    text = text_of(event)
-                    if text:
-                        said += text
-                        heard(text)
-                return stream.get()
+            return await model.ask(messages, parameters, heard=hear)
+        except asyncio.CancelledError:
+            if said:
+                with suppress(StaleRunError):
+                    self._log.add("cancelled", {"text": STOPPED, "said": "".join(said)})
+            raise
         except ModelError as error:
             data: Json = {"text": str(error), "fault": error.fault, "transient": error.transient}
-            self._log.add("error", {**data, "said": said} if said else data)
+            self._log.add("error", {**data, "said": "".join(said)} if said else data)
             raise
 
     async def _fit(self, now: Cast, *, force: bool) -> None:
@@ -257,7 +261,9 @@ class Loop:
         child = self._transcript.children.get(call_id)
         if begun and child:
             answer = await self._tools.take_up(child, call_id)
-            return _paged(now, call_id, answer)
+            if answer is not None:
+                return self._paged(now, call_id, answer)
+            self._transcript.unmade.add(call_id)  # nothing can change before a run is stored
         if begun and not (tool and tool.repeatable) and call_id not in self._transcript.unmade:
             return ToolAnswer(UNKNOWN, error=True)
         page = now.toolbox.read_on(name, call.args, call_id)
@@ -276,7 +282,7 @@ class Loop:
         if not reads:
             await self._log.settle()  # the intent is stored before anything can change
         answer = await self._in_time(now, name, checked, call_id)
-        return _paged(now, call_id, answer)
+        return self._paged(now, call_id, answer)
 
     async def _in_time(self, now: Cast, name: str, arguments: Json, call_id: str) -> ToolAnswer:
         seconds = now.agent.config.limits.tool_seconds
@@ -286,6 +292,12 @@ class Loop:
                 return answer
             # The same call made again goes on waiting; no client's deadline ends a run.
             await asyncio.sleep(BETWEEN)
+
+    def _paged(self, now: Cast, call_id: str, answer: ToolAnswer) -> ToolAnswer:
+        """Return an answer of which the model reads the first page, if it is long."""
+        shown = now.toolbox.pages.first(self._transcript.page_name(call_id), answer.text)
+        whole = answer.text if shown != answer.text else None
+        return ToolAnswer(shown, answer.error, whole=whole, files=answer.files)
 
     def _result(self, call: ToolCallPart, answer: ToolAnswer | None) -> None:
         if answer is None:
@@ -297,17 +309,11 @@ class Loop:
             "error": answer.error,
         }
         if answer.whole is not None:
-            data["whole"] = answer.whole
-            self._transcript.whole[call.tool_call_id] = answer.whole
+            name = self._transcript.page_name(call.tool_call_id)
+            data |= {"whole": answer.whole} | ({"page": name} if name != call.tool_call_id else {})
+            self._transcript.whole[name] = answer.whole
         if answer.files:
             data["files"] = dump_files(answer.files)
         self._log.add("result", data)
         self._transcript.answered.add(call.tool_call_id)
         self._transcript.add_result(data)
-
-
-def _paged(now: Cast, call_id: str, answer: ToolAnswer) -> ToolAnswer:
-    """Return an answer of which the model reads the first page, if it is long."""
-    shown = now.toolbox.pages.first(call_id, answer.text)
-    whole = answer.text if shown != answer.text else None
-    return ToolAnswer(shown, answer.error, whole=whole, files=answer.files)

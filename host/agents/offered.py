@@ -65,9 +65,14 @@ async def await_servers(gateway: Gateway, exchange: Exchange, wanted: Iterable[s
         except (UpstreamError, RpcError) as error:
             missed[server] = error
 
-    async with anyio.create_task_group() as group:
-        for server in catalog.enabled(exchange.session, exchange.servers):
-            if not server.own and any(_names(pattern, server) for pattern in patterns):
+    named = [
+        server
+        for server in catalog.enabled(exchange.session, exchange.servers)
+        if not server.own and any(_names(pattern, server) for pattern in patterns)
+    ]
+    if named:
+        async with anyio.create_task_group() as group:
+            for server in named:
                 group.start_soon(ready, server)
     return missed
 

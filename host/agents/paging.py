@@ -45,33 +45,37 @@ class Pages:
         return len(self._texts)
 
     def keep(self, texts: Mapping[str, str]) -> None:
-        """Keep long results of earlier, by the ids of their calls."""
-        for call_id, text in texts.items():
-            self._texts.setdefault(call_id, text)
+        """Keep long results of earlier, by their names."""
+        for name, text in texts.items():
+            self._texts.setdefault(name, text)
 
-    def first(self, call_id: str, text: str) -> str:
+    def first(self, name: str, text: str) -> str:
         """Return what the model gets of a result: all of it, or its first page."""
         if len(text) <= self._size:
             return text
-        self._texts[call_id] = text
+        self._texts[name] = text
         while len(self._texts) > _KEPT or sum(map(len, self._texts.values())) > _KEPT_CHARS:
             if len(self._texts) == 1:
                 break
             self._texts.popitem(last=False)
-        return self.page(call_id, 0)
+        return self.page(name, 0)
 
-    def page(self, call_id: str, offset: int) -> str:
+    def page(self, name: str, offset: int) -> str:
         """Return a page of a long result.
 
         Raises:
             NotFoundError: The result is not kept.
         """
-        text = self._texts.get(call_id)
+        text = self._texts.get(name)
         if text is None:
-            raise NotFoundError("long result", call_id, self._texts)
+            known = ", ".join(f"{one!r}" for one in self._texts) or "none"
+            raise NotFoundError("long result", name, next_step=f"Those that are kept: {known}.")
+        if offset >= len(text):
+            last = (len(text) - 1) // self._size * self._size
+            return f"[it has {len(text)} characters; its last page is at offset={last}]"
         end = min(len(text), offset + self._size)
         rest = (
-            f"call {PAGE_TOOL} with result={call_id!r} and offset={end} for more"
+            f"call {PAGE_TOOL} with result={name!r} and offset={end} for more"
             if end < len(text)
             else "this is the end"
         )

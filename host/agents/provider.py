@@ -2,19 +2,20 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from host.agents.attending import attend, cannot_answer, sentence_of
+from host.agents.argument import name_faults, schema_faults
+from host.agents.attending import attend, cannot_answer
 from host.agents.library import Agent
+from host.agents.past import past_task, result_of
 from host.agents.runner import Runner
 from host.domain.errors import ConfigError, NotFoundError, RunStateError
 from host.domain.json_schema import embedded
 from host.domain.jsonrpc import (
-    INTERNAL_ERROR,
     INVALID_PARAMS,
     RESOURCE_NOT_FOUND,
     Json,
@@ -23,16 +24,15 @@ from host.domain.jsonrpc import (
 )
 from host.domain.principal import Principal
 from host.domain.protocol import list_member, object_member
-from host.events.run import Event, Run
 from host.gateway.exchange import Exchange
-from host.gateway.local import LocalProvider
-from host.gateway.tasks import POLL_MS, TaskExchange, takes_tasks
+from host.gateway.local import LocalProvider, wrong_result
+from host.gateway.tasks import TaskExchange, takes_tasks
 from host.gateway.upstream.connection import OnNotice
+from host.gateway.upstream.link import Link
 from host.prompts.library import PromptLibrary
 
 if TYPE_CHECKING:
     from host.agents.active import Active
-    from host.agents.order import Outcome
 
 _ID = re.compile(r"[a-z0-9]+")
 _URI = re.compile(r"run://(?P<run>[a-z0-9]+)")
@@ -43,7 +43,8 @@ INPUT: Json = {
         "message": {"type": "string", "description": "What the agent is asked."},
         "thread": {
             "type": "string",
-            "description": "The conversation to go on with, from an earlier result.",
+            "description": "The conversation to go on with: `thread` of an earlier result, "
+            "or the name that it was given.",
         },
         "files": {
             "type": "array",
@@ -93,16 +94,34 @@ class AgentProvider(LocalProvider):
         self._patience = patience
         self._prompts = prompts
         self._ongoing = self.offer_tasks(self._past_task, self._stop_past)
+        self._edition: int | None = None
+
+    @override
+    async def link(self, exchange: Exchange) -> Link:
+        self.renew()  # whoever begins a run has looked at the files just now
+        return await super().link(exchange)
+
+    def renew(self) -> None:
+        """Forget the list of tools, and tell clients, if the agents were read to be others."""
+        edition = self._runner.library.edition
+        if self._edition not in (None, edition):
+            self._edition = edition
+            self.changed()
 
     @override
     async def tools(self) -> list[Json]:
-        return [tool_of(agent) for agent in self._runner.library.agents().values()]
+        agents = self._runner.library.agents()
+        self._edition = self._runner.library.edition
+        return [tool_of(agent) for agent in agents.values()]
 
     @override
     async def call(self, exchange: Exchange, name: str, arguments: Json) -> Json:
         order = order_of(name, arguments)
-        check_model(exchange, self._runner.library.get(name), order.model)
-        return await self.answer(exchange, lambda asked: self._runner.start(asked, order))
+        try:
+            check_model(exchange, self._runner.library.get(name), order.model)
+            return await self.answer(exchange, lambda asked: self._runner.start(asked, order))
+        except (ConfigError, NotFoundError) as error:
+            return wrong_result(error)
 
     async def answer(
         self, exchange: Exchange, begin: "Callable[[Exchange], Awaitable[Active]]"
@@ -115,6 +134,7 @@ class AgentProvider(LocalProvider):
         """
         if not takes_tasks(exchange):
             active = await begin(exchange)
+            exchange.begins(active.run.id)
             alone = cannot_answer(exchange)
             patience = self._patience() if alone else None
             return result_of(await attend(self._runner, active, exchange, patience=patience))
@@ -281,7 +301,6 @@ def order_of(agent: str, arguments: Json) -> Any:  # noqa: ANN401 - pydantic-ai 
         RpcError: They are wrong.
     """
     from host.agents.order import Order, file_of  # noqa: PLC0415 - pydantic-ai loads slowly
-    from host.agents.toolbox import name_faults, schema_faults  # noqa: PLC0415
 
     faults = schema_faults(INPUT, arguments) or name_faults(arguments)
     if faults:
@@ -328,54 +347,3 @@ def check_model(exchange: Exchange, agent: Agent, model: str) -> None:
             f"A client may not choose the model {model!r} for the agent {agent.name}. {told}; "
             "leave `model` out, or add it to `models` in the agent's file.",
         )
-
-
-def result_of(outcome: "Outcome") -> Json:
-    """Return the end of a run as a tool's result."""
-    failed = outcome.status != "succeeded"
-    text = outcome.error or outcome.status if failed else outcome.text
-    return {
-        "content": [{"type": "text", "text": text}, *outcome.blocks()],
-        "structuredContent": outcome.fields(),
-        **({"isError": True} if failed else {}),
-    }
-
-
-def past_task(run: Run, events: Sequence[Event]) -> Json:
-    """Return a run that does not go on here as a task, without its id."""
-    from host.agents.cast import files_of  # noqa: PLC0415 - pydantic-ai loads slowly
-    from host.agents.order import Outcome  # noqa: PLC0415 - the same
-    from host.agents.transcript import load_response  # noqa: PLC0415 - the same
-
-    said: Json = {}
-    replies = [event.data["response"] for event in events if event.kind == "reply"]
-    for event in events:
-        if event.kind in ("started", "finished"):
-            said |= event.data
-    head: Json = {
-        "createdAt": run.started.isoformat(),
-        "lastUpdatedAt": (run.ended or run.heartbeat).isoformat(),
-        "ttlMs": None,
-        "pollIntervalMs": POLL_MS,
-    }
-    if run.status in ("running", "parked"):
-        waits = [event for event in events if event.kind == "approval" and run.status == "parked"]
-        why = {"statusMessage": sentence_of(waits[-1])} if waits else {}
-        return {**head, "status": "working", **why}
-    if run.status == "cancelled":
-        return {**head, "status": "cancelled"}
-    if run.status == "interrupted":
-        text = f"The host stopped during the run {run.id}; orchestrator__resume_run takes it up."
-        return {**head, "status": "failed", "error": {"code": INTERNAL_ERROR, "message": text}}
-    outcome = Outcome(
-        run=run,
-        status=run.status,
-        agent=str(said.get("agent") or run.name),
-        text=str(said.get("text") or ""),
-        value=said.get("output"),
-        error=run.error,
-        chosen=str(said.get("chosen") or ""),
-        notes=tuple(str(one.data["text"]) for one in events if one.kind == "note"),
-        files=files_of(load_response(replies[-1])) if replies else (),
-    )
-    return {**head, "status": "completed", "result": result_of(outcome)}

@@ -65,10 +65,8 @@ class Reformulator:
                 f"What its author says of your version:\n{remark}"
             )
         messages: list[ModelMessage] = [system_message(self.instructions()), user_message(asked)]
-        async with model.request_stream(messages, None, ModelRequestParameters()) as stream:
-            async for _ in stream:
-                pass
-            text = (stream.get().text or "").strip()
+        reply = await model.ask(messages, ModelRequestParameters())
+        text = (reply.text or "").strip()
         if not text:
             text = f"{name} did not rewrite the message: it said nothing."
             raise ModelError(text, model=name, fault="malformed")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from host.domain.errors import HostError, RunLimitError, RunStateError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from host.domain.protocol import object_member
+from host.domain.wait import unbroken
 from host.events.run import Event, Run, RunStatus, new_run_id, utc_now
 from host.events.run_log import RunLog
 from host.events.runs import Hub, Runs
@@ -80,10 +82,14 @@ class Runner:
         """Begin a run, which goes on until it ends by itself or is cancelled.
 
         Raises:
-            NotFoundError: There is no such agent or conversation.
+            NotFoundError: There is no such agent, conversation or model.
+            ConfigError: The agent's file, or the schema or model that was asked for, is wrong.
             RunLimitError: Too many runs are around it.
         """
+        from host.agents.beginning import write_start  # noqa: PLC0415 - see `_run`
+
         agent = self.library.get(order.agent)
+        self._check(order)
         outer = self.active.get(exchange.parent or "")
         depth = outer.run.depth + 1 if outer is not None else exchange.depth
         if depth > MAX_DEPTH:
@@ -104,6 +110,7 @@ class Runner:
             self._writer.begin(run), exchange, order, agent, outer=outer, taint=taint
         )
         active.history = history
+        active.begun = write_start(active)  # stored together with the run, or not at all
         active.task = asyncio.create_task(self._run(active, agent), name=f"run-{run.id}")
         return active
 
@@ -117,7 +124,7 @@ class Runner:
 
         Raises:
             NotFoundError: There is no such run, or its agent is gone.
-            RunStateError: It goes on, or ended well.
+            RunStateError: It goes on, or ended well, or nothing is known of it.
         """
         from host.agents.earlier import (  # noqa: PLC0415 - see `_run`
             agents_of,
@@ -139,12 +146,18 @@ class Runner:
                 next_step=f"`host runs resume {run.root}`.",
             )
         agent = self.library.get(run.name)
-        for name in agents_of(await self.runs.events(principal, run.id)):
+        stored = await self.runs.events(principal, run.id)
+        if not stored:
+            raise RunStateError(f"Nothing is stored of what the run {run.id} was asked.")
+        for name in agents_of(stored):
             self.library.get(name)  # before it is claimed: whose policy holds has to be there
         taint = self._gateway.gate.begin_run(exchange, run.id)
-        run = await self.runs.claim(principal, run, force=parked)
+        holder = await self._writer.hold()
+        run = await self.runs.claim(principal, run, holder=holder, force=parked)
         events = await self.runs.events(principal, run.id)
         family = await self.runs.family(principal, run.root)
+        if run.id in self.active:  # somebody here was faster
+            raise RunStateError(f"The run {run.id} is going on.")
         run_log = self._writer.open(run, last=events[-1].seq if events else 0)
         order = order_again(run, events)
         active = self._activate(run_log, exchange, order, agent, outer=outer, taint=taint)
@@ -177,6 +190,15 @@ class Runner:
         """Stop every run; each can be resumed later."""
         self.shelf.close()
         await leave_all(list(self.active.values()))
+
+    def _check(self, order: "Order") -> None:
+        """Return if what was asked for besides the agent can be had: a wrong order is no run."""
+        if order.model:
+            self._models().check_name(order.model)
+        if order.schema:
+            from host.models.output import output_validator  # noqa: PLC0415 - see `_run`
+
+            output_validator(order.schema)
 
     def _new_run(
         self, agent: Agent, exchange: Exchange, order: "Order", *, outer: Active | None, depth: int
@@ -229,6 +251,7 @@ class Runner:
         from host.agents.beginning import conversation_of  # noqa: PLC0415
         from host.agents.loop import Loop  # noqa: PLC0415
 
+        active.begun = None
         run_log = active.log
         status: RunStatus = "failed"
         answer: Answer | None = None
@@ -266,6 +289,9 @@ class Runner:
             self._gateway.gate.end_run(active.exchange, active.taint)
         except HostError as failure:
             answer, status, error = None, "failed", str(failure)
+        if events and not run_log.stale:
+            with suppress(asyncio.CancelledError):  # it is ending as it is
+                await unbroken(self._take_back(active.run, events))
         await self._finish(active, status, error, answer)
         return ending_of(active, status, error, answer)
 
@@ -297,6 +323,7 @@ class Runner:
 
     def _tools(self, active: Active) -> Any:  # noqa: ANN401 - see `_run`
         from host.agents.gateway_tools import Actor, GatewayTools  # noqa: PLC0415
+        from host.agents.inside import go_on_inside  # noqa: PLC0415 - a circle
 
         return GatewayTools(
             self._gateway,
@@ -304,17 +331,43 @@ class Runner:
             active.log,
             actor=lambda: active.actor or Actor(active.agent),
             taint=active.taint,
-            go_on=self._go_on,
-            withdraw=partial(self._inbox.withdraw, reason="The run that asked has ended."),
+            go_on=partial(go_on_inside, self),
+            withdraw=partial(self._withdraw, active.run),
             on_progress=lambda params: self._hear_inside(active, params),
         )
 
-    async def _go_on(self, exchange: Exchange, run_id: str) -> Json:
-        """Take up a run inside a run, wait for its end, and return its result."""
-        from host.agents.provider import result_of  # noqa: PLC0415 - it imports this module
+    async def end(self, principal: Principal, run: Run, error: str) -> None:
+        """End a run that does not go on here and cannot be taken up, and take back what it asked.
 
-        active = await self.resume(exchange, run_id, parked=True)
-        return result_of(await active.wait())
+        Raises:
+            RunStateError: Somebody works on it.
+        """
+        run = await self.runs.claim(principal, run, holder=await self._writer.hold(), force=True)
+        events = await self.runs.events(principal, run.id)
+        await self._take_back(run, events)
+        run_log = self._writer.open(run, last=events[-1].seq if events else 0)
+        run_log.finish("failed", {"text": "", "output": None, "agent": run.name}, error=error)
+        try:
+            await run_log.settle()
+        finally:
+            self._writer.release(run_log)
+
+    async def _withdraw(self, run: Run, approval: str) -> None:
+        """Withdraw an approval, unless a run that is not around or inside this one waits for it."""
+        others = [one for one in self.active.values() if one.run.root != run.root]
+        waits = any(approval in one.log.waits_for.values() for one in others)
+        if not waits and not self.shelf.waits(approval, besides=run.root):
+            await self._inbox.withdraw(approval, reason="The run that asked has ended.")
+
+    async def _take_back(self, run: Run, events: Sequence[Event]) -> None:
+        """Withdraw what a run had asked for before it was taken up, where it never came to it."""
+        from host.agents.earlier import asked_by  # noqa: PLC0415 - see `_run`
+
+        for approval in asked_by(events):
+            try:
+                await self._withdraw(run, approval)
+            except Exception as failure:  # noqa: BLE001 - nothing may keep a run from ending
+                log.warning("%s stays asked for until it expires: %s", approval, failure)
 
     async def _cast(self, active: Active, agent: Agent, tools: Any) -> "Cast":  # noqa: ANN401
         from host.agents.casting import cast_agent  # noqa: PLC0415 - see `_run`

@@ -63,6 +63,10 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._runs)
 
+    def waits(self, approval: str, *, besides: str) -> bool:
+        """Whether a run waits for an approval, besides one and those inside it."""
+        return any(approval in one.approvals for run, one in self._runs.items() if run != besides)
+
     def expect(self, run_id: str) -> None:
         """Take it that a run waits now, so that it is looked at when it has waited for a while."""
         active = self._runner.active.get(run_id)

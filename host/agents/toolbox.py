@@ -1,31 +1,24 @@
 """The tools of one run: which there are, what they take, what their results say."""
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Any, Protocol, cast
 
-import jsonschema_rs
 from pydantic_ai.messages import BinaryContent
 from pydantic_ai.tools import ToolDefinition
 
+from host.agents.argument import schema_faults
 from host.agents.paging import PAGE_SCHEMA, PAGE_TOOL, Pages
 from host.domain.errors import NotFoundError
+from host.domain.fixed import fixed
 from host.domain.jsonrpc import Json, as_object
 from host.domain.protocol import object_member
 
 OWN_PREFIX = "agent__"
 HANDOFF = "hand_over_to_"
 """Beginning of the names of the tools by which an agent gives a conversation away."""
-
-_ERRORS_SHOWN = 5
-
-SAID = frozenset({"message", "earlier", "remark"})
-"""Arguments that are said to somebody."""
-_ODD = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +39,7 @@ class Tool:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class ToolAnswer:
     """What a call gave.
 
@@ -84,8 +77,11 @@ class Tools(Protocol):
         """
         ...
 
-    async def take_up(self, run_id: str, call_id: str) -> ToolAnswer:
-        """Go on with a run that a call had begun before this one was interrupted."""
+    async def take_up(self, run_id: str, call_id: str) -> ToolAnswer | None:
+        """Go on with a run that a call had begun before this one was interrupted.
+
+        None where nothing of it was stored, so that nothing in it had begun.
+        """
         ...
 
 
@@ -164,42 +160,6 @@ class Toolbox:
             return found
         told = "\n".join(f"- {fault}" for fault in faults)
         return f"The arguments of {name} do not fit its schema:\n{told}\nCorrect them."
-
-
-def schema_faults(schema: Json, value: object) -> list[str]:
-    """Return the first faults of a value; a bad schema finds none."""
-    validator = _validator(json.dumps(schema, sort_keys=True))
-    if validator is None:
-        return []
-    faults: list[str] = []
-    for error in validator.iter_errors(value):
-        place = "/".join(str(part) for part in error.instance_path) or "top level"
-        faults.append(f"{place}: {error.message}")
-        if len(faults) >= _ERRORS_SHOWN:
-            break
-    return faults
-
-
-def name_faults(arguments: Json) -> list[str]:
-    """Return which arguments are no text that a name, an id or a search could have.
-
-    What is said to an agent or a model may have any characters: it is not looked up.
-    """
-    return [
-        f"{name}: it has a NUL, or half of a surrogate pair"
-        for name, value in arguments.items()
-        if isinstance(value, str) and name not in SAID and _ODD.search(value)
-    ]
-
-
-@lru_cache(maxsize=512)
-def _validator(schema: str) -> Any:  # noqa: ANN401 - one of several classes of the package
-    try:
-        return jsonschema_rs.validator_for(
-            json.loads(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True
-        )
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError):
-        return None
 
 
 def tools_of(

@@ -1,7 +1,8 @@
 """Turns messages into events and events into messages: to resume, replay, or go on talking."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, cast
 
 from pydantic import TypeAdapter
@@ -10,6 +11,7 @@ from pydantic_ai.messages import (
     ModelRequest,
     ModelRequestPart,
     ModelResponse,
+    ModelResponsePart,
     SystemPromptPart,
     ToolCallPart,
     ToolReturnPart,
@@ -27,9 +29,9 @@ SUMMARY = "Summary of the conversation before this point:\n"
 
 
 def dump_response(response: ModelResponse) -> dict[str, Any]:
-    """Return a model's reply as JSON, without the counts of what was not used."""
-    found = _RESPONSE.dump_python(response, mode="json")
-    found["usage"] = {name: count for name, count in found["usage"].items() if count}
+    """Return a model's reply as JSON, without what is not known and what was not used."""
+    found = _RESPONSE.dump_python(response, mode="json", exclude={"usage"}, exclude_none=True)
+    found["usage"] = {name: count for name, count in vars(response.usage).items() if count}
     return found
 
 
@@ -87,11 +89,14 @@ class Transcript:
         agent: Who has it now.
         called: Ids of the calls whose intent was written down, of the last reply.
         answered: Ids of those of them that have a result.
-        waiting: Approvals that calls were waiting for when the run stopped, by the call's id.
+        waiting: Approvals that calls waited for and had no answer to, by the call's id; a call that
+            was let through since, or begun again, is not among them.
         children: Runs that calls had begun and that waited for one, by the call's id.
-        whole: Long results of which the model has read a page, by the call's id.
+        whole: Long results of which the model has read a page, by their names, see `page_name`.
         unmade: Ids of called ones that are known not to have been made.
         repairs: Answers of who has it now that were sent back.
+        ids: Those of all calls.
+        renames: Whether calls get ids of their own; those of a record have what they have.
     """
 
     agent: str = ""
@@ -103,11 +108,35 @@ class Transcript:
     whole: dict[str, str] = field(default_factory=dict[str, str])
     unmade: set[str] = field(default_factory=set[str])
     repairs: int = 0
+    ids: set[str] = field(default_factory=set[str])
+    renames: bool = True
+
+    def with_own_ids(self, response: ModelResponse) -> ModelResponse:
+        """Return a reply each of whose calls has an id that no other call has.
+
+        Some models begin anew with the ids in each reply, or give none.
+        """
+        given = [call.tool_call_id for call in calls_of(response)]
+        own = all(given) and len(set(given)) == len(given) and self.ids.isdisjoint(given)
+        if own or not self.renames:
+            return response
+        taken, parts = set(self.ids), list[ModelResponsePart]()
+        for part in response.parts:
+            if isinstance(part, ToolCallPart):
+                name = _free_name(part.tool_call_id or "call", taken)
+                taken.add(name)
+                parts.append(replace(part, tool_call_id=name))
+            else:
+                parts.append(part)
+        return replace(response, parts=parts)
 
     def add_response(self, response: ModelResponse) -> None:
         """Add a model's reply."""
         self.messages.append(response)
-        self.called, self.answered = set(), set()
+        self.ids.update(call.tool_call_id for call in calls_of(response))
+        # Records of old have ids that are one reply's own.
+        self.called, self.answered, self.unmade = set(), set(), set()
+        self.waiting, self.children = {}, {}
 
     def add_part(self, part: ModelRequestPart) -> None:
         """Add a result, which goes into one message with its siblings."""
@@ -120,6 +149,13 @@ class Transcript:
     def add_result(self, data: dict[str, Any]) -> None:
         """Add what a tool gave, as it is recorded."""
         self.add_part(result_part(data))
+
+    def page_name(self, call_id: str) -> str:
+        """Return the name under which a long result is kept: its call's id, or one made of it.
+
+        An id may have been that of an earlier reply's call, whose result is kept too.
+        """
+        return _free_name(call_id, self.whole)
 
     def open_calls(self) -> list[ToolCallPart]:
         """Return the calls of the last reply that have no result yet."""
@@ -165,6 +201,13 @@ class Transcript:
         return ""
 
 
+def _free_name(name: str, taken: Container[str]) -> str:
+    """Return a name, or one made of it that is not taken."""
+    if name not in taken:
+        return name
+    return next(one for number in count(2) if (one := f"{name}-{number}") not in taken)
+
+
 def replay_events(events: Iterable[Event], transcript: Transcript) -> Transcript:
     """Bring a transcript to where the events of a run leave it."""
     for event in events:
@@ -186,7 +229,7 @@ def _begin(transcript: Transcript, data: dict[str, Any]) -> None:
 def _take_result(transcript: Transcript, data: dict[str, Any]) -> None:
     transcript.answered.add(str(data["id"]))
     if "whole" in data:
-        transcript.whole[str(data["id"])] = str(data["whole"])
+        transcript.whole[str(data.get("page") or data["id"])] = str(data["whole"])
     transcript.add_result(data)
 
 
@@ -195,6 +238,20 @@ def _wait(transcript: Transcript, data: dict[str, Any]) -> None:
         transcript.waiting[str(data["id"])] = str(data["approval"])
     else:
         transcript.children[str(data["id"])] = str(data["inside"])
+
+
+def _call(transcript: Transcript, data: dict[str, Any]) -> None:
+    transcript.called.add(str(data["id"]))
+    transcript.waiting.pop(str(data["id"]), None)  # made again, it may not have to wait
+
+
+def _take_answer(transcript: Transcript, data: dict[str, Any]) -> None:
+    if "approval" in data:
+        transcript.waiting.pop(str(data["id"]), None)
+
+
+def _take_inside(transcript: Transcript, data: dict[str, Any]) -> None:
+    transcript.children[str(data["id"])] = str(data["run"])
 
 
 def _take_rejection(transcript: Transcript, data: dict[str, Any]) -> None:
@@ -211,7 +268,9 @@ _APPLY: dict[str, Callable[[Transcript, dict[str, Any]], None]] = {
     "started": _begin,
     "recalled": lambda transcript, data: transcript.recall(str(data["text"])),
     "reply": lambda transcript, data: transcript.add_response(load_response(data["response"])),
-    "call": lambda transcript, data: transcript.called.add(str(data["id"])),
+    "call": _call,
+    "answer": _take_answer,
+    "inside": _take_inside,
     "approval": _wait,
     "result": _take_result,
     "rejected": _take_rejection,

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ from host.domain.errors import (
     HostError,
     OutcomeUnknownError,
 )
+from host.domain.wait import unbroken
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ class Desk:
         """
         deadline = anyio.current_time() + self._board.config.wait
         while True:
-            found = await self._ask(call)
+            found = await self._asked(call, tell, keep=keep)
             if isinstance(found, Approval):
                 left = max(0.0, deadline - anyio.current_time())
                 waiting = self.wait(found, call, offer=offer, tell=tell, limit=left)
@@ -92,6 +94,32 @@ class Desk:
             if passed is not None:
                 return passed
 
+    async def _asked(self, call: AskedCall, tell: Tell | None, *, keep: bool) -> Pass | Approval:
+        """Ask; a question that is stored when its caller has gone is not left to itself."""
+        try:
+            return await self._ask(call)
+        except anyio.get_cancelled_exc_class():
+            await unbroken(self._left(call, tell, keep=keep))
+            raise
+
+    async def _left(self, call: AskedCall, tell: Tell | None, *, keep: bool) -> None:
+        """Tell a caller who has gone what is open; who will not be back takes it along."""
+        with suppress(HostError):
+            async with self._store.transaction(call.principal) as database:
+                row = await table.find_for_call(database, call.digest, memory=0.0)
+            if row is None or row["state"] != "pending":
+                return
+            approval = approval_of(row)
+            if tell is not None:
+                tell(approval)
+            with self._seats.taken(approval.id):
+                if not keep and self._seats.is_last(approval.id):
+                    await self._take_along(approval.id)
+
+    async def _take_along(self, approval_id: str) -> None:
+        with suppress(HostError):
+            await self._inbox.withdraw(approval_id, reason="Whoever asked has ended.")
+
     async def _seated(
         self, approval_id: str, waiting: Awaitable[Approval | Pass], *, keep: bool
     ) -> Approval | Pass:
@@ -103,8 +131,7 @@ class Desk:
                 found = await waiting
             except anyio.get_cancelled_exc_class():
                 if not keep and self._seats.is_last(approval_id):
-                    with anyio.CancelScope(shield=True):
-                        await self._inbox.withdraw(approval_id, reason="Whoever asked has ended.")
+                    await unbroken(self._take_along(approval_id))
                 raise
         if isinstance(found, Pass) or found.state != "pending":
             self._seats.release(approval_id)
@@ -187,6 +214,7 @@ class Desk:
                     if offer is not None:
                         group.start_soon(self._offer, approval, offer)
                     if tell is not None:
+                        tell(approval)
                         group.start_soon(self._tell, approval, tell)
                     result = await self._decided(approval, call)
                     group.cancel_scope.cancel()
@@ -294,8 +322,8 @@ class Desk:
 
     async def _tell(self, approval: Approval, tell: Tell) -> None:
         while True:
-            tell(approval)
             await anyio.sleep(self._board.config.progress)
+            tell(approval)
 
 
 def _park(call: AskedCall) -> Parked:

@@ -2,11 +2,14 @@
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Literal
 
 import orjson
 
+from host.domain.fixed import fixed
 from host.domain.principal import Principal
 from host.secrets.redaction import Redactor, dump_json
 
@@ -36,7 +39,7 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fixed(kw_only=True)
 class Intent:
     """A call that is about to be made, or was refused.
 
@@ -91,7 +94,7 @@ class Intent:
     at: int = field(default_factory=now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fixed(kw_only=True)
 class Outcome:
     """How a call ended.
 
@@ -140,6 +143,14 @@ class Note:
 Record = Intent | Outcome | Note
 """Anything that the journal takes."""
 
+_INSIDE = (
+    *("upstream", "definition", "decision", "rule", "approval", "changes", "labels"),
+    *("era", "parent", "trace_id", "span_id"),
+)
+_OUTSIDE = ("name", "original", "session", "correlation", "annotations")
+_inside_of = attrgetter(*_INSIDE)
+_outside_of = attrgetter(*_OUTSIDE)
+
 
 def encode_record(record: Record, redactor: Redactor) -> bytes:
     """Return a record as one line of JSON without its sequence number, secrets hidden.
@@ -152,16 +163,13 @@ def encode_record(record: Record, redactor: Redactor) -> bytes:
         redactor = redactor.also(record.hidden)
     if isinstance(record, Intent):
         own = _intent_fields(record)
-        _add(outside, "name", record.name)
-        _add(outside, "original", record.original)
-        _add(outside, "session", record.session)
-        _add(outside, "correlation", record.correlation)
-        _add(outside, "annotations", record.annotations)
+        outside = _saying(_OUTSIDE, _outside_of(record))
         if record.arguments is not None:
             outside["arguments"] = redactor.capped(record.arguments)
     elif isinstance(record, Outcome):
         own = _outcome_fields(record)
-        _add(outside, "error_message", record.error_message)
+        if record.error_message:
+            outside["error_message"] = record.error_message
         if record.result is not None:
             outside["result"] = redactor.capped(record.result)
     else:
@@ -179,14 +187,13 @@ def _who(principal: Principal) -> dict[str, Any]:
     return {"user": principal.user, "client": principal.client}
 
 
-def _add(fields: dict[str, Any], name: str, value: object) -> None:
-    if value:
-        fields[name] = value
+def _saying(names: Iterable[str], values: Iterable[object]) -> dict[str, Any]:
+    return {name: value for name, value in zip(names, values, strict=True) if value}
 
 
 def _intent_fields(record: Intent) -> dict[str, Any]:
     principal = record.principal
-    fields: dict[str, Any] = {
+    return {
         "kind": "intent",
         "call_id": record.call_id,
         "at": record.at,
@@ -194,12 +201,8 @@ def _intent_fields(record: Intent) -> dict[str, Any]:
         "client": principal.client,
         "face": record.face,
         "method": record.method,
+        **_saying(_INSIDE, _inside_of(record)),
     }
-    for name in ("upstream", "definition", "decision", "rule", "approval", "changes", "labels"):
-        _add(fields, name, getattr(record, name))
-    for name in ("era", "parent", "trace_id", "span_id"):
-        _add(fields, name, getattr(record, name))
-    return fields
 
 
 def _outcome_fields(record: Outcome) -> dict[str, Any]:
@@ -214,7 +217,8 @@ def _outcome_fields(record: Outcome) -> dict[str, Any]:
     }
     if record.error_code is not None:
         fields["error_code"] = record.error_code
-    _add(fields, "labels", record.labels)
+    if record.labels:
+        fields["labels"] = record.labels
     return fields
 
 

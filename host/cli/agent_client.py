@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from host.cli.bridge import Bridge, BridgeError
-from host.domain.errors import DaemonError
-from host.domain.jsonrpc import METHOD_NOT_FOUND, Json, RpcError, as_object
+from host.domain.errors import ConfigError, DaemonError
+from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, Json, RpcError, as_object
 from host.domain.protocol import LATEST_HANDSHAKE, object_member
+from host.domain.wait import end_of
 
 EVENT_META = "mcp-agent-host/event"
 """Member of a progress notification's `_meta` that holds an event of a run."""
@@ -93,12 +94,15 @@ class AgentClient:
         """Return the result of a tool.
 
         Raises:
+            ConfigError: Its arguments are wrong.
             DaemonError: It could not be called; the message is the host's.
         """
         try:
             params: Json = {"name": name, "arguments": arguments or {}}
             return await self.request("tools/call", params, on_event=on_event)
         except RpcError as error:
+            if error.code == INVALID_PARAMS:
+                raise ConfigError(error.message) from error
             raise DaemonError(error.message) from error
 
     async def listen(self) -> None:
@@ -176,9 +180,13 @@ class AgentClient:
 
 
 async def end_task(task: "asyncio.Task[Any]") -> None:
-    """Cancel a task and wait until it has ended; what failed in it fails here."""
+    """Cancel a task and wait until it has ended; what failed in it fails here.
+
+    Whoever is cancelled meanwhile waits as well: a prompt that closes late would take the terminal
+    away from the next one.
+    """
     task.cancel()
-    await asyncio.wait([task])
+    await end_of(task)
     if not task.cancelled() and (error := task.exception()) is not None:
         raise error
 

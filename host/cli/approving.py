@@ -104,8 +104,10 @@ class Attendant:
         try:
             await asyncio.wait({typing, decided}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await end_task(typing)
-            await end_task(decided)
+            try:
+                await end_task(typing)
+            finally:
+                await end_task(decided)
         if typing.cancelled():
             self._show(f"{name} was answered elsewhere.")
         elif answer := typing.result():
@@ -126,7 +128,7 @@ class Attendant:
         except EOFError:
             self._show(f"{name} is not answered; `host approvals` has it.")
         except KeyboardInterrupt:
-            self._show(f"{name} is not answered; `host approvals` has it.")
+            self._show(f"{name} is not answered; it is taken back with its step.")
             self._stop()
         else:
             return answer
@@ -157,11 +159,15 @@ def approval_in(event: Json) -> str:
 
 def approval_text(waiting: Json) -> list[str]:
     """Return what a person has to see before they answer: who, what, why, and all arguments."""
-    reasons = "; ".join(str(reason) for reason in list_member(waiting, "reasons"))
+    reasons = " ".join(_sentence(str(reason)) for reason in list_member(waiting, "reasons"))
     given = json.dumps(waiting.get("arguments"), indent=2, ensure_ascii=False)
     return [
         f"{waiting.get('id')}: {printable(str(waiting.get('caller')))} wants to call "
         f"{printable(str(waiting.get('name')))}",
         *(printable(line) for line in given.splitlines()),
-        *([f"because {printable(reasons)}"] if reasons else []),
+        *([f"Why: {printable(reasons)}"] if reasons else []),
     ]
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -65,7 +65,7 @@ async def _chat(agent: str, model: str, resume: str) -> None:
             await session.check_agent()
         if resume:
             await session.resume(resume)
-        screen.greet(agent or "whichever agent fits", await session.words())
+        screen.greet(session.agent or "whichever agent fits", await session.words())
         await _talk(client, session, screen, step)
 
 

@@ -12,12 +12,12 @@ from prompt_toolkit.history import FileHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.patch_stdout import patch_stdout
 from rich.console import Console
-from rich.live import Live
 from rich.markdown import Markdown
 from rich.text import Text
 
 from host.cli.line import read_line, read_secret
 from host.cli.run import describe, text_of
+from host.cli.streaming import MarkdownStream
 from host.cli.tools import printable
 from host.config.runtime import data_folder
 from host.domain.jsonrpc import Json
@@ -35,7 +35,7 @@ class Screen:
         self.asking = asyncio.Lock()
         self.calls: list[Json] = []
         self._console = Console(highlight=False)
-        self._live: Live | None = None
+        self._streamed: MarkdownStream | None = None
         self._text = ""
         self._editor: PromptSession[str] | None = None
         self._words: list[str] = []
@@ -102,23 +102,19 @@ class Screen:
             return
         if self.asking.locked():
             return
-        if self._live is None:
-            self._live = Live(
-                console=self._console,
-                refresh_per_second=8,
-                vertical_overflow="visible",
-                redirect_stdout=False,
-                redirect_stderr=False,
-            )
-            self._live.start()
-        self._live.update(Markdown(self._text))
+        if self._streamed is None:
+            self._streamed = MarkdownStream(self._console)
+            text = self._text
+        self._streamed.add(text)
 
     def pause(self) -> None:
         """End what is streaming, so that something else can be shown."""
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-        elif self._text and not self.interactive:
+        if self._streamed is not None:
+            self._streamed.end()
+            self._streamed = None
+        elif self._text and self.interactive:  # it came while a question was open
+            self._console.print(Markdown(self._text))
+        elif self._text:
             sys.stdout.write("\n")
             sys.stdout.flush()
         self._text = ""

@@ -1,25 +1,28 @@
 """A conversation in the terminal: who is talked with, what was said, and the commands about it."""
 
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from host.cli.run import text_of
-from host.cli.tools import printable
+from host.cli.talk import render_talk
 from host.domain.errors import ConfigError, NotFoundError
 from host.domain.jsonrpc import Json, as_object
 from host.domain.protocol import list_member, object_member
+from host.domain.shell import quoted
 
 if TYPE_CHECKING:
     from host.cli.agent_client import AgentClient
     from host.cli.chat_screen import Screen
 
+OWN_MODEL = "-"
+"""What stands for the agent's own model in `/model`."""
+
 HELP = """\
 /agents [NAME]   list the agents, or talk with another one
 /tools           list what the agent can call
 /calls           show the last message's calls whole
-/model [NAME]    show the model, or use another one
+/model [NAME]    show the model, use another one, or - for the agent's own
 /memory TEXT     search your memory
 /cost            tokens and cost of this conversation
 /save NAME       give this conversation a name
@@ -75,11 +78,11 @@ class ChatSession:
         """Return if the agent is there.
 
         Raises:
-            NotFoundError: It is not.
+            ConfigError: It is not.
         """
         names = [str(one.get("name")) for one in await self._known_agents()]
         if self.agent not in names:
-            raise NotFoundError("agent", self.agent, names)
+            raise ConfigError(str(NotFoundError("agent", self.agent, names)))
 
     async def send(self, text: str, *, also: Callable[[Json], None]) -> Json:
         """Send a message and return the result of the run.
@@ -190,7 +193,7 @@ class ChatSession:
 
     async def _model(self, rest: str) -> None:
         if rest:
-            self.model = rest
+            self.model = "" if rest == OWN_MODEL else rest
         agents = {str(one.get("name")): one for one in await self._known_agents()}
         own = agents.get(self.agent, {}).get("model", "the agent's own")
         self._screen.say(f"model: {self.model or own}")
@@ -208,13 +211,14 @@ class ChatSession:
     async def _cost_of(self, rest: str) -> None:
         found = await self._ask("find_thread", {"name": self.thread}) if self.thread else {}
         tokens, cost = int(found.get("tokens") or 0), float(found.get("cost") or 0.0)
-        self._screen.say(f"{tokens:,} tokens, ${cost:.4f}, {len(self.runs)} messages")
+        count = len(self.runs)
+        self._screen.say(f"{tokens:,} tokens, ${cost:.4f}, {count} message{'s' * (count != 1)}")
 
     async def _save(self, rest: str) -> None:
         if not rest or not self.thread:
             raise ConfigError("There is nothing to save yet, or no name.", next_step="/save NAME")
         await self._ask("save_thread", {"name": rest, "thread": self.thread})
-        self._screen.say(f"Saved; `host chat --resume {rest}` goes on with it.")
+        self._screen.say(f"Saved; `host chat --resume {quoted(rest)}` goes on with it.")
 
     async def _resume(self, rest: str) -> None:
         if rest:
@@ -235,6 +239,8 @@ class ChatSession:
         self._screen.say("Taken back; what tools did stays done.")
 
     async def _export(self, rest: str) -> None:
+        if not self.runs:
+            raise ConfigError("Nothing was said in this conversation yet.")
         text = await self._written()
         if not rest:
             self._screen.say(text)
@@ -248,12 +254,10 @@ class ChatSession:
 
     async def _written(self) -> str:
         """Return the conversation as Markdown."""
-        parts: list[str] = []
-        for run in self.runs:
-            found = await self._ask("read_run", {"run": run})
-            for one in list_member(found, "events"):
-                parts += _markdown(as_object(one) or {})
-        return "\n\n".join(parts) + "\n"
+        found = [await self._ask("read_run", {"run": run}) for run in self.runs]
+        return render_talk(
+            [as_object(one) or {} for one in list_member(run, "events")] for run in found
+        )
 
 
 def write_new(file: Path, text: str) -> None:
@@ -266,18 +270,8 @@ def write_new(file: Path, text: str) -> None:
         with file.expanduser().open("x", encoding="utf-8") as out:
             out.write(text)
     except OSError as error:
-        raise ConfigError(f"{file} cannot be made: {error.strerror}.") from error
-
-
-def _markdown(event: Json) -> list[str]:
-    data = object_member(event, "data")
-    if event.get("kind") == "started":
-        asked = data.get("input")
-        text = asked if isinstance(asked, str) else json.dumps(asked)
-        return [f"**You:** {printable(text)}"]
-    if event.get("kind") == "call":
-        given = json.dumps(data.get("arguments"), ensure_ascii=False)
-        return [f"`{data.get('tool')}` `{printable(given)[:200]}`"]
-    if event.get("kind") == "finished" and data.get("text"):
-        return [f"**{data.get('agent')}:** {printable(str(data.get('text')))}"]
-    return []
+        taken = isinstance(error, FileExistsError)
+        raise ConfigError(
+            f"{file} cannot be made: {error.strerror}.",
+            next_step="Choose another name; no file is written over." if taken else None,
+        ) from error

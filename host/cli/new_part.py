@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from host.cli.new_server import asks, ended_plainly, said_plainly
+from host.domain.shell import quoted
 
 if TYPE_CHECKING:
     from generator.part import AgentSpec, PartSpec
@@ -117,7 +118,8 @@ def new_policy(  # noqa: PLR0913, PLR0917 - each is an option of the command lin
         deny=tuple(deny or ()),
     )
     file, _ = _add(spec, folder or _home() / "policies", templates=templates, yes=yes)
-    print(f"wrote {file}\nNext: `host policy check {file}`, `host policy test {file}`.")
+    name = quoted(file)
+    print(f"wrote {file}\nNext: `host policy check {name}`, `host policy test {name}`.")
 
 
 def _home() -> Path:

@@ -16,7 +16,8 @@ from host.cli.client import show_json
 from host.cli.tools import printable
 from host.domain.errors import ConfigError
 from host.domain.jsonrpc import Json, as_object
-from host.domain.protocol import list_member, object_member
+from host.domain.protocol import META_WRONG, list_member, object_member
+from host.domain.shell import quoted
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -25,6 +26,13 @@ Rewrite = Literal["no", "shown", "unseen"]
 """Whether a message is rewritten first, and whether a person looks at it then."""
 
 _SHOWN = 200
+
+_PICTURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+}
+"""How pictures begin, for those whose name says nothing of their kind."""
 
 
 def register(root: typer.Typer) -> None:
@@ -55,7 +63,7 @@ def run(  # noqa: PLR0913 - a command's options are its interface
             "Nobody is there to look at the rewritten message.", next_step="Give --yes as well."
         )
     arguments: Json = {"message": read_message(message)}
-    files = [read_file(path) for path in (*file, *image)]
+    files = [read_file(path) for path in file] + [read_picture(path) for path in image]
     if files:
         arguments["files"] = files
     if model:
@@ -108,7 +116,11 @@ async def _run(
             unseen = rewrite == "unseen"
             message = str(arguments["message"])
             arguments["message"] = await settle_message(client, message, unseen=unseen)
-        return await attended.call(client, "orchestrator__run_agent", {"agent": agent, **arguments})
+        asked = {"agent": agent, **arguments}
+        result = await attended.call(client, "orchestrator__run_agent", asked)
+        if object_member(result, "_meta").get(META_WRONG):
+            raise ConfigError(text_of(result))
+        return result
 
 
 class Printer:
@@ -202,8 +214,29 @@ def read_file(path: Path) -> Json:
         data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    kind = mimetypes.guess_type(path.name)[0] or _kind_by_content(data)
     return {"name": path.name, "media_type": kind, "data": base64.b64encode(data).decode()}
+
+
+def read_picture(path: Path) -> Json:
+    """Return a picture as the agent's tool takes it.
+
+    Raises:
+        ConfigError: It cannot be read, or is no picture.
+    """
+    found = read_file(path)
+    if not str(found["media_type"]).startswith("image/"):
+        raise ConfigError(
+            f"{path} is no picture ({found['media_type']}).",
+            next_step=f"Send it with `--file {quoted(path)}`.",
+        )
+    return found
+
+
+def _kind_by_content(data: bytes) -> str:
+    """Return the media type of a file whose name does not tell it."""
+    found = (kind for start, kind in _PICTURES.items() if data.startswith(start))
+    return next(found, "application/octet-stream")
 
 
 def read_schema(text: str) -> Json:

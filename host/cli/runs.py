@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 RUN = typer.Argument(help="The run's id, or the beginning of it.")
+TOLD = ("call", "result", "rejected", "handoff", "approval", "note", "error", "cancelled")
+"""Events that are told of in a line each, as a conversation does."""
 USER = typer.Option("local", "--user", help="Whose runs; `local` is this daemon's own user.")
 
 
@@ -222,8 +224,8 @@ def _print_event(event: Json) -> None:
         for part in parts:
             if part.get("part_kind") == "text" and part.get("content"):
                 print(f"{mark}  {data.get('agent')}: {printable(str(part['content']))}")
-    elif kind in ("call", "result", "rejected", "handoff", "approval", "note", "error"):
-        if kind == "error" and data.get("said"):  # what had come when the model failed
+    elif kind in TOLD:
+        if kind in ("error", "cancelled") and data.get("said"):  # what had come by then
             print(f"{mark}  {printable(str(data['said']))} …")
         print(f"{mark}{describe(event)}")
     elif kind == "finished":

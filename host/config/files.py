@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Generator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ Stamp = tuple[int, int, int]
 """Time of change in nanoseconds, inode and size: differs whenever a file was replaced or edited."""
 
 
+FolderStamp = tuple[int, int]
+"""Time of change in nanoseconds, and inode."""
+_SETTLED = 2_000_000_000
+"""Nanoseconds after which a later change of a folder has a later time; FAT counts in 2 s."""
+
+
 def stamp_file(path: Path) -> Stamp | None:
     """Return the stamp of a file, None if it is absent."""
     try:
@@ -20,6 +27,21 @@ def stamp_file(path: Path) -> Stamp | None:
     except OSError:
         return None
     return (status.st_mtime_ns, status.st_ino, status.st_size)
+
+
+def stamp_folder(path: Path) -> FolderStamp | None:
+    """Return the stamp of a folder, which changes when an entry comes, goes or gets another name.
+
+    Returns:
+        (-1, 0) for one that is not there; None where it changed a moment ago: another change within
+        the same tick of the file system's clock would look the same.
+    """
+    try:
+        status = os.stat(path)  # noqa: PTH116 - as above
+    except OSError:
+        return -1, 0
+    settled = time.time_ns() - status.st_mtime_ns > _SETTLED
+    return (status.st_mtime_ns, status.st_ino) if settled else None
 
 
 def is_unchanged(path: Path, stamp: Stamp | None) -> bool:

@@ -17,6 +17,7 @@ from host.config.settings import Settings
 from host.config.trust import TrustStore
 from host.config.yaml import Document, Json, as_mapping, dotted, parse_yaml, read_bytes
 from host.domain.errors import ConfigError, InvalidConfigError
+from host.domain.shell import quoted
 
 SourceKind = Literal["option", "environment", "user", "project", "defaults"]
 """Where a configuration came from; `option` is `--config`, `environment` is `HOST_CONFIG`."""
@@ -299,7 +300,7 @@ def _add_folder(user: Settings, folder: Path, reading: _Reading) -> Settings:
 
 
 def _inert(reason: str | None, folder: Path) -> str:
-    return f"{reason} It has no effect until you read it and run `host trust {folder}`."
+    return f"{reason} It has no effect until you read it and run `host trust {quoted(folder)}`."
 
 
 def _trusted_variables(env_file: Path, trust: TrustStore, reading: _Reading) -> dict[str, str]:

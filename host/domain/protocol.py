@@ -5,7 +5,7 @@ A test holds them to the tables of the `mcp` package.
 
 from typing import Any, cast
 
-from host.domain.jsonrpc import Json, as_object
+from host.domain.jsonrpc import UNSUPPORTED_PROTOCOL_VERSION, Json, RpcError, as_object
 
 HANDSHAKE_VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 """Revisions that begin with `initialize`, oldest first."""
@@ -21,6 +21,8 @@ META_LOG_LEVEL = "io.modelcontextprotocol/logLevel"
 META_SERVER_INFO = "io.modelcontextprotocol/serverInfo"
 META_MISSING = "host/missing"
 """Of a merged list: server → why its entries are not in it."""
+META_WRONG = "host/wrong"
+"""Of a failed result: nothing was done, because what was asked for is wrong or not there."""
 META_SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
 ENVELOPE_KEYS = (META_VERSION, META_CLIENT_INFO, META_CLIENT_CAPABILITIES, META_LOG_LEVEL)
 
@@ -84,8 +86,8 @@ def has_envelope(params: Json | None) -> bool:
 
 def object_member(value: object, key: str) -> Json:
     """Return `value[key]` where both are objects, else an empty object."""
-    outer = as_object(value)
-    return (as_object(outer.get(key)) if outer else None) or {}
+    inner = cast("Json", value).get(key) if isinstance(value, dict) else None
+    return cast("Json", inner) if isinstance(inner, dict) else {}
 
 
 def list_member(value: object, key: str) -> list[Any]:
@@ -93,3 +95,10 @@ def list_member(value: object, key: str) -> list[Any]:
     outer = as_object(value)
     inner: object = outer.get(key) if outer else None
     return cast("list[Any]", inner) if isinstance(inner, list) else []
+
+
+def names_our_version(refusal: RpcError) -> bool:
+    """Whether a server that refused a protocol version named one that is spoken here."""
+    named = list_member(as_object(refusal.data) or {}, "supported")
+    ours = any(version in STATELESS_VERSIONS for version in named)
+    return refusal.code == UNSUPPORTED_PROTOCOL_VERSION and ours

@@ -1,7 +1,9 @@
-"""Waiting for somebody else's work without ending it by leaving."""
+"""Waiting for work that does not end with the wait."""
 
 import asyncio
-from typing import TypeVar
+from collections.abc import Coroutine, Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -14,3 +16,62 @@ async def outcome_of(work: asyncio.Future[T]) -> T:
     """
     await asyncio.wait([work])
     return work.result()
+
+
+async def unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Do work to its end, which a cancellation of its caller waits for.
+
+    A shielded `anyio.CancelScope` keeps away what other scopes cancel, but not `Task.cancel()`,
+    with which runs are cancelled and `asyncio.timeout` ends. So the work has a task of its own;
+    where it must not fail unheard when its caller is cancelled, it deals with its errors itself.
+    """
+    task = asyncio.create_task(work)
+    await end_of(task)
+    return task.result()
+
+
+async def end_of(task: asyncio.Task[Any]) -> None:
+    """Return once a task has ended; a cancellation of the caller waits for that as well."""
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError as cancelled:
+        import anyio  # noqa: PLC0415 - commands wait for tasks as well, and are to start soon
+
+        last = cancelled
+        with anyio.CancelScope(shield=True):  # or a scope would cancel in each turn of the loop
+            while not task.done():
+                try:
+                    await asyncio.wait([task])
+                except asyncio.CancelledError as again:
+                    last = again  # of two, a scope may catch the first as its own
+        raise last from None if task.cancelled() else task.exception()
+
+
+async def unbroken_if_it_waits(work: Coroutine[Any, Any, T]) -> T:
+    """Do work to its end as `unbroken` does, without a task where it does not wait at all.
+
+    It begins in its caller's task. So before it first waits it may not enter what belongs to a
+    task, such as `asyncio.timeout` or an `anyio.CancelScope`.
+    """
+    try:
+        awaited = work.send(None)
+    except StopIteration as done:
+        return done.value
+    return await unbroken(_rest(work, awaited))
+
+
+async def _rest(work: Coroutine[Any, Any, T], awaited: asyncio.Future[Any] | None) -> T:
+    """Go on with work that has begun, once what it waits for is done; None is its turn."""
+    if awaited is not None:
+        await asyncio.wait([awaited])
+    return await _Begun(work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun(Generic[T]):
+    """Lets a task await work that has begun in another, which a coroutine itself refuses."""
+
+    work: Coroutine[Any, Any, T]
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self.work.__await__()

@@ -1,11 +1,11 @@
 """The rows of runs and events: how a batch of them is written in one statement."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from host.domain.fixed import fixed
 from host.events.run import Event, Run, RunStatus, Usage
 from host.storage.line import Line
 
@@ -24,12 +24,12 @@ with given as (
 begun as (
     insert into host.runs (id, user_id, client, kind, name, model, title, parent, root, thread,
         depth, definition, epoch, started, heartbeat, status, error, steps, input_tokens,
-        output_tokens, cost, ended)
+        output_tokens, cost, ended, holder)
     select r.id, r.user_id, r.client, r.kind, r.name, r.model, r.title, r.parent, r.root, r.thread,
         r.depth, r.definition, r.epoch, r.started, greatest(r.heartbeat, g.at),
         coalesce(g.status, r.status), g.error, coalesce(g.steps, 0), coalesce(g.input, 0),
         coalesce(g.output, 0), coalesce(g.cost, 0),
-        case when g.status in ('running', 'parked') then null else g.at end
+        case when g.status in ('running', 'parked') then null else g.at end, %(holder)s::bigint
     from json_to_recordset(%(runs)s::json) as r(id text, user_id text, client text, kind text,
         name text, model text, title text, parent text, root text, thread text, depth int,
         definition text, epoch int, status text, started timestamptz, heartbeat timestamptz)
@@ -51,7 +51,7 @@ added as (
     select e.run, e.seq, live.user_id, e.kind, e.at, e.data::json
     from rows from (
         json_to_recordset(%(heads)s::json) as (run text, seq int, kind text, at timestamptz),
-        unnest(%(data)b::text[])
+        unnest(string_to_array(%(data)s, chr(10)))
     ) as e(run, seq, kind, at, data)
     join live on live.id = e.run
     on conflict do nothing
@@ -64,9 +64,13 @@ _RUN_COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Entry:
-    """An event on its way, and how its run stands after it."""
+    """An event on its way, and how its run stands after it.
+
+    Attributes:
+        text: Its data as JSON on one line.
+    """
 
     event: Event
     text: str
@@ -76,23 +80,44 @@ class Entry:
     usage: Usage
 
 
-async def write_rows(line: Line, runs: Sequence[Run], entries: Sequence[Entry]) -> set[str]:
+async def write_rows(
+    line: Line, runs: Sequence[Run], entries: Sequence[Entry], *, holder: int | None = None
+) -> set[str]:
     """Add runs that are not there yet, and events; return the runs whose epoch was the right one.
+
+    Events of a run that was taken up meanwhile are left out where those of its new epoch are among
+    them: they have the same numbers, and would be written in their place.
+
+    Args:
+        line: Where to.
+        runs: New runs.
+        entries: Events of these and others, in order.
+        holder: Who works on the new runs.
 
     Raises:
         StoreError: The store cannot be reached; the same may be written again.
     """
+    entries = _of_newest_epoch(entries)
     last: dict[str, Entry] = {entry.event.run_id: entry for entry in entries}
     begun = [{name: _legal(getattr(run, name)) for name in _RUN_COLUMNS} for run in runs]
     values: dict[str, Any] = {
         "runs": orjson.dumps(begun).decode(),
         "ends": orjson.dumps([_end(entry) for entry in last.values()]).decode(),
         "heads": orjson.dumps([_head(entry.event) for entry in entries]).decode(),
-        # Apart, as text: within the JSON of others a NUL in it could not be read.
-        "data": [entry.text for entry in entries],
+        # Apart, as lines: within the JSON of others a NUL in it could not be read.
+        "data": "\n".join(entry.text for entry in entries),
         "channel": CHANNEL,
+        "holder": holder,
     }
     return {str(row["id"]) for row in await line.fetch(_WRITE, values)}
+
+
+def _of_newest_epoch(entries: Sequence[Entry]) -> list[Entry]:
+    """Return the entries of each run that have its highest epoch: the others are overtaken."""
+    newest: dict[str, int] = {}
+    for entry in entries:
+        newest[entry.event.run_id] = max(entry.epoch, newest.get(entry.event.run_id, 0))
+    return [entry for entry in entries if entry.epoch == newest[entry.event.run_id]]
 
 
 def _end(entry: Entry) -> dict[str, Any]:
@@ -116,6 +141,6 @@ def _head(event: Event) -> dict[str, Any]:
 
 def _legal(value: object) -> object:
     """Return a value that PostgreSQL takes: texts without NUL and halves of surrogate pairs."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (value.isascii() and "\x00" not in value):
         return value
     return value.replace("\x00", "").encode("utf-8", "replace").decode()

@@ -1,9 +1,11 @@
 """A run and its events, as they are kept, listed and followed."""
 
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from host.domain.fixed import fixed
 
 RunStatus = Literal["running", "parked", "succeeded", "failed", "cancelled", "interrupted"]
 """`interrupted` is a run that nobody works on any more though it did not end."""
@@ -14,6 +16,7 @@ EventKind = Literal[
     "request",
     "reply",
     "call",
+    "inside",
     "result",
     "question",
     "answer",
@@ -36,7 +39,8 @@ _ID_LETTERS = 12
 
 def new_run_id() -> str:
     """Return an id that is short enough to be typed."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LETTERS))
+    letters, number = len(_ALPHABET), secrets.randbelow(len(_ALPHABET) ** _ID_LETTERS)
+    return "".join(_ALPHABET[number // letters**place % letters] for place in range(_ID_LETTERS))
 
 
 def utc_now() -> datetime:
@@ -63,7 +67,7 @@ class Usage:
         return Usage(self.steps, self.input_tokens, self.output_tokens, self.cost)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@fixed(kw_only=True)
 class Run:
     """One execution, as it is listed.
 
@@ -78,6 +82,7 @@ class Run:
         epoch: Raised whenever somebody takes the run up; older writers are refused.
         error: Why it failed.
         hidden: Whether it was taken out of its conversation.
+        held: Whether the process that works on it may live; its last sign of life tells more.
     """
 
     id: str
@@ -103,22 +108,37 @@ class Run:
     started: datetime = field(default_factory=utc_now)
     heartbeat: datetime = field(default_factory=utc_now)
     ended: datetime | None = None
+    held: bool = True
 
     @property
     def usage(self) -> Usage:
         """What it has used so far."""
         return Usage(self.steps, self.input_tokens, self.output_tokens, self.cost)
 
+    def ended_with(self, status: RunStatus, usage: Usage, *, error: str | None) -> "Run":
+        """Return it as it stands when it ends now."""
+        return replace(
+            self,
+            status=status,
+            error=error,
+            ended=utc_now(),
+            steps=usage.steps,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost=usage.cost,
+        )
+
     def fields(self) -> dict[str, Any]:
         """Return it as JSON."""
         found = asdict(self)
+        del found["held"]
         for name in ("started", "heartbeat", "ended"):
             value = found[name]
             found[name] = value.isoformat() if value is not None else None
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Event:
     """One thing that happened in a run.
 

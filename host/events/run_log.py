@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from host.domain.errors import StaleRunError
+from host.domain.errors import RunStateError, StaleRunError
 from host.events.run import Event, EventKind, Run, RunStatus, utc_now
 
 
@@ -33,6 +33,8 @@ class RunLog:
         self.status: RunStatus = "running"
         self.error: str | None = None
         self.stale = False
+        self.ended = False
+        """Whether its last event was added."""
         self.leaving = False
         """Whether it is being left as it stands, so that somebody can take it up later."""
         self.waits_for: dict[str, str] = {}
@@ -63,9 +65,12 @@ class RunLog:
 
         Raises:
             StaleRunError: Somebody else has taken up the run.
+            RunStateError: It has ended; nothing may happen in it any more.
         """
         if self.stale:
             raise stale(self.run)
+        if self.ended:
+            raise RunStateError(f"The run {self.run.id} has ended.")
         self.last += 1
         event = Event(self.run.id, self.last, kind, utc_now(), data or {})
         self._writer.put(self, event)
@@ -74,7 +79,9 @@ class RunLog:
     def finish(self, status: RunStatus, data: dict[str, Any], *, error: str | None = None) -> Event:
         """Queue the last event of the run, or of this part of it."""
         self.status, self.error = status, error
-        return self.add("finished", {"status": status, "error": error, **data})
+        event = self.add("finished", {"status": status, "error": error, **data})
+        self.ended = True
+        return event
 
     async def settle(self) -> None:
         """Return once everything that was added is stored.

@@ -11,6 +11,7 @@ from typing import Any
 
 from host.domain.errors import NotFoundError, RunStateError
 from host.domain.principal import Principal
+from host.events.holder import HELD
 from host.events.rows import CHANNEL
 from host.events.run import Event, Run, utc_now
 from host.events.writer import SILENCE
@@ -22,10 +23,23 @@ LIVE = ("running", "parked")
 LOOK_AGAIN = 2.0
 """Seconds after which a followed run is looked at even without news."""
 
+_PAUSES = (0.0, 0.1, 0.2, 0.4)
+"""Seconds before each look at whether a holder is gone: PostgreSQL may not have noticed yet."""
+
 _COLUMNS = (
     "id, user_id, client, kind, name, model, title, parent, root, thread, depth, definition, epoch,"
-    " status, error, hidden, steps, input_tokens, output_tokens, cost, started, heartbeat, ended"
+    " status, error, hidden, steps, input_tokens, output_tokens, cost, started, heartbeat, ended,"
+    f" (status not in ('running', 'parked') or {HELD}) as held"
 )
+
+_CLAIM = f"""
+update host.runs set epoch = epoch + 1, status = 'running', error = null, ended = null,
+    heartbeat = now(), holder = %(holder)s
+where id = %(id)s and epoch = %(epoch)s and status <> 'succeeded'
+    and (%(force)s or status not in ('running', 'parked') or not {HELD}
+        or heartbeat < now() - make_interval(secs => %(silence)s))
+returning epoch
+"""  # noqa: S608 - no values in it
 
 
 class Runs:
@@ -169,32 +183,55 @@ class Runs:
             for row in rows
         ]
 
+    async def interrupted(self, principal: Principal) -> list[Run]:
+        """Return the outermost runs of the last day that were left at work."""
+        tail = (
+            "where status = 'running' and parent is null and heartbeat > now() - interval '1 day'"
+            " order by started, id"
+        )
+        found = await self._select(principal, tail, {})
+        return [run for run in found if run.status == "interrupted"]
+
     async def parked(self, principal: Principal) -> list[Run]:
         """Return the outermost runs that wait for an approval, with their last sign of life."""
         tail = "where status = 'parked' and parent is null order by started, id"
         return await self._select(principal, tail, {})
 
-    async def claim(self, principal: Principal, run: Run, *, force: bool = False) -> Run:
+    async def claim(
+        self, principal: Principal, run: Run, *, holder: int | None = None, force: bool = False
+    ) -> Run:
         """Take up a run that nobody works on: its epoch is raised, so older writers are refused.
+
+        Nobody does where its holder is gone, or nothing was heard of it for a while.
+
+        Args:
+            principal: Who takes it up.
+            run: The run, as it was read.
+            holder: As whom; None is somebody of whom only signs of life will tell.
+            force: Whether to take it from whoever has it.
 
         Raises:
             RunStateError: It ended well, or somebody works on it.
         """
-        left = SILENCE - (utc_now() - run.heartbeat).total_seconds()
-        alive = run.status in LIVE and left > 0
-        if run.status == "succeeded" or (alive and not force):
-            raise _not_to_be_taken_up(run, left)
-        async with self._store.transaction(principal) as database:
-            row = await (
-                await database.execute(
-                    "update host.runs set epoch = epoch + 1, status = 'running', error = null,"
-                    " ended = null, heartbeat = now() where id = %s and epoch = %s returning epoch",
-                    [run.id, run.epoch],
-                )
-            ).fetchone()
-        if row is None:
-            raise RunStateError(f"The run {run.id} was taken up by somebody else just now.")
-        return replace(run, epoch=int(row["epoch"]), status="running", error=None, ended=None)
+        values = {
+            "id": run.id,
+            "epoch": run.epoch,
+            "holder": holder,
+            "force": force,
+            "silence": SILENCE,
+        }
+        now = run
+        for pause in _PAUSES:
+            await asyncio.sleep(pause)
+            async with self._store.transaction(principal) as database:
+                rows = await (await database.execute(_CLAIM.encode(), values)).fetchall()
+            for row in rows:
+                epoch = int(row["epoch"])
+                return replace(run, epoch=epoch, status="running", error=None, ended=None)
+            now = await self.get(principal, run.id)
+            if now.status == "succeeded" or now.epoch != run.epoch:
+                break
+        raise _not_to_be_taken_up(run, now)
 
     async def follow(
         self, principal: Principal, run_id: str, *, after: int = 0
@@ -233,19 +270,23 @@ class Runs:
         return [_run_of(row) for row in rows]
 
 
-def _not_to_be_taken_up(run: Run, left: float) -> RunStateError:
+def _not_to_be_taken_up(known: Run, now: Run) -> RunStateError:
     """Return why a run cannot be taken up, and when it can.
 
     Args:
-        run: The run.
-        left: Seconds until it counts as interrupted, without another sign of life.
+        known: The run, as whoever wants it knew it.
+        now: As it is now.
     """
-    shown = f"`host runs show {run.id}` prints it"
-    if run.status not in LIVE:
-        return RunStateError(f"The run {run.id} has ended well.", next_step=f"{shown}.")
+    shown = f"`host runs show {now.id}` prints it"
+    if now.status == "succeeded":
+        return RunStateError(f"The run {now.id} has ended well.", next_step=f"{shown}.")
+    if now.epoch != known.epoch:
+        return RunStateError(f"The run {now.id} was taken up by somebody else just now.")
+    left = SILENCE - (utc_now() - now.heartbeat).total_seconds()
     return RunStateError(
-        f"The run {run.id} is going on, or its host was killed just now.",
-        next_step=f"{shown}; it can be taken up in {math.ceil(left)} s if nothing is heard of it.",
+        f"The run {now.id} is going on in another process.",
+        next_step=f"{shown}; it can be taken up when that process has ended, or when nothing is "
+        f"heard of it for another {max(1, math.ceil(left))} s.",
     )
 
 
@@ -271,7 +312,8 @@ async def _events(database: Database, run_id: str, after: int) -> list[Event]:
 
 def _run_of(row: dict[str, Any]) -> Run:
     run = Run(**row)
-    if run.status == "running" and run.heartbeat < utc_now() - timedelta(seconds=SILENCE):
+    silent = run.heartbeat < utc_now() - timedelta(seconds=SILENCE)
+    if run.status == "running" and (silent or not run.held):
         return replace(run, status="interrupted")
     return run
 

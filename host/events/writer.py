@@ -9,10 +9,10 @@ import psycopg
 
 from host.domain.errors import StoreError
 from host.domain.principal import Principal
+from host.events.holder import Holder
 from host.events.rows import Entry, write_rows
 from host.events.run import Event, Run
 from host.events.run_log import RunLog
-from host.storage.line import Line
 from host.storage.store import Store
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ SILENCE = 20.0
 
 _BEAT = """
 update host.runs set heartbeat = now()
-where id = any(%(ids)s) and status in ('running', 'parked')
+where id = any(%(ids)s) and status in ('running', 'parked') returning id
 """
 
 
@@ -69,7 +69,7 @@ class EventWriter:
         stored: Callable[[Iterable[Run]], None] = lambda runs: None,
     ) -> None:
         self._store = store
-        self._line = Line(store, WRITER)
+        self._holder = Holder(store, WRITER)
         self._encode = encode
         self._heard = heard
         self._stored = stored
@@ -94,9 +94,24 @@ class EventWriter:
             run: The run, with the epoch that was claimed.
             last: Number of its last event.
         """
-        found = self._logs[run.id] = RunLog(self, run, last=last)
+        known, found = self._logs.get(run.id), RunLog(self, run, last=last)
+        if known is not None and known.run.epoch > run.epoch:
+            found.stale = True
+            return found
+        if known is not None:
+            known.stale = True  # whatever it still writes is not stored
+        self._logs[run.id] = found
         self._start()
         return found
+
+    async def hold(self) -> int:
+        """Return as whom this process takes up runs; from now on others know that it lives.
+
+        Raises:
+            StoreError: The store cannot be reached.
+        """
+        await self._holder.hold()
+        return self._holder.id
 
     def release(self, run: RunLog) -> None:
         """Forget a run that ended here."""
@@ -138,17 +153,16 @@ class EventWriter:
 
     async def close(self) -> None:
         """Store what is left, if the store can be reached, and end."""
-        if self._task is None:
-            return
-        try:
-            await self.flushed()
-        except StoreError as error:
-            log.warning("events of runs were not stored: %s", error)
+        if self._task is not None:
+            try:
+                await self.flushed()
+            except StoreError as error:
+                log.warning("events of runs were not stored: %s", error)
         for task in (self._task, self._beats):
             if task is not None:
                 task.cancel()
         self._task = None
-        await self._line.close()
+        await self._holder.line.close()
 
     def _start(self) -> None:
         if self._task is None:
@@ -187,16 +201,15 @@ class EventWriter:
         if not runs and not entries:
             return None
         try:
-            live = await write_rows(self._line, runs, entries)
+            live = await write_rows(self._holder.line, runs, entries, holder=self._holder.id)
         except StoreError as error:
             log.warning("events of runs wait: %s", error)
             return error
         except psycopg.Error as error:
             return await self._write_apart(runs, entries, error)
-        for run_id in {entry.event.run_id for entry in entries} - live:
-            found = self._logs.get(run_id)
-            if found is not None:
-                found.stale = True
+        for run_id, epoch in {entry.event.run_id: entry.epoch for entry in entries}.items():
+            if run_id not in live:
+                self._stop(run_id, epoch)
         self._stored(self._logs[run_id].run for run_id in live if run_id in self._logs)
         return None
 
@@ -215,9 +228,14 @@ class EventWriter:
                     return failed
             return None
         log.error("PostgreSQL refused events of the run %s, which is stopped: %s", ids[0], error)
-        if ids[0] in self._logs:
-            self._logs[ids[0]].stale = True
+        self._stop(ids[0], max((entry.epoch for entry in entries), default=1))
         return None
+
+    def _stop(self, run_id: str, epoch: int) -> None:
+        """Let nothing more be written of a run, unless it was taken up again here since then."""
+        found = self._logs.get(run_id)
+        if found is not None and found.run.epoch <= epoch:
+            found.stale = True
 
     async def _beat(self) -> None:
         """Show now and then that the runs of this process are worked on."""
@@ -227,8 +245,8 @@ class EventWriter:
             if not ids:
                 continue
             try:
-                async with self._store.transaction(WRITER) as database:
-                    await database.execute(_BEAT, {"ids": ids})
+                await self._holder.hold()
+                await self._holder.line.fetch(_BEAT, {"ids": ids})
             except StoreError as error:
                 log.debug("no heartbeat: %s", error)
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from host.approvals.approval import Approval, Pass
 from host.approvals.call import AskedCall
+from host.domain.fixed import fixed
 from host.domain.jsonrpc import Json, as_object
 from host.domain.protocol import CLIENT_METHODS, object_member
 from host.gateway.context import describe_attempt
@@ -102,7 +103,7 @@ class Asked:
         return refusal(self.judge(self.goal.params))
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Admission:
     """What came of the step.
 

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from host.domain.errors import ApprovalPendingError, QuarantinedError, UpstreamError
+from host.domain.fixed import fixed
 from host.domain.jsonrpc import INVALID_PARAMS, METHOD_NOT_FOUND, RESOURCE_NOT_FOUND, Json, RpcError
 from host.domain.names import nearest_names
 from host.domain.protocol import (
@@ -27,7 +28,7 @@ from host.gateway.provider import ToolProvider
 from host.gateway.questions import Questions
 from host.gateway.record import Recorder
 from host.gateway.rounds import ParkingLot, answer_rounds, unwrap_state, wrap_state
-from host.gateway.task_owners import TaskOwners
+from host.gateway.task_owners import TaskOwner, TaskOwners, TaskPlace
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.http import HttpChannel
 from host.gateway.upstream.link import Link
@@ -38,7 +39,7 @@ from host.telemetry.activity import note_call
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Target:
     """Where a request goes.
 
@@ -106,7 +107,7 @@ class Caller:
         self._recorder = recorder
         self._questions = Questions(gate, recorder)
         self._log_levels: WeakKeyDictionary[Connection, tuple[int, str]] = WeakKeyDictionary()
-        self._tasks = TaskOwners()
+        self._tasks = TaskOwners(self._has_own_task)
 
     async def call_tool(self, exchange: Exchange, params: Json) -> Json:
         """Serve `tools/call`."""
@@ -182,7 +183,11 @@ class Caller:
         Raises:
             RpcError: The method is unknown and several servers, or none, could be meant.
         """
-        server = self._owner(exchange, method, params)
+        task_id = params.get("taskId")
+        task = self._tasks.find(exchange, task_id) if isinstance(task_id, str) else None
+        server = self._owner(exchange, method, str(task_id), task)
+        if task is not None and server is not None and server.name == task.server:
+            params = {**params, "taskId": task.own}
         if server is None:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         link = await server.link(exchange)
@@ -190,17 +195,21 @@ class Caller:
             raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
         return await self._run(exchange, method, Target(server, link, method, method, params))
 
-    def _owner(self, exchange: Exchange, method: str, params: Json) -> ToolProvider | None:
+    def _has_own_task(self, exchange: Exchange, task_id: str) -> bool:
+        """Whether a task's id begins as those of the host's own do."""
+        server = self._catalog.visible(exchange.session).get(task_id.partition(":")[0])
+        return server is not None and server.own
+
+    def _owner(
+        self, exchange: Exchange, method: str, task_id: str, task: TaskOwner | None
+    ) -> ToolProvider | None:
         """Return the server that a method of an extension is for; None if nobody can be meant."""
         servers = self._catalog.visible(exchange.session)
         enabled = self._catalog.enabled(exchange.session)
-        task_id = str(params.get("taskId"))
-        own = servers.get(task_id.partition(":")[0])  # so begin ids of the host's own tasks
-        if own is not None and own.own:
-            return own
-        owner = self._tasks.server_of(exchange, task_id)
-        if owner is not None:
-            return servers.get(owner)
+        if self._has_own_task(exchange, task_id):
+            return servers[task_id.partition(":")[0]]
+        if task is not None:
+            return servers.get(task.server)
         others = [one for one in enabled if not one.own]
         if len(others) == 1 and (
             method not in TASK_METHODS or "tasks" in _families(others[0].known.capabilities)
@@ -210,16 +219,18 @@ class Caller:
             return None
         return next((one for one in enabled if "tasks" in _families(one.known.capabilities)), None)
 
-    async def task_link(self, exchange: Exchange, task_id: str) -> Link | None:
-        """Return the connection to the server that runs a task; None if that is not known.
+    async def task_place(self, exchange: Exchange, task_id: str) -> TaskPlace | None:
+        """Return where a task runs; None if that is not known.
 
         Raises:
             RpcError: The task is another principal's.
             UpstreamError: Its server cannot be reached.
         """
-        owner = self._tasks.server_of(exchange, task_id)
-        server = self._catalog.visible(exchange.session).get(owner or "")
-        return None if server is None else await server.link(exchange)
+        task = self._tasks.find(exchange, task_id)
+        server = self._catalog.visible(exchange.session).get(task.server if task else "")
+        if task is None or server is None or server.own:
+            return None
+        return TaskPlace(await server.link(exchange), task.own)
 
     async def share_log_level(self, link: Link) -> None:
         """Tell a server the most talkative level that its clients want."""
@@ -283,6 +294,7 @@ class Caller:
         exchange.goes_on()
         note_call(record.call_id, target.upstream)
         try:
+            await exchange.confirm()
             await record.begin()
         except BaseException:
             await self._gate.fail(admitted, "error")  # it was not made
@@ -295,7 +307,8 @@ class Caller:
             raise
         self._gate.reached(exchange, method, target, admitted.judged, result)
         record.succeed(result)
-        self._tasks.note(exchange, target.server.name, result)
+        if not target.server.own:
+            result = self._tasks.named(exchange, target.server.name, result)
         return await self._gate.succeed(admitted, result)
 
     async def _admit(
@@ -312,9 +325,12 @@ class Caller:
             if admitted.admission.question is None:
                 self._gate.meet(exchange, target, admitted.judged)
         except anyio.get_cancelled_exc_class() as error:
-            self._recorder.open(exchange, method, target, said.judged).refuse(error)
+            if not exchange.will_wait(error):
+                self._recorder.open(exchange, method, target, said.judged).refuse(error)
             raise
         except (*REFUSALS, RpcError) as error:
+            if exchange.will_wait(error):
+                raise
             kind = self._recorder.open(exchange, method, target, said.judged).refuse(error)
             if admitted is not None:
                 await self._gate.fail(admitted, kind)

@@ -113,17 +113,20 @@ class Catalog:
             method: A list method.
         """
         enabled = self.enabled(exchange.session, exchange.servers)
+        at_hand = {server: await self._at_hand(server, exchange, method) for server in enabled}
+        asked = [server for server in enabled if at_hand[server] is None]
         tasks = {
-            server: asyncio.create_task(self.listed(server, exchange, method)) for server in enabled
+            server: asyncio.create_task(self.listed(server, exchange, method)) for server in asked
         }
-        known = {server: server.recall(exchange, method) for server in enabled}
+        known = {server: server.recall(exchange, method) for server in asked}
         prompt = {task: one for one, task in tasks.items() if one not in self._slow}
-        await wait_promptly(prompt, {server for server, last in known.items() if last})
+        if tasks:
+            await wait_promptly(prompt, {server for server, last in known.items() if last})
         entries: dict[str, Entry] = {}
         listings: list[Listing] = []
         missing: dict[str, str] = {}
         for server in enabled:
-            outcome = self._outcome(server, tasks[server], known[server])
+            outcome = at_hand[server] or self._outcome(server, tasks[server], known[server])
             if isinstance(outcome, str):
                 missing[server.name] = outcome
                 continue
@@ -132,6 +135,16 @@ class Catalog:
                 if entry.listed:
                     self._place(entries, entry, method)
         return Offer(list(entries.values()), merge_extra(listings), missing)
+
+    async def _at_hand(
+        self, server: ToolProvider, exchange: Exchange, method: str
+    ) -> Listing | None:
+        """Return a list of the host's own that was read: neither a task nor a wait is needed."""
+        if not server.own:
+            return None
+        link = await server.link(exchange)
+        found = link.listings.known(method)
+        return found if found is not None and found.is_fresh() else None
 
     async def listed(self, server: ToolProvider, exchange: Exchange, method: str) -> Listing:
         """Return one server's listing, read again if its time to live is over."""

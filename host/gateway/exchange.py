@@ -190,8 +190,29 @@ class Exchange(ABC):
                 else; None where it waits itself.
         """
 
+    def begins(self, run: str) -> None:  # noqa: B027 - the same
+        """Hear that a run has begun whose end is the result.
+
+        Args:
+            run: Its id.
+        """
+
+    def will_wait(self, error: BaseException) -> bool:
+        """Whether a refusal is not the end of the call: it is made again until it is answered.
+
+        The record has such a call once, when it is made or refused in the end.
+        """
+        return False
+
     def goes_on(self) -> None:  # noqa: B027 - the same
         """Hear that nothing is waited for any more: the call is being made."""
+
+    async def confirm(self) -> None:  # noqa: B027 - the same
+        """Return if the call may still be made, now that what it waited for is there.
+
+        Raises:
+            HostError: It may not.
+        """
 
     def progress(self, params: Json) -> None:
         """Pass on a progress notification under the client's own token."""
@@ -312,6 +333,10 @@ class InnerExchange(Exchange):
     @override
     def goes_on(self) -> None:
         self._outer.goes_on()
+
+    @override
+    async def confirm(self) -> None:
+        await self._outer.confirm()
 
     @override
     def progress(self, params: Json) -> None:

@@ -163,28 +163,28 @@ class Gate:
                 f"{goal.name} was not called. {' '.join(decision.reasons)}",
                 next_step="`host policy explain` shows which rules decided.",
             )
-        if self._approvals is None:
-            if decision.action == "ask":
-                raise DeniedError(
-                    f"{goal.name} was not called: it needs an approval, and nobody can be asked. "
-                    f"{' '.join(decision.reasons)}",
-                    next_step="`host policy explain` shows which rules decided.",
-                )
+        approvals, asks = self._approvals, decision.action == "ask"
+        if asks and approvals is None:
+            raise DeniedError(
+                f"{goal.name} was not called: it needs an approval, and nobody can be asked. "
+                f"{' '.join(decision.reasons)}",
+                next_step="`host policy explain` shows which rules decided.",
+            )
+        spend = self._budget(method, goal, decision) if decision.counters else None
+        state = approvals.read_state(exchange, method, goal.params) if approvals else None
+        if approvals is None or not (asks or state):  # there is nothing that it could wait for
             self.count(decision)
-            spend = self._budget(method, goal, decision)
             return Admitted(said.judged, Admission(goal.params), spend=spend)
-        state = self._approvals.read_state(exchange, method, goal.params)
         judge = self._judge_again(exchange, method, goal, said)
 
         async def consider(params: Json) -> Judgement:
             return await self.consider(exchange, method, Edited(goal, params))
 
-        ahead = self._ahead(said) if decision.action == "ask" else None
-        asked = Asked(exchange, method, goal, said, judge, consider, ahead, state)
-        admission = await self._approvals.admit(asked)
+        ahead = self._ahead(said) if asks else None
+        asked = Asked(exchange, method, goal, said, judge, consider, ahead, state or {})
+        admission = await approvals.admit(asked)
         if admission.question is None:
             self.count(decision)
-        spend = self._budget(method, goal, decision) if decision.counters else None
         return Admitted(said.judged_with(admission), admission, asked, spend)
 
     def _ahead(self, said: Judgement) -> Decision | None:

@@ -1,10 +1,11 @@
 """What the gate says of a call, and what it has to know of the call's target."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from host.domain.errors import PolicyError
+from host.domain.fixed import fixed
 from host.domain.jsonrpc import Json
 from host.gateway.asked import Admission, Asked
 from host.gateway.provider import ToolProvider
@@ -23,7 +24,7 @@ class Goal(Recordable, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Judgement:
     """What the policy says of one call.
 
@@ -58,7 +59,7 @@ class Judgement:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Admitted:
     """A call that may be made, or about which its client has to be asked first.
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 
 from host.domain.errors import HostError, UpstreamError
 from host.domain.jsonrpc import INVALID_PARAMS, INVALID_REQUEST, Json, RpcError
@@ -12,6 +13,7 @@ from host.gateway.catalog import Catalog
 from host.gateway.exchange import Exchange, QuietExchange, Session
 from host.gateway.local import LocalConnection, LocalProvider
 from host.gateway.notices import TASK_CHANGED, Listener, Notices, tasks_of
+from host.gateway.tasks import Tasks
 from host.gateway.upstream.connection import Connection
 from host.gateway.upstream.subscriptions import LinkSubscriptions
 
@@ -23,16 +25,27 @@ TASK_PAUSE = 0.1
 """Seconds between two looks at tasks for one stream, however much a server has to say."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A task that a server tells of, by its id there."""
+
+    subscriptions: LinkSubscriptions
+    own: str
+
+
 @dataclass(eq=False)
 class _Stream:
     """One open listen stream.
 
     Attributes:
-        relayed: The servers of its tasks that run elsewhere, by the task's id.
+        asked: What its tasks are known by that it has to ask about, by the server and the id there:
+            those of other servers, and those that do not go on in this process.
         due: Those of them that have news, in order.
+        followed: What tells of those of earlier.
     """
 
-    relayed: dict[str, str] = field(default_factory=dict[str, str])
+    asked: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    followed: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     due: dict[str, None] = field(default_factory=dict[str, None])
     over: bool = False
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -42,9 +55,10 @@ class _Stream:
         self.over = True
         self.news.set()
 
-    def hear(self, server: str, task_id: str) -> None:
+    def hear(self, server: str, own: str) -> None:
         """Take it that a server has news of a task; of others' tasks it is not believed."""
-        if self.relayed.get(task_id) == server:
+        task_id = self.asked.get((server, own))
+        if task_id is not None:
             self.due[task_id] = None
             self.news.set()
 
@@ -69,7 +83,7 @@ class Listens:
         self._caller = caller
         self._open: dict[Listener, _Stream] = {}
         self._held: dict[tuple[Listener, str], LinkSubscriptions] = {}
-        self._tasks: dict[tuple[Listener, str], LinkSubscriptions] = {}
+        self._tasks: dict[tuple[Listener, str], _Heard] = {}
 
     async def subscribe(self, exchange: Exchange, listener: Listener, uri: str) -> None:
         """Let a listener hear of a resource.
@@ -102,7 +116,8 @@ class Listens:
             except (UpstreamError, RpcError) as error:
                 log.debug("%s stays subscribed: %s", uri, error)
         for key in [key for key in self._tasks if key[0] is listener]:
-            await self._tasks.pop(key).remove_task(key[1])
+            heard = self._tasks.pop(key)
+            await heard.subscriptions.remove_task(heard.own)
 
     def end(self, session: Session | None) -> None:
         """Let the listen streams of a session, or all of them, come to their end."""
@@ -129,21 +144,10 @@ class Listens:
         streams = [other for other in self._notices if other.session is exchange.session]
         if len(streams) >= STREAM_LIMIT:
             raise RpcError(INVALID_REQUEST, f"{STREAM_LIMIT} listen streams are open already.")
-        honored: Json = dict.fromkeys(sorted(kinds), True)
-        uris: list[str] = []
         self._notices.add(listener)
         stream = self._open[listener] = _Stream()
         try:
-            for uri in list_member(wishes, "resourceSubscriptions"):
-                if isinstance(uri, str) and await self._try_subscribe(exchange, listener, uri):
-                    uris += [uri]
-            for task_id in list_member(wishes, "taskIds"):
-                if isinstance(task_id, str) and await self._watch(exchange, listener, task_id):
-                    listener.tasks.add(task_id)
-            if listener.tasks:
-                honored["taskIds"] = sorted(listener.tasks)
-            if uris:
-                honored["resourceSubscriptions"] = uris
+            honored = await self._honour(exchange, listener, wishes)
             meta = {META_SUBSCRIPTION: exchange.id}
             acknowledged = {"notifications": honored, "_meta": meta}
             exchange.notify("notifications/subscriptions/acknowledged", acknowledged)
@@ -153,27 +157,66 @@ class Listens:
             return {"_meta": meta}
         finally:
             self._open.pop(listener, None)
+            for task in stream.followed:
+                task.cancel()
             self._notices.remove(listener)
             await asyncio.shield(asyncio.ensure_future(self.leave(listener)))
 
+    async def _honour(self, exchange: Exchange, listener: Listener, wishes: Json) -> Json:
+        """Let a listener hear of what it wishes, and return what of that it will."""
+        honored: Json = dict.fromkeys(sorted(listener.kinds or ()), True)
+        uris = [
+            uri
+            for uri in list_member(wishes, "resourceSubscriptions")
+            if isinstance(uri, str) and await self._try_subscribe(exchange, listener, uri)
+        ]
+        for task_id in list_member(wishes, "taskIds"):
+            if isinstance(task_id, str) and await self._watch(exchange, listener, task_id):
+                listener.tasks.add(task_id)
+        if listener.tasks:
+            honored["taskIds"] = sorted(listener.tasks)
+        if uris:
+            honored["resourceSubscriptions"] = uris
+        return honored
+
     async def _watch(self, exchange: Exchange, listener: Listener, task_id: str) -> bool:
         """Return whether a task is the client's own and its listener will hear of it."""
-        principal = exchange.session.principal
         for one in self._catalog.visible(exchange.session).values():
-            tasks = one.tasks if isinstance(one, LocalProvider) else None
-            if tasks is not None and tasks.watched(principal, task_id):
-                return True
+            if isinstance(one, LocalProvider) and one.tasks is not None:
+                watched = self._watch_own(exchange, one.tasks, self._open[listener], task_id)
+                if await watched:
+                    return True
         try:
-            link = await self._caller.task_link(exchange, task_id)
+            place = await self._caller.task_place(exchange, task_id)
         except (RpcError, UpstreamError) as error:
             log.debug("the task %s is not honoured: %s", task_id, error)
             return False
-        if link is None:
+        if place is None:
             return False
-        self._open[listener].relayed[task_id] = link.connection.name
-        if (listener, task_id) not in self._tasks and await link.subscriptions.add_task(task_id):
-            self._tasks[listener, task_id] = link.subscriptions
+        link, own = place.link, place.own
+        self._open[listener].asked[link.connection.name, own] = task_id
+        if (listener, task_id) not in self._tasks and await link.subscriptions.add_task(own):
+            self._tasks[listener, task_id] = _Heard(link.subscriptions, own)
         return (listener, task_id) in self._tasks
+
+    async def _watch_own(
+        self, exchange: Exchange, tasks: Tasks, stream: _Stream, task_id: str
+    ) -> bool:
+        """Return whether a task is one of the host's own, which will be told of."""
+        principal = exchange.session.principal
+        if tasks.goes_on(principal, task_id):
+            return True
+        try:
+            known = await tasks.is_known(principal, task_id)
+        except HostError as error:
+            log.debug("the task %s is not honoured: %s", task_id, error)
+            return False
+        if known:
+            stream.asked[tasks.owner, task_id] = task_id
+            tell = partial(stream.hear, tasks.owner, task_id)
+            following = asyncio.create_task(tasks.follow(principal, task_id, tell))
+            stream.followed.append(following)
+        return known
 
     async def _tell(self, exchange: Exchange, listener: Listener, task_id: str) -> None:
         """Ask how a task stands, and pass that on.

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing_extensions import override
 
 from host.config.servers import ServerConfig
-from host.domain.errors import UpstreamUnavailableError
+from host.domain.errors import HostError, UpstreamUnavailableError
 from host.domain.jsonrpc import (
     INVALID_PARAMS,
     METHOD_NOT_FOUND,
@@ -15,7 +15,7 @@ from host.domain.jsonrpc import (
     RequestId,
     RpcError,
 )
-from host.domain.protocol import LIST_METHODS, TASKS_EXTENSION, object_member
+from host.domain.protocol import LIST_METHODS, META_WRONG, TASKS_EXTENSION, object_member
 from host.gateway.exchange import Exchange, Session
 from host.gateway.notices import TASK_CHANGED
 from host.gateway.tasks import Lookup, Stop, Task, Tasks
@@ -187,19 +187,22 @@ class LocalProvider(ABC):
         Raises:
             RpcError: It cannot be served.
         """
+        if method in LIST_METHODS:
+            return {LIST_METHODS[method]: await self._listed(method)}
+        if method in ("resources/subscribe", "resources/unsubscribe"):
+            return {}
+        if exchange is None:
+            raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
+        return await self._serve(exchange, method, params)
+
+    async def _listed(self, method: str) -> list[Json]:
         listed: dict[str, Callable[[], Awaitable[list[Json]]]] = {
             "tools/list": self.tools,
             "resources/list": self.resources,
             "resources/templates/list": self.templates,
             "prompts/list": self.prompts,
         }
-        if method in listed:
-            return {LIST_METHODS[method]: await listed[method]()}
-        if method in ("resources/subscribe", "resources/unsubscribe"):
-            return {}
-        if exchange is None:
-            raise RpcError(METHOD_NOT_FOUND, "Method not found", method)
-        return await self._serve(exchange, method, params)
+        return await listed[method]()
 
     async def _serve(self, exchange: Exchange, method: str, params: Json) -> Json:
         if method == "tools/call":
@@ -267,3 +270,8 @@ def text_result(text: str, structured: Json | None = None, *, error: bool = Fals
     if structured is not None:
         result["structuredContent"] = structured
     return result | ({"isError": True} if error else {})
+
+
+def wrong_result(error: HostError) -> Json:
+    """Return the result of a tool that did nothing, because what was asked for is wrong."""
+    return {**text_result(str(error), error=True), "_meta": {META_WRONG: True}}

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from host.audit.journal import Journal
@@ -18,6 +17,7 @@ from host.domain.errors import (
     PolicyError,
     UpstreamTimeoutError,
 )
+from host.domain.fixed import fixed
 from host.domain.jsonrpc import Json, RpcError
 from host.domain.protocol import object_member
 from host.gateway.exchange import Exchange
@@ -66,7 +66,7 @@ class Recordable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Judged:
     """What the policy said of a call.
 

@@ -5,6 +5,8 @@ A client that declares the extension gets a handle in place of a slow result, po
 """
 
 import asyncio
+import contextlib
+import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -27,10 +29,16 @@ from host.domain.principal import Principal
 from host.domain.protocol import CLIENT_METHODS, TASK_METHODS, TASKS_EXTENSION, object_member
 from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
 
+log = logging.getLogger(__name__)
+
 POLL_MS = 1000
 """Milliseconds after which a client should ask again."""
 KEPT = 1000
 """Ended tasks that are remembered; the oldest is forgotten first."""
+LOOK_AGAIN = 5.0
+"""Seconds until a task of earlier is looked at without news: it may go on in another process."""
+ENDED = ("completed", "failed", "cancelled")
+"""States in which nothing more will happen."""
 NEEDED: Json = {"extensions": {TASKS_EXTENSION: {}}}
 """What a client has to declare."""
 
@@ -84,7 +92,7 @@ class Task:
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
-        return self.status in ("completed", "failed", "cancelled")
+        return self.status in ENDED
 
     def move(self, status: str, **outcome: Any) -> None:  # noqa: ANN401 - any JSON
         """Enter a state, and tell those who listen."""
@@ -201,12 +209,14 @@ class Tasks:
         lookup: Lookup | None = None,
         stop: Stop | None = None,
     ) -> None:
-        self._owner, self._told, self._lookup, self._stop = owner, told, lookup, stop
+        self.owner = owner
+        self._told, self._lookup, self._stop = told, lookup, stop
         self._tasks: OrderedDict[str, Task] = OrderedDict()
+        self._followed: dict[str, set[asyncio.Event]] = {}
 
     def open(self, exchange: Exchange) -> tuple[Task, TaskExchange]:
         """Return a task for a request, and what stands for the request from now on."""
-        task_id = f"{self._owner}:{secrets.token_hex(8)}"
+        task_id = f"{self.owner}:{secrets.token_hex(8)}"
         task = Task(task_id, exchange.session.principal.id, self._told)
         return task, TaskExchange(exchange, task)
 
@@ -219,7 +229,7 @@ class Tasks:
             own_id: What the provider knows it by; None leaves the id that was made up.
         """
         if own_id is not None:
-            task.id = f"{self._owner}:{own_id}"
+            task.id = f"{self.owner}:{own_id}"
         self._tasks[task.id] = task
         ended = [one for one in self._tasks.values() if one.ended]
         for old in ended[: max(0, len(ended) - KEPT)]:
@@ -249,23 +259,82 @@ class Tasks:
             task.work.cancel(CANCELLED_BY_CLIENT)
         return {}
 
+    async def _past(self, principal: Principal, task_id: str) -> Json | None:
+        """Return a task of earlier without its id, if there is such a one."""
+        own_id = task_id.removeprefix(f"{self.owner}:")
+        if self._lookup is None or own_id == task_id:
+            return None
+        return await self._lookup(principal, own_id)
+
     async def _serve_past(self, principal: Principal, method: str, task_id: str) -> Json:
-        own_id = task_id.removeprefix(f"{self._owner}:")
-        found = None
-        if self._lookup is not None and own_id != task_id:
-            found = await self._lookup(principal, own_id)
+        found = await self._past(principal, task_id)
         if found is None:
             raise RpcError(INVALID_PARAMS, f"There is no task {task_id!r}.", {"taskId": task_id})
         if method == "tasks/get":
             return {"taskId": task_id, **found}
         if method == "tasks/cancel" and found["status"] == "working" and self._stop is not None:
-            await self._stop(principal, own_id)
+            await self._stop(principal, task_id.removeprefix(f"{self.owner}:"))
         return {}
 
-    def watched(self, principal: Principal, task_id: str) -> bool:
-        """Whether somebody has a task that may still change."""
+    def goes_on(self, principal: Principal, task_id: str) -> bool:
+        """Whether somebody has a task that goes on here, whose changes are told as they come."""
         task = self._tasks.get(task_id)
-        return task is not None and task.principal == principal.id
+        return task is not None and task.principal == principal.id and not task.ended
+
+    async def is_known(self, principal: Principal, task_id: str) -> bool:
+        """Whether somebody has a task that ended here, or one of earlier.
+
+        Raises:
+            HostError: That cannot be found out now.
+        """
+        task = self._tasks.get(task_id)
+        if task is not None and task.principal == principal.id:
+            return True
+        return await self._past(principal, task_id) is not None
+
+    async def follow(self, principal: Principal, task_id: str, tell: Callable[[], None]) -> None:
+        """Tell how a task stands that does not go on here, and each change of that until it ends.
+
+        Args:
+            principal: Whose it is.
+            task_id: The task.
+            tell: Called when there is something to be told.
+        """
+        news, known = asyncio.Event(), ("", "")
+        followers = self._followed.setdefault(task_id, set())
+        followers.add(news)
+        try:
+            while True:
+                try:
+                    found = await self._past(principal, task_id) or {"status": "completed"}
+                except HostError as error:
+                    log.debug("the task %s is looked at again: %s", task_id, error)
+                    found = None
+                if found is not None:
+                    now = str(found["status"]), str(found.get("statusMessage"))
+                    if now != known:
+                        tell()
+                    known = now
+                if known[0] in ENDED:
+                    return
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN):
+                        await news.wait()
+                news.clear()
+        finally:
+            followers.discard(news)
+            if not followers:
+                self._followed.pop(task_id, None)
+
+    def heard(self, own_id: str) -> None:
+        """Take it that there is news of what a task of earlier has become."""
+        for news in self._followed.get(f"{self.owner}:{own_id}", ()):
+            news.set()
+
+    @property
+    def followed(self) -> bool:
+        """Whether somebody wants to hear of tasks of earlier."""
+        return bool(self._followed)
 
 
 async def _carry_out(task: Task, work: Awaitable[Json]) -> None:

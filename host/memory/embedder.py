@@ -5,7 +5,6 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, cast
 
-import httpx
 from anyio import to_thread
 from typing_extensions import override
 
@@ -202,6 +201,8 @@ class TruncatingEmbedder:
 
 
 async def _post(url: str, body: dict[str, Any], headers: dict[str, str]) -> Any:  # noqa: ANN401 - any JSON
+    import httpx  # noqa: PLC0415 - only embedders elsewhere need it, and it loads slowly
+
     try:
         async with httpx.AsyncClient(timeout=60) as client:
             answer = await client.post(url, json=body, headers=headers)

@@ -1,7 +1,7 @@
 """Rate buckets: what may go to one provider, with one key, for one model, in a minute."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -75,7 +75,8 @@ class OpenBuckets(Buckets):
     """Admits everything at once: for models without limits, and where there is no store."""
 
     @override
-    @asynccontextmanager
-    async def admit(self, bucket: str, limits: LimitConfig, tokens: int) -> AsyncGenerator[Lease]:
-        """Yield a lease without waiting."""
-        yield Lease(bucket, tokens)
+    def admit(
+        self, bucket: str, limits: LimitConfig, tokens: int
+    ) -> AbstractAsyncContextManager[Lease]:
+        """Return a lease without waiting."""
+        return nullcontext(Lease(bucket, tokens))

@@ -1,15 +1,15 @@
 """Budgets: what a run, a day and a user may spend on models."""
 
 import itertools
-from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Protocol, Self
 
-import anyio
 from typing_extensions import override
 
 from host.domain.errors import BudgetExceededError, StoreError
+from host.domain.wait import unbroken
 from host.models.config import BudgetConfig
 from host.models.name import ModelName
 
@@ -60,9 +60,39 @@ class Expense:
 
 @dataclass(slots=True)
 class Spending:
-    """One request under way; the caller sets what it cost once that is known."""
+    """One request under way: what it may cost is kept inside, what it did cost booked at the end.
 
+    Attributes:
+        estimate: What it may cost in US dollars; None: the price is unknown.
+        expense: The caller sets what it cost once that is known.
+    """
+
+    budget: "Budget"
+    scope: Scope
+    model: ModelName
+    estimate: float | None
     expense: Expense | None = None
+    _number: int | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        """Keep the estimate.
+
+        Raises:
+            StoreError: What was spent is not known.
+            BudgetExceededError: It does not fit into the budget, or the model's price is unknown
+                and that is not allowed.
+        """
+        self._number = await self.budget.reserve(self.scope, self.model, self.estimate)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Book what was spent."""
+        await self.budget.settle(self.scope, self._number, self.expense)
 
 
 class Allowance(Protocol):
@@ -153,32 +183,15 @@ class Budget:
         """Whether something was spent that could not be booked yet."""
         return bool(self._owed)
 
-    @asynccontextmanager
-    async def spending(
-        self, scope: Scope, model: ModelName, *, estimate: float | None
-    ) -> AsyncGenerator[Spending]:
-        """Keep what a request may cost while it is made, and book what it did cost.
-
-        Where the store is away at the end, the reply is not lost with it: the next request books
-        it or fails.
+    def spending(self, scope: Scope, model: ModelName, *, estimate: float | None) -> Spending:
+        """Return what keeps a request's estimate while it is made, and books what it did cost.
 
         Args:
             scope: Whose request it is.
             model: Who is asked.
             estimate: What it may cost in US dollars; None: the price is unknown.
-
-        Raises:
-            StoreError: What was spent is not known.
-            BudgetExceededError: It does not fit into the budget, or the model's price is unknown
-                and that is not allowed.
         """
-        number = await self._reserve(scope, model, estimate)
-        under_way = Spending()
-        try:
-            yield under_way
-        finally:
-            with anyio.CancelScope(shield=True):
-                await self._settle(scope, number, under_way.expense)
+        return Spending(self, scope, model, estimate)
 
     async def book_owed(self) -> None:
         """Book what could not be booked when it was spent.
@@ -187,11 +200,18 @@ class Budget:
             StoreError: It still cannot.
         """
         while self._owed:
-            owed_scope, expense = self._owed[0]
-            await self._ledger.settle(owed_scope, None, expense)
-            self._owed.pop(0)
+            scope, expense = self._owed.pop(0)  # nobody else books it meanwhile
+            failed = await unbroken(self._book(scope, None, expense))
+            if failed is not None:
+                raise failed
 
-    async def _reserve(self, scope: Scope, model: ModelName, estimate: float | None) -> int | None:
+    async def reserve(self, scope: Scope, model: ModelName, estimate: float | None) -> int | None:
+        """Keep what a request may cost; `settle` wants the number of it back.
+
+        Raises:
+            StoreError: What was spent is not known.
+            BudgetExceededError: It does not fit, or the price is unknown and that is not allowed.
+        """
         await self.book_owed()
         if not self._limits:
             return None
@@ -205,16 +225,27 @@ class Budget:
             raise _refusal(found, scope, estimate or 0.0)
         return found
 
-    async def _settle(self, scope: Scope, number: int | None, expense: Expense | None) -> None:
+    async def settle(self, scope: Scope, number: int | None, expense: Expense | None) -> None:
+        """Book what a request cost, whatever ended it.
+
+        Where the store is away, the reply is not lost with it: the next request books it or fails.
+        """
         if expense is not None and expense.cost == 0:
             expense = None  # a model of the user's own
-        if number is None and expense is None:
-            return
+        if number is not None or expense is not None:
+            await unbroken(self._book(scope, number, expense))
+
+    async def _book(
+        self, scope: Scope, number: int | None, expense: Expense | None
+    ) -> StoreError | None:
+        """Book an expense, or keep it for later; return why it could not be booked."""
         try:
             await self._ledger.settle(scope, number, expense)
-        except StoreError:
+        except StoreError as error:
             if expense is not None:
                 self._owed.append((scope, expense))
+            return error
+        return None
 
 
 def sum_key(kind: Kind, scope: Scope) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """`models.yaml`: providers, models, routes, limits, prices and budgets."""
 
+from functools import lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -168,3 +169,15 @@ class ModelsConfig(BaseModel):
             if ":" in name or name == "client":
                 raise ValueError(f"{name!r} cannot be the name of a model or route")
         return self
+
+
+@lru_cache(maxsize=1024)
+def route_of(name: str) -> RouteConfig:
+    """Return a route of one model."""
+    return RouteConfig(models=(name,))
+
+
+@lru_cache(maxsize=1024)
+def model_of(entry: str) -> ModelConfig:
+    """Return a model that `models.yaml` says nothing of."""
+    return ModelConfig(model=entry)

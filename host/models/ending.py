@@ -1,13 +1,13 @@
 """How a reply ended: whole, cut off at its longest, withheld, or given up by the provider."""
 
 import json
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic_ai.messages import FinishReason, ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 
 from host.domain.errors import ModelError
+from host.domain.fixed import fixed
 from host.models.fault import DETAIL_CHARS, hidden
 
 End = Literal["whole", "odd", "length", "filtered", "malformed", "overloaded", "server"]
@@ -51,7 +51,7 @@ _TOO_SHORT = "Set a higher `max_tokens` in the model's parameters, or ask for le
 _TOO_FULL = "Shorten the conversation, or use a model with a larger context."
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Ending:
     """How one reply ended.
 

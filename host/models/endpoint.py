@@ -1,7 +1,7 @@
 """One model at one provider, with what is known of its health; many routes may share one."""
 
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -57,11 +57,14 @@ class Health:
             self.rests_until = now + rest
 
 
+_NOTHING = Observed()
+
+
 @dataclass(slots=True)
 class Headers:
     """The newest rate-limit headers that the HTTP client of an endpoint saw."""
 
-    observed: Observed = field(default_factory=Observed)
+    observed: Observed = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +130,17 @@ class Endpoint:
             profile = merge_profile(profile, ModelProfile(supports_image_input=self.vision))
         return refused_file(files, profile, dialect=self.dialect, provider=self.name.provider)
 
-    @asynccontextmanager
-    async def asking(self, buckets: Buckets, messages: list[ModelMessage]) -> AsyncGenerator[Lease]:
-        """Hold a place in the rate bucket, and tell it afterwards what the headers said."""
+    def admitted(
+        self, buckets: Buckets, messages: list[ModelMessage]
+    ) -> AbstractAsyncContextManager[Lease]:
+        """Return what holds a place in the rate bucket."""
         estimate = estimate_tokens(messages) if self.limits.tokens_per_minute else 0
-        async with buckets.admit(self.bucket, self.limits, estimate) as lease:
-            try:
-                yield lease
-            except ModelError as error:
-                if error.fault == "rate_limit":
-                    lease.refused_for = error.retry_after or 0.0
-                raise
-            finally:
-                lease.observed, self.headers.observed = self.headers.observed, Observed()
+        return buckets.admit(self.bucket, self.limits, estimate)
+
+    def observe(self, lease: Lease) -> None:
+        """Tell the rate bucket what the headers said."""
+        if self.headers.observed is not _NOTHING:
+            lease.observed, self.headers.observed = self.headers.observed, _NOTHING
 
     @contextmanager
     def mapping(self) -> Generator[None]:
@@ -170,8 +171,7 @@ class Endpoint:
     ) -> ModelResponse:
         """Return a reply; errors are the vendor's."""
         prepared = self.inner.prepare_messages(messages, parameters)
-        with self.witness.watching():
-            return await self.inner.request(prepared, self.merged(settings), parameters)
+        return await self.inner.request(prepared, self.merged(settings), parameters)
 
     def opened(
         self,

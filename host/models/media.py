@@ -19,6 +19,7 @@ from pydantic_ai.messages import (
 from pydantic_ai.profiles import ModelProfile
 from typing_extensions import TypeIs
 
+_MAY_HOLD_FILES = (UserPromptPart, ToolReturnPart)
 File = BinaryContent | ImageUrl | AudioUrl | DocumentUrl | VideoUrl
 Kind = str
 """`image`, `audio`, `document` or `video`."""
@@ -78,7 +79,19 @@ _KNOWN_AS = {
 
 def usual_types(messages: list[ModelMessage]) -> list[ModelMessage]:
     """Return a conversation whose files have types that all vendors' packages know, if any."""
+    if is_text(messages):
+        return messages
     return [_usual_message(message) for message in messages]
+
+
+def is_text(messages: Iterable[ModelMessage]) -> bool:
+    """Return whether a conversation is nothing but text, as nearly all are."""
+    for message in messages:
+        if isinstance(message, ModelRequest):
+            for part in message.parts:
+                if isinstance(part, _MAY_HOLD_FILES) and not isinstance(part.content, str):
+                    return False
+    return True
 
 
 def _usual_message(message: ModelMessage) -> ModelMessage:
@@ -141,6 +154,8 @@ def tell_refused(
         The conversation, and one entry for each file that is not in it any more.
     """
     told: list[str] = []
+    if is_text(messages):
+        return messages, told
 
     def part_told(part: ModelRequestPart) -> ModelRequestPart:
         if not _has_files(part):

@@ -22,27 +22,30 @@ from host.models.config import (
     ModelConfig,
     ModelsConfig,
     RequirementConfig,
-    RouteConfig,
+    model_of,
+    route_of,
 )
 from host.models.config_file import load_models_config
+from host.models.desk import Desk, price_table, stored_desk
 from host.models.endpoint import Endpoint, Headers, Health
 from host.models.name import DEFAULT_MODEL, ModelName, parse_model_name
 from host.models.ollama import first_ollama_model
 from host.models.parameters import Parameters
-from host.models.price import PriceTable
 from host.models.provider import Provider, providers, require_key
 from host.models.ready import ReadyModel, make_ready
-from host.models.route import Desk, RoutedModel
+from host.models.route import RoutedModel
 from host.models.script import Script, find_script, read_script, script_names
 from host.models.scripted import ScriptedModel
 from host.models.settings import build_settings
-from host.models.stored_bucket import StoredBuckets
-from host.models.stored_ledger import StoredLedger
 from host.models.thinking import fit_thinking
 from host.secrets.keys import Keys
 from host.storage.store import Store
 
 __all__ = ["Models", "Sampler", "Scope"]
+
+
+_AS_THEY_ARE = Parameters()
+"""No parameters besides those of `models.yaml`."""
 
 
 class KeySource(Protocol):
@@ -152,8 +155,8 @@ class Models:
             ConfigError: The name is none, or no model of it has the key it needs.
             NotFoundError: There is no such provider or script.
         """
-        route = self.config.routes.get(name) or RouteConfig(models=(name,))
-        wanted = parameters or Parameters()
+        route = self.config.routes.get(name) or route_of(name)
+        wanted = parameters or _AS_THEY_ARE
         endpoints: list[Endpoint] = []
         missing: list[ConfigError] = []
         for entry in route.models:
@@ -252,9 +255,11 @@ class Models:
             await client.aclose()
 
     def _endpoint(self, entry: str, wanted: Parameters, sampler: Sampler | None) -> Endpoint:
-        config = self.config.models.get(entry) or ModelConfig(model=entry)
+        config = self.config.models.get(entry) or model_of(entry)
         name = parse_model_name(config.model, self._known)
-        merged = config.parameters.model_copy(update=wanted.model_dump(exclude_none=True))
+        merged = config.parameters
+        if wanted is not _AS_THEY_ARE:
+            merged = merged.model_copy(update=wanted.model_dump(exclude_none=True))
         dialect, bucket, headers, secret = name.provider, str(name), Headers(), ""
         if name.provider == "scripted":
             inner: Model[Any] = ScriptedModel(name.name, self._script(name.name))
@@ -355,7 +360,7 @@ class Models:
 
     def _config_of(self, name: ModelName) -> ModelConfig:
         found = (entry for entry in self.config.models.values() if entry.model == str(name))
-        return next(found, ModelConfig(model=str(name)))
+        return next(found, None) or model_of(str(name))
 
     def _card(
         self, name: str, models: tuple[str, ...], *, needs: RequirementConfig | None = None
@@ -383,18 +388,3 @@ class Models:
         if self._keys.find(provider.key, provider.variables) is not None:
             return "present"
         return "absent" if provider.key_required else "not needed"
-
-
-def price_table(config: ModelsConfig) -> PriceTable:
-    """Return the prices, with the user's before the table's."""
-    own = {entry.model: entry.price for entry in config.models.values() if entry.price is not None}
-    return PriceTable({**own, **config.prices})
-
-
-def stored_desk(config: ModelsConfig, store: Store) -> Desk:
-    """Return a desk whose buckets and ledger are shared by all processes of a store."""
-    return Desk(
-        buckets=StoredBuckets(store),
-        budget=Budget(config.budgets, StoredLedger(store)),
-        prices=price_table(config),
-    )

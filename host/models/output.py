@@ -22,6 +22,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from host.domain.errors import ConfigError, ModelOutputError
 from host.domain.json_schema import embedded
+from host.domain.names import nearest_names
 from host.models.own import OwnModel
 from host.models.route import RoutedModel
 from host.models.schema_shape import combines, open_place
@@ -202,10 +203,7 @@ def plan_output(
     Raises:
         ConfigError: The schema is not one.
     """
-    try:
-        validator = jsonschema_rs.validator_for(schema, retriever=_refuse)
-    except (ValueError, jsonschema_rs.ReferencingError) as error:
-        raise ConfigError(f"The output schema is not a JSON Schema: {error}.") from error
+    validator = output_validator(schema)
     # Natively and for a tool, vendors want an object at the top, and no alternatives there.
     wrapped = schema.get("type") != "object" or any(name in schema for name in _ALTERNATIVES)
     chosen = mode or best_mode(model)
@@ -215,6 +213,27 @@ def plan_output(
         plan = replace(plan, mode=_ORDER[_ORDER.index(plan.mode) + 1], apart=False)
     return plan
 
+
+def output_validator(schema: dict[str, Any]) -> Any:  # noqa: ANN401 - one of several classes of the package
+    """Return what checks values by a schema; references to elsewhere are not followed.
+
+    Raises:
+        ConfigError: It is not a JSON Schema.
+    """
+    try:
+        return jsonschema_rs.validator_for(schema, retriever=_refuse)
+    except jsonschema_rs.ValidationError as error:
+        place = "/".join(str(part) for part in error.instance_path) or "top level"
+        near = nearest_names(str(error.instance), _TYPES) if place.endswith("type") else []
+        raise ConfigError(
+            f"The output schema is not a JSON Schema: {place}: {error.message}.",
+            next_step=f"Did you mean {', '.join(near)}?" if near else None,
+        ) from error
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        raise ConfigError(f"The output schema is not a JSON Schema: {error}.") from error
+
+
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 _ALTERNATIVES = ("anyOf", "oneOf", "allOf", "$ref", "enum", "const", "not", "if")
 

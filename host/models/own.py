@@ -17,6 +17,14 @@ class OwnModel(Model[None]):
         profile: What it can do; None: everything.
     """
 
+    def __init_subclass__(cls, **arguments: object) -> None:
+        """Leave out what pydantic-ai puts around every `request` of a vendor's model.
+
+        That counts files that are downloaded on the way and takes joiners out of replies that its
+        `prepare_messages` had put in; here nothing is downloaded and messages stay as they are.
+        """
+        super(Model, cls).__init_subclass__(**arguments)
+
     def __init__(self, system: str, name: str, *, profile: ModelProfile | None = None) -> None:
         super().__init__(profile=profile)
         self._system = system

@@ -1,53 +1,30 @@
 """A route: several models that stand in for each other, asked in one retry loop, as one model."""
 
 import random
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
-import anyio
-from pydantic_ai import RunContext
 from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 from typing_extensions import override
 
 from host.domain.errors import ModelError
-from host.models.bucket import Buckets, Lease, OpenBuckets
-from host.models.budget import Allowance, Budget, Expense, MemoryLedger, Scope, Spending
-from host.models.config import BudgetConfig, RouteConfig
-from host.models.endpoint import Endpoint, ended_early, estimate_tokens
+from host.models.budget import Allowance, Expense, Scope, Spending
+from host.models.config import RouteConfig
+from host.models.desk import Desk
+from host.models.endpoint import Endpoint, estimate_tokens
 from host.models.media import files_of, usual_types
-from host.models.price import PriceTable
-from host.models.stream import RoutedStream
+from host.models.stream import Asked, Heard, Reading, unheard
 
 BACKOFF = 0.5
 """Seconds before the first retry; each further one waits twice as long, give or take a quarter."""
 REPLY_TOKENS = 1000
 """Tokens of a reply for which a budget keeps money where no `max_tokens` is said."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What all routes share.
-
-    Attributes:
-        buckets: Admits requests.
-        budget: Refuses them.
-        prices: What they cost.
-        sleep: Waits so many seconds.
-        clock: Seconds, monotonic.
-    """
-
-    buckets: Buckets = field(default_factory=OpenBuckets)
-    budget: Budget = field(default_factory=lambda: Budget(BudgetConfig(), MemoryLedger()))
-    prices: PriceTable = field(default_factory=lambda: PriceTable({}))
-    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
-    clock: Callable[[], float] = time.monotonic
 
 
 class Router:
@@ -95,87 +72,58 @@ class Router:
             ModelError: No model gave one.
             BudgetExceededError: None may be asked.
         """
-        messages = usual_types(messages)
-        attempts = _Attempts(self._able(messages), self._config, self._desk)
-        while True:
-            endpoint = await attempts.next()
-            begun = self._desk.clock()
-            shown, refused = endpoint.shown(messages)
-            try:
-                async with (
-                    self._spending(endpoint, messages) as spending,
-                    endpoint.asking(self._desk.buckets, messages) as lease,
-                ):
-                    with endpoint.mapping():
-                        response = await endpoint.request(
-                            shown, model_settings, model_request_parameters
-                        )
-                    lease.tokens = response.usage.total_tokens
-                    spending.expense = self._expense(endpoint, response.usage)
-                    _check_end(endpoint, response, model_request_parameters)
-            except ModelError as error:
-                attempts.failed(error)
-                continue
-            return self._finish(response, endpoint, attempts, begun, notes=endpoint.notes(refused))
+        return await self._reply(messages, Asked(model_settings, model_request_parameters))
 
-    @asynccontextmanager
-    async def request_stream(
+    async def ask(
         self,
         messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-        run_context: RunContext[Any] | None = None,
-    ) -> AsyncGenerator[StreamedResponse]:
-        """Stream a reply; other models are tried until the first event has come.
+        parameters: ModelRequestParameters,
+        *,
+        heard: Heard = unheard,
+    ) -> ModelResponse:
+        """Return a reply that is streamed; other models are tried until the first of it has come.
+
+        Args:
+            messages: The conversation.
+            parameters: The tools, and how the answer should look.
+            heard: Takes the text as it comes in.
 
         Raises:
             ModelError: No model gave one, or the stream was cut.
             BudgetExceededError: None may be asked.
         """
+        return await self._reply(messages, Asked(None, parameters, heard))
+
+    async def _reply(self, messages: list[ModelMessage], asked: Asked) -> ModelResponse:
         messages = usual_types(messages)
         attempts = _Attempts(self._able(messages), self._config, self._desk)
         while True:
             endpoint = await attempts.next()
             begun = self._desk.clock()
             shown, refused = endpoint.shown(messages)
-            async with AsyncExitStack() as stack:
-                try:
-                    spending = await stack.enter_async_context(self._spending(endpoint, messages))
-                    lease = await stack.enter_async_context(
-                        endpoint.asking(self._desk.buckets, messages)
-                    )
-                    with endpoint.mapping(), endpoint.witness.watching():
-                        stream = await stack.enter_async_context(
-                            endpoint.opened(shown, model_settings, model_request_parameters)
-                        )
-                        stack.callback(self._count, endpoint, stream, lease, spending)
-                        first = await anext(stream.__aiter__(), None)
-                    await lease.answered()
-                    if first is None and ended_early(stream):
-                        raise endpoint.cut()
-                    if first is None:
-                        _check_end(endpoint, stream.get(), model_request_parameters)
-                except ModelError as error:
-                    attempts.failed(error)
-                    continue
-
-                def finish(
-                    response: ModelResponse,
-                    endpoint: Endpoint = endpoint,
-                    begun: float = begun,
-                    refused: list[str] = refused,
-                ) -> ModelResponse:
-                    notes = endpoint.notes(refused)
-                    return self._finish(response, endpoint, attempts, begun, notes=notes)
-
-                yield RoutedStream(
-                    model_request_parameters,
-                    inner=stream,
-                    first=first,
-                    endpoint=endpoint,
-                    finish=finish,
-                )
-                return
+            reading = Reading(endpoint, asked)
+            try:
+                async with (
+                    self._spending(endpoint, messages) as spending,
+                    endpoint.admitted(self._desk.buckets, messages) as lease,
+                ):
+                    try:
+                        response = await reading.reply(shown, lease)
+                    finally:
+                        if reading.usage is not None:  # that of a reply that was cut or left, too
+                            lease.tokens = reading.usage.total_tokens
+                            spending.expense = self._expense(endpoint, reading.usage)
+                    ending = endpoint.ending(response)
+                    if (error := ending.error(response, asked.parameters)) is not None:
+                        raise error
+            except ModelError as error:
+                if reading.begun:
+                    raise
+                attempts.failed(error)
+                continue
+            known = self._known(response, endpoint, attempts, begun)
+            notes = [*endpoint.notes(refused), *ending.notes()]
+            return replace(response, metadata={**known, "notes": notes})
 
     def _spending(
         self, endpoint: Endpoint, messages: list[ModelMessage]
@@ -195,34 +143,19 @@ class Router:
         cost = self._desk.prices.cost(endpoint.name, usage)
         return Expense(endpoint.name, usage.input_tokens, usage.output_tokens, cost)
 
-    def _count(
-        self, endpoint: Endpoint, stream: StreamedResponse, lease: Lease, spending: Spending
-    ) -> None:
-        """Note what a stream used, one that was cut or left as well."""
-        if stream.usage.total_tokens:
-            lease.tokens = stream.usage.total_tokens
-            spending.expense = self._expense(endpoint, stream.usage)
-
-    def _finish(
-        self,
-        response: ModelResponse,
-        endpoint: Endpoint,
-        attempts: "_Attempts",
-        begun: float,
-        *,
-        notes: list[str],
-    ) -> ModelResponse:
+    def _known(
+        self, response: ModelResponse, endpoint: Endpoint, attempts: "_Attempts", begun: float
+    ) -> dict[str, Any]:
+        """Return what is known of a reply besides itself."""
         seconds = self._desk.clock() - begun
         endpoint.health.succeeded(seconds)
-        cost = self._desk.prices.cost(endpoint.name, response.usage)
-        known = {
+        return {
+            **(response.metadata or {}),
             "model": str(endpoint.name),
-            "cost": cost,
+            "cost": self._desk.prices.cost(endpoint.name, response.usage),
             "seconds": seconds,
             "attempts": attempts.made,
-            "notes": [*notes, *endpoint.ending(response).notes()],
         }
-        return replace(response, metadata={**(response.metadata or {}), **known})
 
     def _able(self, messages: list[ModelMessage]) -> list[Endpoint]:
         """Return the models that take every file of a conversation, in the order of preference.
@@ -247,6 +180,8 @@ class Router:
 
     def _order(self) -> list[Endpoint]:
         """Return the models in the order of preference; the resting ones come last."""
+        if len(self.endpoints) == 1:
+            return [*self.endpoints]
         now = self._desk.clock()
         prices = self._desk.prices
 
@@ -273,19 +208,6 @@ async def _within(
     with allowance.setting_aside(estimate):
         async with spending as found:
             yield found
-
-
-def _check_end(
-    endpoint: Endpoint, response: ModelResponse, parameters: ModelRequestParameters
-) -> None:
-    """Let a reply through that is one.
-
-    Raises:
-        ModelError: It was withheld, given up, or cut off where half of it is of no use.
-    """
-    error = endpoint.ending(response).error(response, parameters)
-    if error is not None:
-        raise error
 
 
 class RoutedModel(Router, Model[None]):

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -99,19 +99,24 @@ class ScriptedModel(OwnModel):
         return response
 
     @override
-    @asynccontextmanager
-    async def request_stream(
+    def request_stream(  # pyright: ignore[reportIncompatibleMethodOverride] - a context all the same
         self,
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
         run_context: RunContext[Any] | None = None,
-    ) -> AsyncGenerator[StreamedResponse]:
+    ) -> AbstractAsyncContextManager[StreamedResponse]:
         """Stream the reply of the turn that is due, in pieces."""
+        return _Opening(self, messages, model_request_parameters)
+
+    async def open_stream(
+        self, messages: list[ModelMessage], parameters: ModelRequestParameters
+    ) -> StreamedResponse:
+        """Return the stream of the turn that is due, when it begins."""
         talk = _read(messages)
-        turn = await self._turn(talk, model_request_parameters)
-        response = _response(self._name, turn, talk, messages, model_request_parameters)
-        yield _ScriptedStream(model_request_parameters, turn=turn, response=response)
+        turn = await self._turn(talk, parameters)
+        response = _response(self._name, turn, talk, messages, parameters)
+        return _ScriptedStream(parameters, turn=turn, response=response)
 
     async def _turn(self, talk: _Talk, parameters: ModelRequestParameters) -> Turn:
         place = self._place(talk, {tool.name for tool in parameters.function_tools})
@@ -146,10 +151,39 @@ class ScriptedModel(OwnModel):
         return ModelError(f"{name} {says}.", model=name, fault=fault, retry_after=retry_after)
 
 
+@dataclass(slots=True)
+class _Opening(AbstractAsyncContextManager[StreamedResponse]):
+    """A stream that is about to begin."""
+
+    model: ScriptedModel
+    messages: list[ModelMessage]
+    parameters: ModelRequestParameters
+
+    @override
+    async def __aenter__(self) -> StreamedResponse:
+        return await self.model.open_stream(self.messages, self.parameters)
+
+    @override
+    async def __aexit__(self, *error: object) -> None:
+        """Nothing is open."""
+
+
 @dataclass
 class _ScriptedStream(StreamedResponse):
     turn: Turn = field(kw_only=True)
     response: ModelResponse = field(kw_only=True)
+
+    @override
+    def __aiter__(self) -> AsyncIterator[ModelResponseStreamEvent]:
+        """Return the events; a second loop goes on where the first one stopped."""
+        if self._event_iterator is None:
+            self._event_iterator = self._get_event_iterator()
+        return self._event_iterator
+
+    @override
+    def get(self) -> ModelResponse:
+        """Return the reply as far as it has come."""
+        return self.response if self._finished else super().get()
 
     @override
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
@@ -159,6 +193,7 @@ class _ScriptedStream(StreamedResponse):
             yield event
         self._usage = self.response.usage
         self.finish_reason = self.response.finish_reason
+        self._finished = True
 
     def _events(self) -> Iterator[ModelResponseStreamEvent]:
         manager = self._parts_manager

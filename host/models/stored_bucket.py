@@ -1,8 +1,9 @@
 """Rate buckets in the store, so that all processes together stay within a provider's limits."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,6 +11,7 @@ import anyio
 from typing_extensions import override
 
 from host.domain.errors import ModelError, StoreError
+from host.domain.wait import unbroken
 from host.models.bucket import WINDOW, Buckets, Lease
 from host.models.config import LimitConfig
 from host.storage.store import Database, Store
@@ -24,6 +26,7 @@ HOLD = 900.0
 """Seconds after which a request counts as ended although nobody said so: its process died."""
 POLL = 0.05
 """Seconds between looks while a place among the concurrent requests is waited for."""
+_NONE = LimitConfig()
 _CLOCK = "extract(epoch from clock_timestamp())::float8"
 _LOCK = "select pg_advisory_xact_lock(hashtextextended(%s, 7240))"
 """One admission at a time for each bucket; 7240 keeps the keys apart from other locks'."""
@@ -69,17 +72,21 @@ class StoredBuckets(Buckets):
         self._sleep = sleep
 
     @override
-    @asynccontextmanager
-    async def admit(self, bucket: str, limits: LimitConfig, tokens: int) -> AsyncGenerator[Lease]:
+    def admit(
+        self, bucket: str, limits: LimitConfig, tokens: int
+    ) -> AbstractAsyncContextManager[Lease]:
         """Wait for a place, hold it, and write down afterwards what was really used.
 
         Raises:
             ModelError: The request alone is more than the bucket ever holds.
             StoreError: The store cannot be reached; then nothing is let through.
         """
-        if limits == LimitConfig():
-            yield Lease(bucket, tokens)  # nothing to share: no round trip
-            return
+        if limits == _NONE:
+            return nullcontext(Lease(bucket, tokens))  # nothing to share: no round trip
+        return self._placed(bucket, limits, tokens)
+
+    @asynccontextmanager
+    async def _placed(self, bucket: str, limits: LimitConfig, tokens: int) -> AsyncGenerator[Lease]:
         if limits.tokens_per_minute is not None and tokens > limits.tokens_per_minute:
             raise ModelError(
                 f"The request has about {tokens} tokens, and {bucket.partition('#')[0]} may be "
@@ -93,19 +100,31 @@ class StoredBuckets(Buckets):
         try:
             yield lease
         finally:
-            # A reply is not lost because its end cannot be noted: the hold runs out by itself.
-            with anyio.CancelScope(shield=True), contextlib.suppress(StoreError):
-                await self._end(number, lease)
+            await unbroken(self._end(number, lease))
 
     async def _wait(self, bucket: str, limits: LimitConfig, tokens: int) -> tuple[int, float]:
+        number: int | None = None
         while True:
-            async with self._store.transaction() as database:
-                await database.execute(_LOCK, [bucket])
-                use = await self._use(database, bucket)
-                wait = self._pause(use, limits, tokens)
-                if not wait:
-                    return await _insert(database, bucket, use.now, tokens), use.now
+            try:
+                async with self._store.transaction() as database:
+                    await database.execute(_LOCK, [bucket])
+                    use = await self._use(database, bucket)
+                    wait = self._pause(use, limits, tokens)
+                    if not wait:
+                        number = await _insert(database, bucket, use.now, tokens)
+                        return number, use.now
+            except asyncio.CancelledError:
+                if number is not None:  # it may be committed all the same
+                    await unbroken(self._forget(bucket, number))
+                raise
             await self._sleep(wait)
+
+    async def _forget(self, bucket: str, number: int) -> None:
+        """Take back a place whose request will not be made."""
+        with contextlib.suppress(StoreError):
+            async with self._store.transaction() as database:
+                await database.execute(_LOCK, [bucket])  # its admission has ended by then
+                await database.execute("delete from host.model_requests where id = %s", [number])
 
     async def _use(self, database: Database, bucket: str) -> _Use:
         await database.execute(
@@ -171,20 +190,22 @@ class StoredBuckets(Buckets):
                 )
 
     async def _end(self, number: int, lease: Lease) -> None:
-        async with self._store.transaction() as database:
-            await database.execute(
-                f"update host.model_requests set at = least(at, {_CLOCK}), "  # noqa: S608
-                "held_until = null, tokens = %s where id = %s",
-                [lease.tokens, number],
-            )
-            pause = _asked_pause(lease)
-            if pause > 0:
+        """Note an end; a reply is not lost where that fails, since the hold runs out by itself."""
+        with contextlib.suppress(StoreError):
+            async with self._store.transaction() as database:
                 await database.execute(
-                    f"insert into host.model_blocks values (%s, {_CLOCK} + %s) "  # noqa: S608
-                    "on conflict (bucket) do update "
-                    "set until = greatest(model_blocks.until, excluded.until)",
-                    [lease.bucket, pause],
+                    f"update host.model_requests set at = least(at, {_CLOCK}), "  # noqa: S608
+                    "held_until = null, tokens = %s where id = %s",
+                    [lease.tokens, number],
                 )
+                pause = _asked_pause(lease)
+                if pause > 0:
+                    await database.execute(
+                        f"insert into host.model_blocks values (%s, {_CLOCK} + %s) "  # noqa: S608
+                        "on conflict (bucket) do update "
+                        "set until = greatest(model_blocks.until, excluded.until)",
+                        [lease.bucket, pause],
+                    )
 
 
 async def _insert(database: Database, bucket: str, now: float, tokens: int) -> int:

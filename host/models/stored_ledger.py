@@ -1,9 +1,13 @@
 """What was spent on models, in the store: budgets hold for all processes together."""
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 
 from typing_extensions import override
 
+from host.domain.errors import StoreError
+from host.domain.wait import unbroken
 from host.models.budget import Expense, Ledger, Limits, Overdrawn, Scope, overdrawn, sum_key
 from host.storage.store import Database, Store
 
@@ -28,6 +32,7 @@ _KEEP = """
 insert into host.model_reservations (run, user_name, cost, until)
 values (%s, %s, %s, now() + %s * interval '1 second') returning id
 """
+_FREE = "delete from host.model_reservations where id = %s or until < now()"
 _BOOK = f"""
 insert into host.model_expenses as e
 select kind, name, day, %s, 1, %s, %s from (values
@@ -85,29 +90,49 @@ class StoredLedger(Ledger):
     @override
     async def reserve(self, scope: Scope, cost: float, limits: Limits) -> int | Overdrawn:
         """Keep an amount if that stays within all limits, one request after the other."""
-        async with self._store.transaction() as database:
-            for kind in limits:  # in the same order everywhere, so that nobody waits in a circle
-                await database.execute(_LOCK, ["/".join(sum_key(kind, scope))])
-            for kind, limit in limits.items():
-                _, name = sum_key(kind, scope)
-                values = [kind, name, kind, kind, name, name]
-                row = await (await database.execute(_SPENT, values)).fetchone() or {}
-                spent, held = float(row["spent"]), float(row["held"])
-                if over := overdrawn(kind, limit, spent=spent, held=held, cost=cost):
-                    return over
-            kept = await database.execute(_KEEP, [scope.run, scope.user, cost, HOLD])
-            return int((await kept.fetchone() or {})["id"])
+        number: int | None = None
+        try:
+            async with self._store.transaction() as database:
+                await _lock(database, scope, limits)
+                for kind, limit in limits.items():
+                    _, name = sum_key(kind, scope)
+                    values = [kind, name, kind, kind, name, name]
+                    row = await (await database.execute(_SPENT, values)).fetchone() or {}
+                    spent, held = float(row["spent"]), float(row["held"])
+                    if over := overdrawn(kind, limit, spent=spent, held=held, cost=cost):
+                        return over
+                number = await _keep(database, scope, cost)
+                return number  # noqa: RET504 - it is looked at below
+        except asyncio.CancelledError:
+            if number is not None:  # it may be committed all the same
+                await unbroken(self._forget(scope, number, limits))
+            raise
+
+    async def _forget(self, scope: Scope, number: int, limits: Limits) -> None:
+        """Free what was kept for a request that will not be made."""
+        with contextlib.suppress(StoreError):
+            async with self._store.transaction() as database:
+                await _lock(database, scope, limits)  # its reservation has ended by then
+                await database.execute(_FREE, [number])
 
     @override
     async def settle(self, scope: Scope, number: int | None, expense: Expense | None) -> None:
         """Free what was kept and add a reply to all its sums, in one transaction."""
         async with self._store.transaction() as database:
             if number is not None:
-                await database.execute(
-                    "delete from host.model_reservations where id = %s or until < now()", [number]
-                )
+                await database.execute(_FREE, [number])
             if expense is not None:
                 await _book(database, scope, expense)
+
+
+async def _lock(database: Database, scope: Scope, limits: Limits) -> None:
+    for kind in limits:  # in the same order everywhere, so that nobody waits in a circle
+        await database.execute(_LOCK, ["/".join(sum_key(kind, scope))])
+
+
+async def _keep(database: Database, scope: Scope, cost: float) -> int:
+    kept = await database.execute(_KEEP, [scope.run, scope.user, cost, HOLD])
+    return int((await kept.fetchone() or {})["id"])
 
 
 async def _book(database: Database, scope: Scope, expense: Expense) -> None:

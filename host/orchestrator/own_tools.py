@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from host.agents.argument import name_faults, schema_faults
 from host.agents.provider import INPUT, check_model, order_of, outcome_schema
-from host.agents.toolbox import name_faults, schema_faults
 from host.app import Host
-from host.domain.errors import HostError
+from host.domain.errors import ConfigError, HostError, NotFoundError
 from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError
 from host.gateway.exchange import Exchange
-from host.gateway.local import LocalProvider, text_result
+from host.gateway.local import LocalProvider, text_result, wrong_result
 from host.orchestrator.approval_tools import ApprovalTools
 from host.orchestrator.own_tool import COUNT, RUN, TEXT, OwnTool
 
@@ -153,6 +153,8 @@ class OrchestratorProvider(LocalProvider):
             raise RpcError(INVALID_PARAMS, f"{name} cannot be called so: {'; '.join(faults)}.")
         try:
             return await tool.work(exchange, arguments)
+        except (ConfigError, NotFoundError) as error:
+            return wrong_result(error)
         except HostError as error:
             return text_result(str(error), error=True)
 
@@ -213,11 +215,14 @@ class OrchestratorProvider(LocalProvider):
         return await self._agents.runner.start(exchange, order)
 
     async def _list_runs(self, exchange: Exchange, arguments: Json) -> Json:
+        principal, thread = exchange.session.principal, arguments.get("thread")
+        if thread is not None:
+            thread = await self._agents.runs.find_thread(principal, str(thread))
         runs = await self._agents.runs.page(
-            exchange.session.principal,
+            principal,
             limit=int(arguments.get("limit", 20)),
             name=arguments.get("agent"),
-            thread=arguments.get("thread"),
+            thread=thread,
             nested=bool(arguments.get("nested")),
         )
         lines = [f"{run.id}  {run.status:<11} {run.name}: {run.title}" for run in runs]
@@ -256,7 +261,11 @@ class OrchestratorProvider(LocalProvider):
         found = await self._agents.runs.threads(
             exchange.session.principal, limit=int(arguments.get("limit", 20))
         )
-        lines = [f"{one['thread']}  {one['agent']}: {one['title']}" for one in found]
+        lines = [
+            f"{one['thread']}  {one['agent']}: {one['title']}"
+            + (f"  (called {one['names']})" if one["names"] else "")
+            for one in found
+        ]
         return text_result("\n".join(lines) or "None.", {"threads": found})
 
     async def _find_thread(self, exchange: Exchange, arguments: Json) -> Json:

@@ -71,7 +71,7 @@ async def check_bundle(pool: SandboxPool, bundle: Bundle) -> Verdict:
     except PluginLoadError as error:
         return Verdict(tuple(load_problems(error)), ())
     functions = tuple(crew.functions)
-    await crew.retire()
+    crew.retire()
     problems = [*_check_functions(functions), *_check_calls(bundle)]
     return Verdict(tuple(sorted(problems, key=lambda one: one.line)), functions)
 

@@ -48,7 +48,7 @@ class Crew:
         self._bundle = bundle
         self._seats: list[_Seat] = []
         self._starting: dict[str, int] = {}
-        self._free = anyio.Condition()
+        self._changed = anyio.Event()
         self._retired = False
         self.functions: Sequence[DeclaredFunction] = ()
         self._arguments = ArgumentCheck(bundle.name, ())
@@ -106,16 +106,14 @@ class Crew:
             timeout = timeout if seconds is None else min(timeout, seconds)
             return await seat.worker.call(function, arguments, timeout=timeout, broker=broker)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._give_back(seat)
+            self._give_back(seat)
 
-    async def retire(self) -> None:
+    def retire(self) -> None:
         """End the processes: idle ones now, busy ones when their call is over."""
-        async with self._free:
-            self._retired = True
-            for seat in [seat for seat in self._seats if not seat.busy]:
-                self._end(seat)
-            self._free.notify_all()
+        self._retired = True
+        for seat in [seat for seat in self._seats if not seat.busy]:
+            self._end(seat)
+        self._tell()
 
     def end_idle(self, before: float) -> None:
         """End the processes that nobody has called since a time of the monotonic clock."""
@@ -125,32 +123,31 @@ class Crew:
     async def _take(self, tenant: str) -> _Seat:
         deadline = anyio.current_time() + BUSY_WAIT
         while True:
-            async with self._free:
-                if self._retired:
-                    raise SandboxError(f"The plugin {self._bundle.name} was replaced; call again.")
-                seat = self._idle(tenant)
-                if seat is not None:
-                    seat.tenant, seat.busy = tenant, True
-                    return seat
-                count = sum(seat.tenant == tenant for seat in self._seats)
-                count += self._starting.get(tenant, 0)
-                if count < self._bundle.manifest.limits.workers:
-                    self._starting[tenant] = self._starting.get(tenant, 0) + 1
-                    break
-                with anyio.CancelScope(deadline=deadline):
-                    await self._free.wait()
-                    continue
+            if self._retired:
+                raise SandboxError(f"The plugin {self._bundle.name} was replaced; call again.")
+            seat = self._idle(tenant)
+            if seat is not None:
+                seat.tenant, seat.busy = tenant, True
+                return seat
+            count = sum(seat.tenant == tenant for seat in self._seats)
+            count += self._starting.get(tenant, 0)
+            if count < self._bundle.manifest.limits.workers:
+                self._starting[tenant] = self._starting.get(tenant, 0) + 1
+                return await self._seat_more(tenant)
+            with anyio.CancelScope(deadline=deadline):
+                await self._changed.wait()
+                continue
             raise SandboxError(
                 f"All {count} processes of the plugin {self._bundle.name} are busy.",
                 next_step="Try again, or raise `limits.workers` in its manifest.",
             )
-        return await self._seat_more(tenant)
 
     async def _seat_more(self, tenant: str) -> _Seat:
         try:
             seat = _Seat(await self._worker(tenant), tenant, busy=True)
         finally:
             self._starting[tenant] -= 1
+            self._tell()  # where it could not start, another may
         self._seats.append(seat)
         return seat
 
@@ -160,12 +157,17 @@ class Crew:
         unused = [seat for seat in idle if seat.tenant is None]
         return next(iter(mine + unused), None)
 
-    async def _give_back(self, seat: _Seat) -> None:
-        async with self._free:
-            seat.busy, seat.used = False, time.monotonic()
-            if self._retired:
-                self._end(seat)
-            self._free.notify_all()
+    def _give_back(self, seat: _Seat) -> None:
+        """Free a process at once: what waited here could be cut short by a cancellation."""
+        seat.busy, seat.used = False, time.monotonic()
+        if self._retired:
+            self._end(seat)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let those who wait for a process look again."""
+        self._changed.set()
+        self._changed = anyio.Event()
 
     async def _worker(self, tenant: str) -> PluginWorker:
         return await self._pool.start(

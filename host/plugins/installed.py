@@ -11,6 +11,7 @@ from host.config.document import StrictModel
 from host.config.files import lock_file, write_private
 from host.config.records import read_records
 from host.domain.errors import ConfigError, NotFoundError
+from host.domain.shell import quoted
 from host.plugins.bundle import Bundle, load_bundle, load_snapshot
 from host.plugins.manifest import Capabilities
 
@@ -141,7 +142,7 @@ class Register:
         if bundle is None or bundle.digest != entry.digest:
             raise ConfigError(
                 f"The approved copy of the plugin {entry.name} was changed or is gone.",
-                next_step=f"Run `host plugins install {entry.place}` again.",
+                next_step=f"Run `host plugins install {quoted(entry.place)}` again.",
             )
         return bundle
 

@@ -81,13 +81,13 @@ class PluginProvider(LocalProvider):
         """What it declares: tools, hooks, evaluators and rules."""
         return self.version.crew.functions if self.version else ()
 
-    async def replace(self, bundle: Bundle, crew: Crew) -> None:
+    def replace(self, bundle: Bundle, crew: Crew) -> None:
         """Put a version into force; calls under way end in the one before."""
         before, self.version = self.version, Version(bundle, crew)
         self.config = self.config.model_copy(update={"labels": bundle.manifest.labels})
         self.settle()
         if before is not None:
-            await before.crew.retire()
+            before.crew.retire()
         self.changed()
 
     def settle(self) -> None:
@@ -171,7 +171,7 @@ class PluginProvider(LocalProvider):
         version, self.version = self.version, None
         self.settle()
         if version is not None:
-            await version.crew.retire()
+            version.crew.retire()
 
     def _log_output(self, output: str) -> None:
         if output:

@@ -12,6 +12,7 @@ from typing import Literal
 from host.config.files import Stamp, stamp_file
 from host.config.watch import notices
 from host.domain.errors import ConfigError, HostError, SandboxError
+from host.domain.shell import quoted
 from host.gateway.provider import ToolProvider
 from host.plugins.bundle import CODE, Bundle
 from host.plugins.code import PluginCode
@@ -214,12 +215,12 @@ class PluginShelf:
         if bundle.name != entry.name:
             raise ConfigError(
                 f"{entry.place} is now the plugin {bundle.name}.",
-                next_step=f"Run `host plugins install {entry.place}`.",
+                next_step=f"Run `host plugins install {quoted(entry.place)}`.",
             )
         if not bundle.manifest.capabilities.within(entry.capabilities):
             raise ConfigError(
                 f"The plugin {entry.name} asks for more than was approved.",
-                next_step=f"`host plugins install --editable {entry.place}` shows what.",
+                next_step=f"`host plugins install --editable {quoted(entry.place)}` shows what.",
             )
         return bundle
 
@@ -230,7 +231,7 @@ class PluginShelf:
                 f"The plugin {bundle.name} has the name of something else.",
                 next_step="Rename it in its manifest, or the server in host.yaml.",
             )
-        await provider.replace(bundle, await Crew.start(self._pool, bundle))
+        provider.replace(bundle, await Crew.start(self._pool, bundle))
         provider.log.write("info", f"version {bundle.manifest.version} is in force")
 
     def _report(self, name: str, error: HostError) -> None:

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
-
-import cel
+from typing import TYPE_CHECKING, Any
 
 from host.domain.names import nearest_names
 from host.policy.answer import Answer
+
+if TYPE_CHECKING:
+    import cel
 
 VARIABLES = (
     "agent",
@@ -46,10 +47,10 @@ class Expression:
     """A compiled condition; `loops` is how many there are inside."""
 
     text: str
-    program: cel.Program
+    program: "cel.Program"
     loops: int
 
-    def match(self, context: cel.Context, *, values: int) -> Answer:
+    def match(self, context: "cel.Context", *, values: int) -> Answer:
         """Return whether it holds.
 
         Unknown is the answer where it fails, as on an argument that is absent or of another type,
@@ -76,6 +77,8 @@ def parse_expression(text: str) -> Expression:
     Raises:
         ValueError: It is not CEL, too long, or speaks of something that is not known.
     """
+    import cel  # noqa: PLC0415 - brings a terminal's editor along; most policies have no condition
+
     if len(text) > LONGEST:
         raise ValueError(f"The condition has more than {LONGEST} characters")
     try:
@@ -95,7 +98,7 @@ def parse_expression(text: str) -> Expression:
     return Expression(text, program, loops)
 
 
-def _check_functions(program: cel.Program) -> None:
+def _check_functions(program: "cel.Program") -> None:
     for name in program.functions():
         if name[0].isalpha() and name not in _FUNCTIONS:
             near = nearest_names(name, _FUNCTIONS, most=1)
@@ -112,10 +115,12 @@ _FUNCTIONS = (
 )
 
 
-def cel_context(variables: dict[str, Any]) -> cel.Context:
+def cel_context(variables: dict[str, Any]) -> "cel.Context":
     """Return the variables in CEL's own form, made once for all conditions of a decision.
 
     Raises:
         ValueError: Something has no such form, such as half a surrogate pair.
     """
+    import cel  # noqa: PLC0415 - see `parse_expression`
+
     return cel.Context(variables)

@@ -3,9 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
-
-import cel
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from host.policy.attempt import Attempt, Kind
 from host.policy.expression import cel_context
@@ -15,6 +13,9 @@ from host.policy.path import Ground, RealPath, real_folder, real_path
 from host.policy.pointer import Json, Located, Pointer, Resolved, children, elements
 from host.policy.provenance import TracedValue
 from host.policy.url import Url, UrlError, canonical_url
+
+if TYPE_CHECKING:
+    import cel
 
 MOST_VALUES = 20_000
 """Most values in the arguments of a call."""
@@ -66,7 +67,7 @@ class LazyContext:
         self._made: cel.Context | None = None
         self._failed = False
 
-    def get(self) -> cel.Context | None:
+    def get(self) -> "cel.Context | None":
         """Return the variables; None where something among them cannot be expressed in CEL."""
         if self._made is None and not self._failed:
             try:

@@ -11,6 +11,7 @@ from host.config.shipped import shipped_folder
 from host.config.trust import TrustStore
 from host.config.yaml import read_bytes
 from host.domain.errors import ConfigError, NotFoundError, PolicyError
+from host.domain.shell import quoted
 from host.policy.rule import Level
 
 PROJECT_FILE = "host.policy.yaml"
@@ -143,7 +144,8 @@ def _project(file: Path, trust: TrustStore, warnings: list[str]) -> list[Source]
         return [Source("project", file, found.content)]
     if found.reason is not None:
         warnings.append(
-            f"{found.reason} It has no effect until you read it and run `host trust {file.parent}`."
+            f"{found.reason} It has no effect until you read it and run "
+            f"`host trust {quoted(file.parent)}`."
         )
     return []
 

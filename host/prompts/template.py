@@ -31,6 +31,11 @@ def _compiled(text: str) -> Template:
     return _environment().from_string(text)
 
 
+def is_plain(text: str) -> bool:
+    """Return whether a text has nothing to fill in, so that it is what it becomes."""
+    return len(text) <= LONGEST and "{" not in text and "\r" not in text
+
+
 def render_template(text: str, values: Mapping[str, object], *, name: str = "prompt") -> str:
     """Return a template with its values filled in.
 

@@ -43,7 +43,7 @@ _STEMS = (
     "passw", "passphrase", "pwd", "secret", "token", "api key", "access key", "private key",
     "signing key", "authorization", "cookie", "credential",
 )  # fmt: skip
-_NAME_START = re.compile(rb"[a-z0-9_.\- ]*\Z")
+_NAME = b"abcdefghijklmnopqrstuvwxyz0123456789_.- "
 _NAME_END = re.compile(rb"[a-z0-9_.\- ]*")
 _QUOTED_DELIMITER = re.compile(rb"(\\*)\"\s*:\s*")
 _BARE_DELIMITER = re.compile(rb"\s*[=:]\s*")
@@ -104,14 +104,14 @@ def find_field_values(
         if end not in found:
             secret = _is_secret_name(folded[max(0, start - _NAME_LIMIT) : end], endings)
             found[end] = _value_span(text, end) if secret else None
-    return _merged([span for span in found.values() if span is not None])
+    spans = [span for span in found.values() if span is not None]
+    return _merged(spans) if spans else spans
 
 
 def _is_secret_name(around: bytes, endings: tuple[bytes, ...]) -> bool:
     """Return whether a text ends with the name of a secret field."""
-    name = _NAME_START.search(around)
-    plain = (b"" if name is None else name[0]).translate(None, b"-_ ")
-    last = plain.rpartition(b".")[2]
+    name = around[len(around.rstrip(_NAME)) :]
+    last = name.translate(None, b"-_ ").rpartition(b".")[2]
     return last.endswith(endings) and last not in EXEMPT_FIELDS
 
 

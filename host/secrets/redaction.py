@@ -221,6 +221,10 @@ def dump_json(value: object) -> bytes:
     What JSON or UTF-8 cannot say (half a surrogate pair, bytes) is put as near as it can be.
     """
     try:
+        return orjson.dumps(value, default=_as_text)
+    except TypeError:
+        pass
+    try:  # with names that are no texts, it takes twice as long for any value
         return orjson.dumps(value, default=_as_text, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
         pass

@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from host.domain.errors import StoreError
 from host.domain.principal import Principal
+from host.domain.wait import unbroken_if_it_waits
 from host.storage.account import SYSTEM_FOLDER
 from host.storage.brokered import BrokeredConnector, broker_link
 from host.storage.connector import Connector, EmbeddedConnector, SharedConnector
@@ -156,8 +157,7 @@ class Store:
             if pool is None:
                 await database.close()
             else:
-                with anyio.CancelScope(shield=True):
-                    await pool.putconn(database)
+                await unbroken_if_it_waits(pool.putconn(database))
 
     async def connect(self, role: Role, *, deadline: float | None = READY_LIMIT) -> Database:
         """Return a connection of one's own, in autocommit mode; the caller closes it.

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ahocorasick_rs import AhoCorasick
 
+from host.domain.fixed import fixed
 from host.taint.directory import Directory
 from host.taint.text import as_words, squash, unescape
 from host.taint.value import (
@@ -38,13 +39,16 @@ LONGEST = 1 << 15
 """Characters of an argument beyond which it is not traced, so that its origin is unknown."""
 
 _MANY = 16
+_MUCH = 10_000
+"""Characters read from which on one search for many forms is quicker, building it included."""
 _MOSTLY = 0.8
 """Part of a text that has to be the user's, in one piece, for it to be theirs reworded."""
+_STRANGE: tuple[Origin, ...] = ("untrusted", "private")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|_")
 _SMALL = frozenset({"a", "an", "and", "by", "for", "from", "in", "of", "on", "the", "to", "with"})
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Traced:
     """A part of an argument and where it was seen.
 
@@ -59,7 +63,7 @@ class Traced:
     origins: frozenset[Origin]
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class _Read:
     """A result that reached the session.
 
@@ -115,7 +119,9 @@ class Ledger:
     def say(self, text: str) -> None:
         """Keep what the user said."""
         words = as_words(text)
-        hard = frozenset([*hard_values(text), *hard_values(joined_sentences(text))])
+        apart = joined_sentences(text)
+        hard = frozenset(hard_values(text))
+        hard = hard if apart == text else hard.union(hard_values(apart))
         self._said.append(_Said(words, hard, frozenset(map(_stem, words.split()))))
         self._said_size += len(words)
         while self._said_size > self._most_said:
@@ -139,7 +145,8 @@ class Ledger:
             directory: The names that it enumerates, and the rest of it.
             referred: Whether it is what the user's own records say of what the user named.
         """
-        known: list[Origin] = [one for one in ("untrusted", "private") if one in set(labels)]
+        given = frozenset(labels)
+        known: list[Origin] = [one for one in _STRANGE if one in given]
         kept = unescape(text[-self._most_read :])
         self._forgotten = self._forgotten or len(kept) < len(text)
         solid = squash(kept)
@@ -203,6 +210,8 @@ class Ledger:
             parts = pieces(text, prose=leaf.prose)
             if not any(part.exact for part in parts) and self._says(as_words(text)):
                 parts = [Piece("name", text, forms=(as_words(text),))]
+            if not parts:
+                continue
             if leaf.prose and self._rewords(parts, text):
                 found[Traced("text", text[:80], frozenset({"user"}))] = None
                 continue
@@ -212,6 +221,11 @@ class Ledger:
 
     def _says(self, words: str) -> bool:
         return len(words) > 3 and any(words in said.words for said in self._said)
+
+    def _says_one(self, forms: Sequence[str]) -> bool:
+        """Whether the user said one of many forms, such as those of a date."""
+        long = [form for form in forms if len(form) > 3]
+        return any(form in said.words for said in self._said for form in long)
 
     def _rewords(self, parts: Sequence[Piece], text: str) -> bool:
         """Whether prose is what the user said but for a few words, as in `you` for `I`.
@@ -234,7 +248,7 @@ class Ledger:
             return Traced(piece.kind, text, self._origins_text(piece))
         found: set[Origin] = set()
         if all(self._says(form) for form in piece.forms) or (
-            piece.kind != "name" and any(self._says(form) for form in piece.forms)
+            piece.kind != "name" and self._says_one(piece.forms)
         ):
             found.add("user")
         if piece.kind == "name" and self._lists(piece.forms, server):
@@ -276,7 +290,9 @@ class Ledger:
 
     def _seen(self, forms: Sequence[str]) -> set[Origin]:
         found: set[Origin] = set()
-        finder = AhoCorasick(forms) if len(forms) > _MANY else None
+        finder = None
+        if len(forms) > _MANY and self._read_size > _MUCH:
+            finder = AhoCorasick(forms)
         for one in self._read:
             if one.origins <= found:
                 continue

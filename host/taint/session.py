@@ -10,6 +10,7 @@ from host.taint.store import TaintStore
 ABOUT_THE_CALL = frozenset({"reads", "egress", "sends", "changes", "destructive", "unknown"})
 """Labels of what a call does; the others are of what comes back."""
 
+_PICTURE = ("blob", "data")
 EFFECTS = frozenset({"sends", "changes", "destructive"})
 
 
@@ -166,11 +167,15 @@ def texts(value: Any) -> list[str]:  # noqa: ANN401 - any JSON
     waiting = [value]
     while waiting:
         one = waiting.pop()
-        if isinstance(one, dict):
+        if isinstance(one, str):
+            found.append(one)
+        elif isinstance(one, dict):
             members = cast("dict[str, Any]", one)
-            hidden = {"blob", "data"} if "mimeType" in members else set[str]()
             found += members
-            waiting.extend(item for name, item in members.items() if name not in hidden)
+            if "mimeType" in members:
+                waiting.extend(item for name, item in members.items() if name not in _PICTURE)
+            else:
+                waiting.extend(members.values())
         elif isinstance(one, list):
             waiting.extend(cast("list[Any]", one))
         elif one is not None and not isinstance(one, bool):

@@ -60,6 +60,7 @@ class TaintStore:
     ) -> None:
         self._durable = durable
         self.file = file
+        self._path = str(file)
         self._clock = clock
         self._met: dict[str, dict[str, Met]] = {}
         self._seen: tuple[int, int] = (0, 0)
@@ -154,7 +155,7 @@ class TaintStore:
     def _refresh(self) -> int:
         """Take over what was written since the last look, by any process; return the size."""
         try:
-            stamp = self.file.stat()
+            stamp = os.stat(self._path)  # noqa: PTH116 - asked before every call, twice as fast
         except FileNotFoundError:
             self._met.clear()
             self._seen, self._read_to = (0, 0), 0

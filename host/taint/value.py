@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, cast
 
+from host.domain.fixed import fixed
 from host.taint.text import as_words, canonical_address, canonical_path, squash, visible
 
 Kind = Literal["address", "account", "path", "identifier", "date", "number", "name", "text"]
@@ -61,13 +61,18 @@ _VALUE = re.compile(
 )
 """What may have spaces, or no marks at all; each search takes linear time."""
 _MARKS = re.compile(r"[@./\\]")
+_DIGIT = re.compile(r"\d")
+_NO_DIGIT = re.compile(r"\D")
+_NO_PART = re.compile(r"\.0*$")
+_TELLING = re.compile(r"[@./\\\d]")
+"""What each value has one of: a mark of an address, or a digit."""
 _LONG = 128
 """Characters of a token beyond which it is an address as a whole, if it has the marks of one."""
 _TRAILING = ".,;:!?)]}'\""
 _JOINED = re.compile(r"(?<=[a-z0-9])\.(?=[A-Z][a-z])")
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Piece:
     """A decisive part of an argument.
 
@@ -97,6 +102,10 @@ def pieces(text: str, *, prose: bool = False) -> list[Piece]:
         prose: Whether it is there to be read, so that a few words of it decide nothing.
     """
     plain = visible(text)
+    if not _TELLING.search(plain):
+        return _prose([plain], FEW if prose else 1)
+    if len(plain) < 3 and plain.isdecimal():  # a number that is everywhere, see `number_piece`
+        return []
     found: list[Piece] = []
     rest: list[str] = []
     end = 0
@@ -110,6 +119,8 @@ def pieces(text: str, *, prose: bool = False) -> list[Piece]:
 
 def _addresses(text: str) -> Iterator[tuple[int, int, Piece]]:
     """Yield the addresses and paths of a text and where they stand in it."""
+    if not _MARKS.search(text):
+        return
     for token in _TOKEN.finditer(text):
         word = token[0]
         if not _MARKS.search(word):
@@ -126,6 +137,8 @@ def _addresses(text: str) -> Iterator[tuple[int, int, Piece]]:
 
 def _values(text: str, found: list[Piece]) -> list[str]:
     """Add the other values of a text to those found, and return what is left between them."""
+    if not _DIGIT.search(text):
+        return [text]
     rest: list[str] = []
     end = 0
     for match in _VALUE.finditer(text):
@@ -139,14 +152,14 @@ def _values(text: str, found: list[Piece]) -> list[str]:
 
 def hard_values(text: str) -> Iterator[str]:
     """Yield the addresses, accounts, paths and identifiers of a text, as they are compared."""
-    for piece in pieces(text):
+    for piece in pieces(text) if _TELLING.search(visible(text)) else ():
         if piece.kind in HARD:
             yield piece.exact
             if piece.kind == "account":  # what follows an account number may look like its end
                 yield from (squash(part) for part in piece.text.split())
 
 
-@dataclass(frozen=True, slots=True)
+@fixed()
 class Leaf:
     """A text or number of an argument; `prose` where its name says that people read it."""
 
@@ -168,7 +181,8 @@ def leaves(value: object, name: str = "", *, texts: Collection[str] = ()) -> Ite
         if isinstance(one, dict):
             members = cast("dict[str, Any]", one)
             for member in members:
-                yield from (Leaf(part.text, False) for part in pieces(member) if part.exact)
+                if _TELLING.search(visible(member)):
+                    yield from (Leaf(part.text, False) for part in pieces(member) if part.exact)
             waiting.extend(members.items())
         elif isinstance(one, list):
             waiting.extend((name, item) for item in cast("list[Any]", one))
@@ -182,7 +196,7 @@ def number_piece(text: str) -> Piece | None:
     Numbers of one or two digits are everywhere, so that where one was seen says nothing.
     """
     plain = text.replace(",", "")
-    if len(re.sub(r"\D", "", plain).strip("0")) < 3 and len(re.sub(r"\.0*$", "", plain)) < 3:
+    if len(_NO_DIGIT.sub("", plain).strip("0")) < 3 and len(_NO_PART.sub("", plain)) < 3:
         return None
     forms = {text, plain}
     if re.fullmatch(r"\d+(\.\d+)?", plain):
@@ -224,25 +238,26 @@ def _date(match: re.Match[str]) -> Piece:
     year = match["y"] or match["uy"] or match["ey"]
     if not 1 <= month <= 12:
         return Piece("date", match[0], forms=(as_words(match[0]),))
-    return Piece("date", match[0], forms=tuple(as_words(form) for form in _dates(month, day, year)))
+    return Piece("date", match[0], forms=tuple(_dates(month, day, year)))
 
 
 def _dates(month: int, day: int, year: str | None) -> Iterator[str]:
+    """Yield the ways in which people write a date, as `as_words` returns them."""
     if year is not None:
-        yield f"{year}-{month:02}-{day:02}"
-        yield f"{month:02}/{day:02}/{year}"
-        yield f"{day:02}/{month:02}/{year}"
+        yield f" {year} {month:02} {day:02} "
+        yield f" {month:02} {day:02} {year} "
+        yield f" {day:02} {month:02} {year} "
     ending = "th" if 10 < day < 14 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
     for name in (MONTHS[month - 1], MONTHS[month - 1][:3]):
         for number in (f"{day}", f"{day:02}", f"{day}{ending}"):
-            yield f"{name} {number}"
-            yield f"{number} {name}"
-            yield f"{number} of {name}"
+            yield f" {name} {number} "
+            yield f" {number} {name} "
+            yield f" {number} of {name} "
 
 
 def _prose(parts: list[str], fewest: int) -> list[Piece]:
     """Return what is left of a text beside its values: a name, or runs of words."""
-    found = [as_words(part).split() for part in parts]
+    found = [as_words(part).split() for part in parts if part]
     words = list(chain.from_iterable(found))
     if len("".join(words)) < 3:
         return []

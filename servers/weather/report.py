@@ -106,7 +106,9 @@ def _pair(name: str, variables: tuple[Variable, ...], extra: dict[str, Any]) -> 
 
 
 def _answer(name: str, about: str, fields: dict[str, Any]) -> type[Answer]:
-    return create_model(name, __base__=Answer, __doc__=about, **fields)
+    # Made here, it has no source in which docstrings could be looked for: a tenth of a second.
+    plain = {"use_attribute_docstrings": False}
+    return create_model(name, __base__=Answer, __doc__=about, __cls_kwargs__=plain, **fields)
 
 
 def _list(reading: object) -> object:

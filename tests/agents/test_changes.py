@@ -1,12 +1,19 @@
-"""What is changed while the host runs, keys and `models.yaml`, counts from the next run on."""
+"""What is changed while the host runs, keys, `models.yaml`, agents, counts from the next run on."""
 
+import asyncio
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from host.agents import agents
+from host.domain.jsonrpc import Json
+from host.gateway.exchange import QuietSession
+from host.gateway.notices import Listener
 from tests.agents.scene import Scene, open_agents
+from tests.agents.test_loop import call
 from tests.fakes.model_provider import ModelProvider, model_provider
 from tests.fakes.model_wire import Answer
 
@@ -120,3 +127,67 @@ async def test_edited_script_is_in_force_with_the_next_run(
         scene.script("actor", [{"reply": "another"}])
         second = await scene.ask("actor")
     assert (first.text, second.text) == ("one", "another")
+
+
+async def test_agents_file_behind_a_link_is_seen_whenever_it_comes_and_goes(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere.yaml"
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("one", [{"reply": "x"}])
+        agents = tmp_path / "config" / "agents"
+        (agents / "two.yaml").symlink_to(elsewhere)
+        os.utime(agents, (1_600_000_000, 1_600_000_000))  # it did not change a moment ago
+        library = scene.runner.library
+        seen = ["two" in library.agents() for _ in range(2)]
+        for there in (True, False, True):
+            if there:
+                elsewhere.write_text((agents / "one.yaml").read_text())
+            else:
+                elsewhere.unlink()
+            seen.append("two" in library.agents())
+    assert seen == [False, False, True, False, True]
+
+
+async def test_agent_that_was_written_just_now_is_a_tool_of_the_next_run_and_clients_hear_of_it(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        outer: list[Any] = [call("agent__inner", message="Hi"), {"reply": "It: ${result}"}]
+        scene.agent("outer", outer, tools=[], agents=["inner"])
+        heard: list[str] = []
+        session = QuietSession(scene.principal, "cli")
+        listener = Listener(session, lambda method, params: heard.append(method))
+        scene.host.gateway.notices.add(listener)
+        texts: list[str] = []
+        texts.append((await scene.ask("outer")).text)
+        scene.agent("inner", [{"reply": "the inner one's words"}], tools=[])
+        texts.append((await scene.ask("outer")).text)
+        (tmp_path / "config" / "agents" / "inner.yaml").unlink()
+        texts.append((await scene.ask("outer")).text)
+    assert "There is no tool 'agent__inner'" in texts[0]
+    assert texts[1] == "It: the inner one's words"
+    assert "There is no tool 'agent__inner'" in texts[2]
+    assert heard == ["notifications/tools/list_changed"] * 2
+
+
+async def test_clients_hear_of_an_agent_that_was_written_though_nobody_runs_one(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agents, "LOOK_AGAIN", 0.01)
+    async with open_agents(store_folder, tmp_path) as scene:
+        told = asyncio.Event()
+        session = QuietSession(scene.principal, "cli")
+
+        def hear(method: str, params: Json | None) -> None:
+            if method == "notifications/tools/list_changed":
+                told.set()
+
+        scene.host.gateway.notices.add(Listener(session, hear))
+        await scene.host.gateway.catalog.offer(scene.exchange(session), "tools/list")
+        watch = asyncio.create_task(scene.host.agents.watch())
+        scene.agent("fresh", [{"reply": "x"}])
+        await told.wait()
+        offer = await scene.host.gateway.catalog.offer(scene.exchange(session), "tools/list")
+        watch.cancel()
+    assert "agent__fresh" in [entry.name for entry in offer.entries]

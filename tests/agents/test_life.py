@@ -3,8 +3,6 @@
 import os
 import secrets
 import sys
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -16,10 +14,11 @@ from host.agents.runner import Active
 from host.domain.errors import NotFoundError, RunStateError, StaleRunError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
-from host.events.run import Event, Run, new_run_id, utc_now
+from host.events.run import Event, Run, new_run_id
 from host.events.runs import Runs
 from tests.agents.scene import Scene, open_agents
 from tests.agents.test_loop import call
+from tests.agents.test_parked import answer, waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +34,7 @@ async def crash(scene: Scene, run_id: str) -> Run:
     run = await scene.host.agents.runs.get(scene.principal, run_id)
     claimed = await scene.host.agents.runs.claim(scene.principal, run, force=True)
     assert active.task is not None
+    active.log.leaving = True  # nothing is taken back or given up by a process that is dead
     active.task.cancel()
     scene.runner.active.pop(run_id)
     async with scene.host.store.transaction(scene.principal) as database:
@@ -90,6 +90,30 @@ async def test_cancelled_run_says_so_and_keeps_what_happened(
         assert await scene.kinds(run.id) == ["started", "request", "reply", "call", "finished"]
 
 
+async def test_stopped_reply_is_kept_as_far_as_it_came_and_replays(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("long", [{"reply": "One two three four.", "chunk": 4, "chunk_delay": 60}])
+        active = await scene.start("long", "count")
+        heard = anyio.Event()
+
+        def hear(event: Event) -> None:
+            if event.kind == "delta":
+                heard.set()
+
+        stop = scene.host.agents.hub.listen(active.run.id, hear)
+        with anyio.fail_after(60):
+            await heard.wait()
+        stop()
+        await active.log.settle()
+        await scene.runner.cancel(scene.principal, active.run.id)
+        cut = (await scene.events(active.run.id))[-2]
+        assert (cut.kind, cut.data["said"]) == ("cancelled", "One ")
+        runs = scene.host.agents.runs
+        assert (await replay_run(runs, scene.principal, active.run.id)).differences == []
+
+
 async def test_resumed_run_does_not_repeat_a_call_whose_outcome_is_unknown(
     store_folder: Path, tmp_path: Path
 ) -> None:
@@ -108,24 +132,83 @@ async def test_resumed_run_does_not_repeat_a_call_whose_outcome_is_unknown(
 async def test_overtaken_writer_adds_nothing(store_folder: Path, tmp_path: Path) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
         active = await begun(scene)
-        await crash(scene, active.run.id)
+        await active.log.settle()
+        runs = scene.host.agents.runs
+        run = await runs.get(scene.principal, active.run.id)
+        await runs.claim(scene.principal, run, force=True)
         before = await scene.events(active.run.id)
         with pytest.raises(StaleRunError):
             await add_late(active)
         assert await scene.events(active.run.id) == before
 
 
-async def test_run_that_may_go_on_elsewhere_tells_when_it_can_be_taken_up(
+async def test_run_that_goes_on_elsewhere_cannot_be_taken_away(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    user = f"user-{secrets.token_hex(4)}"
+    async with (
+        open_agents(store_folder, tmp_path, user=user) as scene,
+        open_agents(store_folder, tmp_path, user=user) as other,
+    ):
+        active = await begun(scene)
+        await active.log.settle()
+        with pytest.raises(RunStateError, match=r"when nothing is heard of it for another \d+ s"):
+            await other.runner.resume(other.exchange(), active.run.id)
+        scene.notes.gate.set()
+        assert (await active.wait()).status == "succeeded"
+
+
+async def test_process_whose_connection_broke_is_known_to_live_and_keeps_its_run(
     store_folder: Path, tmp_path: Path
 ) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
         active = await begun(scene)
         await active.log.settle()
         runs = scene.host.agents.runs
+        assert await break_connection(scene, active.run.id) == [True]
+        await known_gone(scene, active.run.id)
+        active.log.note("here")
+        await active.log.settle()
         run = await runs.get(scene.principal, active.run.id)
-        heard = replace(run, heartbeat=utc_now() + timedelta(hours=1))
-        with pytest.raises(RunStateError, match=r"can be taken up in 36\d\d s if nothing"):
-            await runs.claim(scene.principal, heard)
+        with pytest.raises(RunStateError, match="going on in another process"):
+            await runs.claim(scene.principal, run)
+        scene.notes.gate.set()
+        assert (await active.wait()).status == "succeeded"
+
+
+async def known_gone(scene: Scene, run_id: str) -> None:
+    """Return when PostgreSQL has noticed, in its own time, that a run's holder is gone."""
+    while True:
+        run = await scene.host.agents.runs.get(scene.principal, run_id)
+        if run.status == "interrupted":
+            return
+
+
+async def break_connection(scene: Scene, run_id: str) -> list[bool]:
+    """End the connection that shows that the holder of a run lives."""
+    async with scene.host.store.transaction(scene.principal) as database:
+        ended = await database.execute(
+            "select pg_terminate_backend(pid) as done from pg_locks join host.runs"
+            " on (classid::bigint << 32) | objid::bigint = holder"
+            " where id = %s and locktype = 'advisory'",
+            [run_id],
+        )
+        return [row["done"] for row in await ended.fetchall()]
+
+
+async def test_call_that_waited_is_not_made_by_a_process_that_was_overtaken_meanwhile(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", [call("notes__add", text="x"), {"reply": "done"}])
+        active = await scene.start("keeper")
+        approval = await waiting(scene)
+        await active.log.settle()
+        run = await scene.host.agents.runs.get(scene.principal, active.run.id)
+        await scene.host.agents.runs.claim(scene.principal, run, force=True)
+        await answer(scene, approval)
+        assert (await active.wait()).status == "failed"
+        assert scene.notes.calls == []
 
 
 async def test_run_that_ended_well_is_not_resumed(store_folder: Path, tmp_path: Path) -> None:
@@ -212,10 +295,12 @@ async def test_run_whose_process_was_killed_in_a_call_goes_on_without_repeating_
         process.kill()
     async with open_agents(store_folder, tmp_path, user=user) as scene:
         async with scene.host.store.transaction(Principal("host", "t", role="admin")) as database:
-            await database.execute(
-                "update host.runs set heartbeat = now() - interval '1 hour' where id = %s", [run_id]
+            await database.execute(  # as if it had shown itself just now, for ever
+                "update host.runs set heartbeat = now() + interval '1 hour' where id = %s", [run_id]
             )
-        assert (await scene.host.agents.runs.get(scene.principal, run_id)).status == "interrupted"
+        await known_gone(scene, run_id)
+        [run] = await scene.host.agents.runs.interrupted(scene.principal)
+        assert run.id == run_id
         active = await scene.runner.resume(scene.exchange(), run_id)
         outcome = await active.wait()
         assert outcome.status == "succeeded"

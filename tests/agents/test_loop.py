@@ -167,14 +167,16 @@ async def test_long_result_is_paged(store_folder: Path, tmp_path: Path) -> None:
         turns = [
             call("notes__long"),
             {"calls": [{"tool": "read_more", "arguments": {"result": "nope", "offset": 0}}]},
+            call("read_more", result="call_0_0", offset=407),
             {"reply": "${result}"},
         ]
         scene.agent("reader", turns, result_tokens=100)
         outcome = await scene.ask("reader")
         events = await scene.events(outcome.run.id)
-        first, second = [event.data["text"] for event in events if event.kind == "result"]
+        first, second, third = [event.data["text"] for event in events if event.kind == "result"]
         assert first.startswith("a" * 400 + "\n[characters 0 to 400 of 407; call read_more")
-        assert "nope" in second
+        assert "'nope'. Those that are kept: 'call_0_0'." in second
+        assert third == "[it has 407 characters; its last page is at offset=400]"
 
 
 async def test_long_conversation_is_summed_up_and_goes_on(

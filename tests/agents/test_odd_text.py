@@ -25,8 +25,8 @@ async def test_nul_and_half_a_surrogate_pair_stop_no_run_and_the_rest_is_kept(
 
 async def test_error_with_a_nul_is_stored_without_it(store_folder: Path, tmp_path: Path) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
-        scene.agent("echo", [{"reply": "Done"}])
-        outcome = await scene.ask("echo", model="scripted:not\x00there")
+        scene.agent("echo", [{"reply": "Done"}], model="scripted:not\x00there")
+        outcome = await scene.ask("echo")
         run = await scene.host.agents.runs.get(scene.principal, outcome.run.id)
     assert run.status == "failed"
     assert "not" in str(run.error)

@@ -11,9 +11,13 @@ from host.agents.active import Active
 from host.agents.gateway_tools import GatewayTools, RunExchange
 from host.agents.toolbox import ToolAnswer
 from host.approvals.approval import Answer, Approval
+from host.approvals.call import AskedCall
+from host.approvals.desk import Desk
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
 from tests.agents.scene import Scene, open_agents
+from tests.fakes.gateway_scene import read_journal
+from tests.fakes.moment import Moment
 
 pytestmark = pytest.mark.anyio
 
@@ -86,10 +90,16 @@ async def test_run_waits_longer_than_a_call_may_and_calls_once(
         await answer(scene, approval)
         outcome = await active.wait()
         kinds = await scene.kinds(active.run.id)
+    written = [
+        line["name"] if line["kind"] == "note" else line.get("outcome", "intent")
+        for line in read_journal(store_folder / "journal")
+        if line.get("user") == scene.principal.user
+    ]
     assert outcome.text.startswith("It said: add: ")
     assert scene.notes.calls == [("add", {"text": "x"})]
     assert kinds.index("call") < kinds.index("approval") < kinds.index("result")
     assert (kinds.count("approval"), kinds.count("answer")) == (1, 1)
+    assert written == ["approval.asked", "approval.used", "intent", "ok"]
 
 
 @pytest.mark.parametrize("early", [True, False])
@@ -201,6 +211,21 @@ async def test_cancelling_a_run_that_waits_takes_its_approval_back(
     assert scene.notes.calls == []
 
 
+async def test_run_that_waits_and_is_cancelled_twice_takes_its_approval_back(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", ADD)
+        active = await scene.start("keeper")
+        approval = await parked(scene, active)
+        moment = Moment(monkeypatch)
+        moment.of(GatewayTools, "_take_back")
+        assert active.task is not None
+        active.task.cancel()
+        await moment.ends(active.task)
+        assert (await scene.host.inbox.find(approval.id)).state == "withdrawn"
+
+
 async def test_run_whose_time_is_over_while_it_waits_takes_its_approval_back(
     store_folder: Path, tmp_path: Path
 ) -> None:
@@ -213,6 +238,35 @@ async def test_run_whose_time_is_over_while_it_waits_takes_its_approval_back(
             if one.user == scene.principal.user
         ]
     assert "limit of 0.2 seconds" in str(outcome.error)
+    assert "pending" not in mine
+
+
+async def test_run_that_is_cancelled_while_it_asks_takes_its_approval_back(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, go_on = asyncio.Event(), asyncio.Event()
+    ask = Desk._ask
+
+    async def slow(self: Desk, call: AskedCall) -> Any:
+        found = await ask(self, call)
+        stored.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(Desk, "_ask", slow)
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", ADD)
+        active = await scene.start("keeper")
+        await stored.wait()
+        assert active.task is not None
+        active.task.cancel()
+        asyncio.get_running_loop().call_soon(go_on.set)
+        assert (await active.wait()).status == "cancelled"
+        mine = [
+            one.state
+            for one in await scene.host.inbox.approvals()
+            if one.user == scene.principal.user
+        ]
     assert "pending" not in mine
 
 

@@ -35,16 +35,23 @@ async def test_answer_whose_schema_refers_to_itself_reaches_a_client_that_checks
 ) -> None:
     async with open_scene({}, data=empty_store_folder, agents=True) as scene:
         turns = f"{{loop: true, turns: [{{json: {answer}}}]}}"
-        write_agent(scene, "nested", turns, output=output, models=["nobody"])
+        write_agent(scene, "broken", "{turns: [{error: {fault: auth}}]}")
+        write_agent(scene, "nested", turns, output=output, models=["scripted:broken", "nobody"])
         async with Client(
             scene.url, mode=mode, cache=None, read_timeout_seconds=PATIENCE
         ) as client:
             result = await client.call_tool("agent__nested", {"message": "Go"})
-            failed = await client.call_tool("agent__nested", {"message": "Go", "model": "nobody"})
+            asked = {"message": "Go", "model": "scripted:broken"}
+            failed = await client.call_tool("agent__nested", asked)
+            refused = await client.call_tool("agent__nested", {"message": "Go", "model": "nobody"})
     assert result.structured_content is not None
     assert result.structured_content["status"] == "succeeded", result
     assert result.structured_content["output"]
     assert failed.is_error
+    assert failed.structured_content is not None
+    assert failed.structured_content["status"] == "failed"
+    assert refused.is_error
+    assert "There is no model named 'nobody'." in str(refused.content)
 
 
 def test_values_in_a_schema_are_not_taken_for_pointers() -> None:

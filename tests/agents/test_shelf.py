@@ -14,6 +14,7 @@ from host.approvals.approval import Approval
 from host.events.run import Run
 from tests.agents.scene import Scene, open_agents
 from tests.agents.test_parked import ADD, OUTER, answer, parked, waiting
+from tests.fakes.gateway_scene import read_journal
 
 pytestmark = pytest.mark.anyio
 
@@ -71,6 +72,12 @@ async def test_run_that_waits_holds_nothing_and_goes_on_when_it_is_answered(
         run = await ended(scene, run_id)
         kinds = await scene.kinds(run_id)
         replayed = await replay_run(scene.host.agents.runs, scene.principal, run.id)
+    written = [
+        line["name"] if line["kind"] == "note" else line.get("outcome", "intent")
+        for line in read_journal(store_folder / "journal")
+        if line.get("user") == run.user_id
+    ]
+    assert written == ["approval.asked", "approval.used", "intent", "ok"]
     assert (run.status, run.client) == ("succeeded", "test")
     assert (replayed.differences, replayed.steps) == ([], 2)
     assert scene.notes.calls == [("add", {"text": "x"})]

@@ -138,7 +138,9 @@ async def test_task_that_ended_before_a_restart_is_still_told(empty_store_folder
         scene.stateless(**KNOWS, bare=True) as client,
     ):
         after = await client.request("tasks/get", {"taskId": created["taskId"]})
-    assert after["result"] == before["result"]
+        async with client.listening({"taskIds": [created["taskId"]]}):
+            told = await heard_of(client, "completed")
+    assert after["result"] == told["result"] == before["result"]
     assert after["status"] == "completed"
 
 
@@ -159,9 +161,14 @@ async def test_task_that_waits_is_told_and_ended_after_a_restart(empty_store_fol
             waits = await client.request("tasks/get", task)
             with pytest.raises(RpcError, match="not going on here: it is parked"):
                 await client.request("tasks/cancel", task)
-            assert await scene.host.agents.take_up() == [run_id]
-            await client.request("tasks/cancel", task)
+            async with client.listening({"taskIds": [task["taskId"]]}):
+                told = await heard_of(client, "working")
+                assert await scene.host.agents.take_up() == [run_id]
+                await client.request("tasks/cancel", task)
+                end = await heard_of(client, "cancelled")
             ended = await client.request("tasks/get", task)
+    assert told["statusMessage"] == waits["statusMessage"]
+    assert end["taskId"] == task["taskId"]
     assert waits["status"] == "working"
     assert "waits for the approval a-" in waits["statusMessage"]
     assert ended["status"] == "cancelled"
@@ -213,7 +220,9 @@ async def test_listener_hears_of_its_tasks_at_other_servers_and_of_no_others(
 ) -> None:
     async with (
         open_scene({}, data=empty_store_folder, agents=True) as far,
-        open_scene({"far": {"url": far.url}}, data=store_folder, auth="token") as scene,
+        open_scene(
+            {"far": {"url": far.url}}, data=store_folder, auth="token", agents=True
+        ) as scene,
     ):
         write_agent(far, "slow", "turns: [{reply: late, delay: 100}]")
         mine = scene.host.tokens.create("mine", replace=True)
@@ -224,6 +233,9 @@ async def test_listener_hears_of_its_tasks_at_other_servers_and_of_no_others(
         ):
             created = await client.call("far__agent__slow", {"message": "Hello"})
             task_id = created["taskId"]
+            assert task_id.startswith("far:agent:")  # the host's own begin with agent:
+            state = await client.request("tasks/get", {"taskId": task_id})
+            assert (state["taskId"], state["status"]) == (task_id, "working")
             async with (
                 client.listening({"taskIds": [task_id, "agent:nobodys"]}),
                 stranger.listening({"taskIds": [task_id]}),

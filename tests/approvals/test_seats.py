@@ -1,12 +1,18 @@
+import asyncio
 import contextlib
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from host.approvals.approval import Approval, Pass
+from host.approvals.call import AskedCall
+from host.approvals.desk import Desk
+from host.approvals.inbox import Inbox
 from host.domain.errors import DeniedError
 from tests.approvals.desks import Office, call, open_office
+from tests.fakes.moment import Moment
 
 pytestmark = pytest.mark.anyio
 
@@ -32,8 +38,11 @@ class Caller:
             self.passed = await self._office.desk.admit(call(), tell=tell, keep=self._keep)
         self.left.set()
 
-    async def leave(self) -> None:
+    def go(self) -> None:
         self._scope.cancel()
+
+    async def leave(self) -> None:
+        self.go()
         await self.left.wait()
 
     async def approval(self) -> Approval:
@@ -75,3 +84,59 @@ async def test_a_question_stays_open_for_a_caller_that_will_ask_again(empty_stor
         await returns.leave()
         await ended.leave()
         assert (await returns.approval()).state == "pending"
+
+
+async def test_who_leaves_while_the_question_is_being_stored_takes_it_along(
+    empty_store_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ask = Desk._ask
+
+    async with open_office(empty_store_folder) as office:
+        caller = Caller(office, keep=False)
+
+        async def stored(self: Desk, asked: AskedCall) -> Pass | Approval:
+            found = await ask(self, asked)
+            caller.go()
+            await anyio.lowlevel.checkpoint()
+            return found
+
+        monkeypatch.setattr(Desk, "_ask", stored)
+        await caller.ask()
+        assert (await caller.approval()).state == "withdrawn"
+
+
+async def test_who_waits_and_is_cancelled_twice_takes_the_question_along(
+    empty_store_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_office(empty_store_folder) as office:
+        moment = Moment(monkeypatch)
+        moment.of(Inbox, "withdraw")
+        caller = Caller(office, keep=False)
+        asking = asyncio.create_task(caller.ask())
+        await caller.waits.wait()
+        asking.cancel()
+        assert await moment.ends(asking)
+        assert (await caller.approval()).state == "withdrawn"
+
+
+async def test_who_asks_and_is_cancelled_twice_takes_the_question_along(
+    empty_store_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    ask = Desk._ask
+    stored = asyncio.Event()
+
+    async def store(self: Desk, asked: AskedCall) -> Pass | Approval:
+        await ask(self, asked)
+        stored.set()
+        return await asyncio.Future()
+
+    async with open_office(empty_store_folder) as office:
+        moment = Moment(monkeypatch)
+        monkeypatch.setattr(Desk, "_ask", store)
+        moment.of(Desk, "_left")
+        caller = Caller(office, keep=False)
+        asking = asyncio.create_task(caller.ask())
+        await stored.wait()
+        asking.cancel()
+        assert await moment.ends(asking)
+        assert (await caller.approval()).state == "withdrawn"

@@ -9,6 +9,11 @@ import pytest
 from tests.fakes.home import Home
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
 @pytest.fixture(scope="package")
 def home(store_folder: Path) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="mcph-") as folder:

@@ -17,28 +17,31 @@ from host.audit.trail import Trail
 from host.domain.errors import NotFoundError
 from host.domain.principal import Principal
 from host.storage.store import open_store
+from tests.fakes.command import run_host
 
 ROOT = Path(__file__).parents[2]
 
 
-def start(folder: Path, *words: str, config: Path | None = None) -> "subprocess.Popen[str]":
-    environment = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "HOST_CONFIG")}
+def start(folder: Path, *words: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "host", *words],
         cwd=ROOT,
-        env=environment
-        | {"HOST_DATA_DIR": str(folder), "XDG_CONFIG_HOME": str(folder / "none")}
-        | ({} if config is None else {"HOST_CONFIG": str(config)}),
+        env=variables(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
+def variables(folder: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "HOST_CONFIG")}
+    return kept | {"HOST_DATA_DIR": str(folder), "XDG_CONFIG_HOME": str(folder / "none")}
+
+
 def host(folder: Path, *words: str, config: Path | None = None) -> tuple[int, str, str]:
-    with start(folder, *words, config=config) as process:
-        out, err = process.communicate()
-    return process.returncode, out, err
+    more = {} if config is None else {"HOST_CONFIG": str(config)}
+    done = run_host(*words, folder=ROOT, environ=variables(folder) | more)
+    return done.returncode, done.stdout, done.stderr
 
 
 def call(

@@ -22,7 +22,7 @@ def test_chat_streams_an_answer_and_shows_the_calls_folded(home: Home) -> None:
         terminal.wait_for("notes.txt")
         terminal.wait_for("demo>")
         terminal.type("/cost\r")
-        assert "1 messages" in terminal.wait_for("messages")
+        terminal.wait_for("1 message\n")
         terminal.type("/quit\r")
         assert terminal.wait() == 0
     finally:
@@ -49,9 +49,11 @@ def test_ctrl_c_stops_the_step_and_not_the_program(home: Home) -> None:
 
 
 def test_conversation_is_saved_and_taken_up_again(home: Home) -> None:
-    said = "remember the milk\n/save shopping\n/quit\n"
-    assert "Saved" in home.host("chat", "demo", stdin=said).stdout
-    again = home.host("chat", "--resume", "shopping", stdin="/export\n/undo\n/quit\n")
+    said = "remember the milk\n/save my shopping\n/quit\n"
+    shown = home.host("chat", "demo", stdin=said).stdout
+    assert "`host chat --resume 'my shopping'` goes on with it." in " ".join(shown.split())
+    again = home.host("chat", "--resume", "my shopping", stdin="/export\n/undo\n/quit\n")
+    assert "You talk with demo." in again.stdout
     assert "remember the milk" in again.stdout
     assert "Taken back" in again.stdout
 
@@ -105,10 +107,24 @@ def test_failed_run_has_exit_status_1_and_its_message(home: Home) -> None:
     assert done.stderr.startswith("host: ") or "host: " in done.stderr
 
 
-def test_run_of_an_unknown_agent_names_the_nearest(home: Home) -> None:
-    done = home.host("run", "demmo", "Hello")
-    assert done.returncode == 1
-    assert "Did you mean demo?" in done.stderr
+def test_unknown_agent_names_the_nearest(home: Home) -> None:
+    for command in (("run", "demmo", "Hello"), ("chat", "demmo")):
+        done = home.host(*command)
+        assert done.returncode == 2
+        assert "Did you mean demo?" in done.stderr
+
+
+def test_wrong_input_has_exit_status_2_and_begins_no_run(home: Home) -> None:
+    before = home.host("runs", "list", "--json").stdout
+    for words, said in (
+        (["--model", "scripted:demmo"], "Did you mean demo?"),
+        (["--schema", '{"type": "strin"}'], "Did you mean string?"),
+        (["--image", "notes.txt"], "no picture (text/plain). Send it with `--file notes.txt`."),
+    ):
+        done = home.host("run", "demo", "Hello", *words)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+    assert home.host("runs", "list", "--json").stdout == before
 
 
 def test_run_without_a_message_says_how_to_write_one(home: Home) -> None:
@@ -228,13 +244,16 @@ def test_every_command_of_the_chat_does_what_its_help_says(home: Home) -> None:
     try:
         terminal.wait_for("echo>")
         say("/help", "leave")
+        say("/export", "Nothing was said")
         say("/agents", "Says it again.")
-        say("/model", "model: scripted:echo")
+        say("/model scripted:demo", "model: scripted:demo")
+        say("/model -", "model: scripted:echo")
         say("first", "You said: first")
         say("second", "You said: second")
         say("/cost", "2 messages")
         say("/save talk", "Saved")
         say(f"/export {export.name}", "Written")
+        say(f"/export {export.name}", "Choose another name")
         say("/undo", "Taken back")
         say("/memory tea", "Nothing.")
         say("/new", "A new conversation.")
@@ -247,7 +266,7 @@ def test_every_command_of_the_chat_does_what_its_help_says(home: Home) -> None:
         assert terminal.wait() == 0
     finally:
         terminal.close()
-    assert "**echo:** You said: second" in export.read_text()
+    assert "**echo:**\n\nYou said: second" in export.read_text()
 
 
 def test_lines_are_completed_brought_back_and_may_be_several(home: Home) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.command import run_host
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -25,16 +27,7 @@ class Shell:
         }
 
     def run(self, *words: str, expect: int = 0, answer: str = "") -> tuple[str, str]:
-        outcome = subprocess.run(
-            [sys.executable, "-P", "-m", "host", *words],
-            cwd=self.work,
-            env=self.environ,
-            input=answer,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        outcome = run_host(*words, folder=self.work, environ=self.environ, stdin=answer)
         assert outcome.returncode == expect, outcome.stdout + outcome.stderr
         assert "Traceback" not in outcome.stderr
         return outcome.stdout, outcome.stderr

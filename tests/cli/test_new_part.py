@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.fakes.command import run_host
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,16 +27,7 @@ class Shell:
 
     def run(self, *words: str, status: int = 0) -> str:
         """Run a command to its end and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "host", *words],
-            cwd=self.home,
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=110,
-        )
+        done = run_host(*words, folder=self.home, environ=self._environ)
         said = done.stdout + done.stderr
         assert done.returncode == status, said
         assert "Traceback" not in said

@@ -1,8 +1,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import pytest
 from host.audit.journal import Journal
 from host.audit.record import Decision, Intent, Outcome, new_call_id
 from host.domain.principal import Principal
+from tests.fakes.command import run_host
 
 ROOT = Path(__file__).parents[2]
 ANN = Principal("ann", "cursor")
@@ -31,16 +30,7 @@ class Shell:
         }
 
     def run(self, *words: str, expect: int = 0) -> tuple[str, str]:
-        outcome = subprocess.run(
-            [sys.executable, "-P", "-m", "host", "policy", *words],
-            cwd=self.home,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
+        outcome = run_host("policy", *words, folder=self.home, environ=self.environ)
         assert outcome.returncode == expect, outcome.stdout + outcome.stderr
         assert "Traceback" not in outcome.stderr
         return outcome.stdout, outcome.stderr

@@ -1,13 +1,12 @@
 import json
 import os
 import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from host.taint.store import TaintStore
+from tests.fakes.command import run_host
 
 ROOT = Path(__file__).parents[2]
 
@@ -16,20 +15,14 @@ def taint(data: Path, *words: str, terminal: bool = True) -> tuple[int, str, str
     """Run the command, at a real terminal unless told otherwise."""
     master, slave = pty.openpty()
     try:
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "host", "taint", *words],
-            env={
-                "HOME": str(data / "home"),
-                "HOST_DATA_DIR": str(data),
-                "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
-            },
-            stdin=slave if terminal else subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
+        environ = {
+            "HOME": str(data / "home"),
+            "HOST_DATA_DIR": str(data),
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+        }
+        stdin = slave if terminal else None
+        done = run_host("taint", *words, folder=ROOT, environ=environ, stdin=stdin)
     finally:
         os.close(master)
         os.close(slave)

@@ -12,6 +12,7 @@ from host.events.rows import Entry, write_rows
 from host.events.run import Event, Run, RunStatus, Usage, new_run_id, utc_now
 from host.events.runs import Runs
 from host.events.writer import WRITER
+from host.secrets.redaction import dump_json
 from host.storage.line import Line
 from host.storage.store import Store, open_store
 
@@ -62,6 +63,20 @@ async def test_run_and_its_first_events_are_stored_at_once_as_they_end(store_fol
     assert (found.status, found.steps, found.input_tokens, found.cost) == ("succeeded", 2, 10, 0.5)
     assert found.ended is not None
     assert [(event.seq, event.data) for event in events] == [(1, {"number": 1}), (2, {"number": 2})]
+
+
+async def test_data_of_an_event_comes_back_as_it_was_whatever_its_texts_hold(
+    store_folder: Path,
+) -> None:
+    said = {"a\nb": 'say "no"\r\n\\ {x,y}', "none": None, "marks": "\x1f\x7f\u2028ü,NULL"}
+    async with opened(store_folder) as (store, line):
+        run = new_run()
+        odd = [
+            replace(entry(run, seq), text=dump_json(said | {"seq": seq}).decode()) for seq in (1, 2)
+        ]
+        await write_rows(line, [run], odd)
+        events = await Runs(store).events(ANN, run.id)
+    assert [event.data for event in events] == [said | {"seq": 1}, said | {"seq": 2}]
 
 
 async def test_run_without_events_is_stored_as_it_begins(store_folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from tests.fakes.command import run_host
 from tests.fakes.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
@@ -55,16 +56,7 @@ class Home:
 
     def host(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "host", *words],
-            env=self.environ,
-            cwd=self.folder / "work",
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
+        return run_host(*words, folder=self.folder / "work", environ=self.environ, stdin=stdin)
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start a command at which nobody sits; its output is to be read."""

@@ -24,6 +24,7 @@ class MisbehavingHttp:
         redirect: Where posts are redirected to; None serves them.
         cut_after: Close each response stream after so many events; 0 does not.
         swallow: Whether notifications are never answered.
+        held: Cancellations are taken once it is set; None takes them at once.
     """
 
     def __init__(self, server: Misbehaviour) -> None:
@@ -34,6 +35,7 @@ class MisbehavingHttp:
         self.redirect: str | None = None
         self.cut_after = 0
         self.swallow = False
+        self.held: asyncio.Event | None = None
         self.backlog: list[bytes] = []
         self.queues: list[Queue] = []
 
@@ -93,6 +95,9 @@ class MisbehavingHttp:
         ):
             await respond(send, 404 if session else 400)
         elif "id" not in message or "method" not in message:
+            if self.held is not None and message.get("method") == "notifications/cancelled":
+                await self.server.note("held")
+                await self.held.wait()
             await self.server.receive(message, Peer(self.broadcast, stateless=False))
             if self.swallow:
                 await self.server.note("swallowed")

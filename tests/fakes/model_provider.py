@@ -56,6 +56,7 @@ class ModelProvider:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a client that acknowledges late gets its words late
     provider: ModelProvider
 
     def do_GET(self) -> None:

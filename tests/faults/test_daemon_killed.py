@@ -1,4 +1,5 @@
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.gateway_scene import read_journal, stdio
+from tests.fakes.misbehaviour import Json
 from tests.faults.daemon import Bridge, Yard, is_alive, open_yard, processes_of, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes in /proc")
@@ -276,3 +278,31 @@ def test_bridge_leaves_at_once_whatever_number_its_last_request_had():
         assert bridge.process.stdin is not None
         bridge.process.stdin.close()
         assert bridge.process.wait(20) == 0  # it would wait 30 s for an answer
+
+
+def test_run_of_a_killed_daemon_is_taken_up_at_once():
+    with open_yard({"bad": stdio()}) as yard:
+        write_agent(yard, "patient", [{"calls": [{"tool": "bad__hang"}]}, {"reply": "${result}"}])
+        bridge = yard.bridge()
+        begun = bridge.call("orchestrator__start_run", {"agent": "patient", "message": "Hang."})
+        run = begun["result"]["structuredContent"]["run"]
+        assert bridge.call("bad__heard", {"kind": "hanging"})["result"]
+        [daemon] = children_of(bridge.process.pid, naming="serve")
+        bridge.close()  # so that nobody starts another daemon
+        os.kill(daemon, signal.SIGKILL)
+        ended = yard.host("runs", "resume", run)
+        assert "is not known" in ended["text"]
+        assert ended["status"] == "succeeded"
+
+
+def write_agent(yard: Yard, name: str, turns: list[Json]) -> None:
+    """Write an agent, and the configuration where a daemon finds it that a command starts."""
+    folder = yard.folder / "home" / ".config" / "mcp-agent-host"
+    folder.mkdir(parents=True)
+    (folder / "host.yaml").write_text(yard.config.read_text())
+    for path, body in (
+        (f"models/scripts/{name}.yaml", {"turns": turns}),
+        (f"agents/{name}.yaml", {"model": f"scripted:{name}", "tools": ["bad"]}),
+    ):
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_text(json.dumps(body))

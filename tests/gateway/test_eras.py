@@ -5,6 +5,7 @@ import pytest
 
 from host.domain.jsonrpc import RpcError
 from host.gateway import rounds
+from host.gateway.upstream import http
 from tests.fakes.gateway_scene import Scene, open_scene, stdio
 from tests.fakes.misbehaviour import Json
 from tests.fakes.raw_client import accept
@@ -158,6 +159,20 @@ async def test_parked_call_expires_and_is_cancelled_at_the_server(monkeypatch: p
         await scene.server().wait_seen("cancelled")
         with pytest.raises(RpcError, match=r"expired"):
             await client.once("tools/call", answered(first))
+
+
+async def test_server_hears_of_a_cancellation_before_its_question_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(rounds, "PARKED_LIFE", 0.05)
+    monkeypatch.setattr(http, "CANCEL_LIMIT", 60.0)
+    async with open_scene(**web()) as scene, scene.client("stateless") as client:
+        scene.web["bad"].held = asyncio.Event()
+        await ask_once(client)
+        assert await scene.server().wait_seen("held")
+        await asyncio.sleep(0.2)  # a refusal that did not wait would be there by now
+        scene.web["bad"].held.set()
+        assert await scene.server().wait_seen("cancelled") == ["ask"]
 
 
 async def test_parked_calls_are_bounded_for_each_principal(monkeypatch: pytest.MonkeyPatch):

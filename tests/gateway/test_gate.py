@@ -124,7 +124,7 @@ async def test_a_servers_own_word_on_its_cost_counts_for_nothing():
 
 
 async def test_where_nobody_knows_a_tool_the_default_policy_does_not_just_run_it():
-    scene_of_it = open_scene({}, web={"bad": {}}, policy="default")
+    scene_of_it = open_scene({}, web={"bad": {}}, policy="default", approvals={"wait": 0})
     async with scene_of_it as scene, scene.client("stateless", bare=True) as client:
         result = await client.call("bad__hang")
         assert result["isError"] is True

@@ -1,12 +1,12 @@
 """`host new-server` as a user meets it: `--register`, `--update`, and what it refuses."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.fakes.command import run_host
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "tests" / "generator" / "documents" / "pets.yaml"
@@ -22,16 +22,8 @@ class Shell:
 
     def run(self, *words: object, status: int = 0) -> str:
         """Run `host new-server` to its end and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "host", "new-server", *map(str, words)],
-            cwd=self.home,
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=110,
-        )
+        command = ["new-server", *map(str, words)]
+        done = run_host(*command, folder=self.home, environ=self._environ)
         said = done.stdout + done.stderr
         assert done.returncode == status, said
         assert "Traceback" not in said

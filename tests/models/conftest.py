@@ -8,8 +8,8 @@ import pytest
 from host.models.bucket import OpenBuckets
 from host.models.budget import Budget, MemoryLedger
 from host.models.config import BudgetConfig, ModelsConfig, ProviderConfig
-from host.models.models import Models, price_table
-from host.models.route import Desk
+from host.models.desk import Desk, price_table
+from host.models.models import Models
 from host.secrets.keys import Keys
 from tests.fakes.model_provider import ModelProvider, model_provider
 

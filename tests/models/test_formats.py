@@ -19,7 +19,6 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.models import Model
 from typing_extensions import override
 
 from host.domain.errors import Fault, ModelError
@@ -27,6 +26,7 @@ from host.models.bucket import Buckets, Lease
 from host.models.config import LimitConfig
 from host.models.models import Models
 from host.models.parameters import Parameters
+from host.models.route import RoutedModel
 from tests.fakes.model_provider import ModelProvider
 from tests.fakes.model_wire import Answer
 from tests.models.conftest import Clock, make_models
@@ -93,19 +93,12 @@ async def test_arguments_that_geminis_own_package_refuses_are_a_malformed_reply(
     assert caught.value.fault == "malformed"
 
 
-async def broken(model: Model[None]) -> tuple[str, ModelError]:
+async def broken(model: RoutedModel) -> tuple[str, ModelError]:
     """Take a stream to its error; return the text that had come and the error."""
-    text = ""
-    try:
-        async with model.request_stream([*says("Hi")], None, WITH_TOOL) as reply:
-            try:
-                async for _ in reply:
-                    pass
-            finally:
-                text = reply.get().text or ""
-    except ModelError as error:
-        return text, error
-    pytest.fail("the stream came to its end")
+    said: list[str] = []
+    with pytest.raises(ModelError) as caught:
+        await model.ask([*says("Hi")], WITH_TOOL, heard=said.append)
+    return "".join(said), caught.value
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -235,6 +228,18 @@ async def test_headers_about_what_is_left_reach_the_rate_bucket(
     await stream(models.resolve(name))
     assert [lease.observed.requests_left for lease in noting.leases] == [17, 17]
     assert noting.begun == 1  # a stream's beginning: until then it may be on its way
+    await models.aclose()
+
+
+@pytest.mark.parametrize("name", KINDS)
+async def test_what_a_refusal_asks_for_reaches_the_rate_bucket_that_others_share(
+    name: str, tmp_path: Path, vendor: ModelProvider, clock: Clock
+) -> None:
+    vendor.will(Answer(status=429, headers={"retry-after": "7"}), Answer())
+    models = make_models(tmp_path, vendor.url, clock)
+    models.desk = replace(models.desk, buckets=(noting := Noting()))
+    await stream(models.resolve(name))
+    assert [lease.refused_for for lease in noting.leases] == [7.0, 0.0]
     await models.aclose()
 
 

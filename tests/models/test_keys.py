@@ -3,8 +3,6 @@
 import json
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from host.config.runtime import config_folder
 from host.domain.errors import ConfigError
 from host.secrets.keys import Keys
 from host.secrets.tokens import TokenVault
+from tests.fakes.command import run_host
 from tests.fakes.model_provider import ModelProvider
 from tests.fakes.model_wire import Answer
 from tests.models.conftest import KEY
@@ -102,10 +101,7 @@ def run(folder: Path, *words: str, stdin: str = "", **variables: str) -> tuple[i
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
         **variables,
     }
-    command = [sys.executable, "-m", "host", *words]
-    done = subprocess.run(
-        command, input=stdin, env=environ, capture_output=True, text=True, check=False, timeout=180
-    )
+    done = run_host(*words, folder=Path.cwd(), environ=environ, stdin=stdin)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -19,13 +19,14 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import ModelRequestParameters
 
 from host.agents.transcript import dump_response, load_response
 from host.domain.errors import ModelError
 from host.models.client import render_sampling
 from host.models.endpoint import estimate_tokens
 from host.models.models import Models
+from host.models.route import RoutedModel
 from tests.fakes.model_provider import ModelProvider
 from tests.fakes.model_wire import Answer
 from tests.models.conftest import Clock, make_models
@@ -54,14 +55,11 @@ TAKEN: dict[str, set[str]] = {
 """What each provider's format has a block for; the table of docs/models.md says the same."""
 
 
-async def ask(model: Model[None], *content: str | BinaryContent, streamed: bool) -> ModelResponse:
+async def ask(model: RoutedModel, *content: str | BinaryContent, streamed: bool) -> ModelResponse:
     talk = [ModelRequest([UserPromptPart([*content])])]
     if not streamed:
         return await model.request([*talk], None, NOTHING)
-    async with model.request_stream([*talk], None, NOTHING) as reply:
-        async for _ in reply:
-            pass
-    return reply.get()
+    return await model.ask([*talk], NOTHING)
 
 
 @pytest.mark.parametrize("media_type", [PNG, WAV, PDF])

@@ -129,11 +129,9 @@ async def test_streamed_reply_reports_as_a_whole_one_does(
 ) -> None:
     model = models.resolve("openai:gpt-5-nano", parameters=Parameters(temperature=0.3))
     talk = [ModelRequest([UserPromptPart("Hi")])]
-    async with model.request_stream([*talk], None, ModelRequestParameters()) as stream:
-        async for _ in stream:
-            pass
+    reply = await model.ask([*talk], ModelRequestParameters())
     assert "temperature" not in vendor.asked[0].body
-    assert (stream.get().metadata or {})["notes"] == [
+    assert (reply.metadata or {})["notes"] == [
         "openai:gpt-5-nano takes no temperature; temperature = 0.3 is not sent."
     ]
 

@@ -148,20 +148,20 @@ async def test_stream_falls_back_before_its_first_event(tmp_path: Path, clock: C
     good = script(tmp_path, "good", "{reply: good}")
     model = routed(tmp_path, clock, [bad, good]).resolve("main")
     talk = [ModelRequest([UserPromptPart("Hi")])]
-    async with model.request_stream([*talk], None, NOTHING) as stream:
-        async for _ in stream:
-            pass
-    assert stream.get().text == "good"
-    assert attempts(stream.get()) == ["auth"]
+    said: list[str] = []
+    reply = await model.ask([*talk], NOTHING, heard=said.append)
+    assert (reply.text, "".join(said)) == ("good", "good")
+    assert attempts(reply) == ["auth"]
 
 
-async def test_callers_own_error_in_a_stream_stays_its_own(tmp_path: Path, clock: Clock) -> None:
+async def test_stream_that_has_begun_is_not_asked_for_again(tmp_path: Path, clock: Clock) -> None:
+    bad = script(tmp_path, "bad", "{reply: one two, chunk: 4, cut_after: 4}")
     good = script(tmp_path, "good", "{reply: good}")
-    model = routed(tmp_path, clock, [good]).resolve("main")
-    talk = [ModelRequest([UserPromptPart("Hi")])]
-    with pytest.raises(TimeoutError, match="mine"):
-        async with model.request_stream([*talk], None, NOTHING):
-            raise TimeoutError("mine")
+    model = routed(tmp_path, clock, [bad, good]).resolve("main")
+    said: list[str] = []
+    with pytest.raises(ModelError, match="in the middle of its reply"):
+        await model.ask([ModelRequest([UserPromptPart("Hi")])], NOTHING, heard=said.append)
+    assert said == ["one "]
 
 
 async def test_cheapest_and_quickest_are_preferred_when_asked_for(

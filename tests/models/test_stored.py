@@ -17,7 +17,8 @@ from host.domain.errors import BudgetExceededError, ModelError
 from host.models.bucket import Observed
 from host.models.budget import Budget, Expense, Scope
 from host.models.config import BudgetConfig, LimitConfig, ModelsConfig
-from host.models.models import Models, stored_desk
+from host.models.desk import stored_desk
+from host.models.models import Models
 from host.models.name import ModelName
 from host.models.parameters import Parameters
 from host.models.stored_bucket import StoredBuckets

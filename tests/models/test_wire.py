@@ -12,11 +12,12 @@ from pydantic_ai.messages import (
     ToolCallPart,
     UserPromptPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from host.domain.errors import Fault, ModelError
 from host.models.models import Models
+from host.models.route import RoutedModel
 from tests.fakes.model_provider import ModelProvider
 from tests.fakes.model_wire import Answer
 from tests.models.conftest import KEY, Clock
@@ -50,15 +51,12 @@ def says(text: str) -> list[ModelRequest]:
     return [ModelRequest([UserPromptPart(text)])]
 
 
-async def ask(model: Model[None], parameters: ModelRequestParameters = WITH_TOOL) -> ModelResponse:
+async def ask(model: RoutedModel, parameters: ModelRequestParameters = WITH_TOOL) -> ModelResponse:
     return await model.request([*says("Hi")], None, parameters)
 
 
-async def stream(model: Model[None]) -> ModelResponse:
-    async with model.request_stream([*says("Hi")], None, WITH_TOOL) as reply:
-        async for _ in reply:
-            pass
-    return reply.get()
+async def stream(model: RoutedModel) -> ModelResponse:
+    return await model.ask([*says("Hi")], WITH_TOOL)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -97,9 +95,7 @@ async def test_every_format_takes_a_picture(
     talk = [ModelRequest([UserPromptPart(["What is it?", picture])])]
     model = models.resolve(name)
     if streamed:
-        async with model.request_stream([*talk], None, WITH_TOOL) as reply:
-            async for _ in reply:
-                pass
+        await model.ask([*talk], WITH_TOOL)
     else:
         await model.request([*talk], None, WITH_TOOL)
     assert "iVBORw" in str(vendor.asked[0].body) or "iVBO" in str(vendor.asked[0].body)
@@ -137,12 +133,11 @@ async def test_stream_cut_after_text_is_said_and_what_came_is_kept(
 ) -> None:
     vendor.will(Answer(text="one two three four", cut=True))
     model = models.resolve(name)
-    async with model.request_stream([*says("Hi")], None, WITH_TOOL) as reply:
-        with pytest.raises(ModelError) as caught:
-            async for _ in reply:
-                pass
+    said: list[str] = []
+    with pytest.raises(ModelError) as caught:
+        await model.ask([*says("Hi")], WITH_TOOL, heard=said.append)
     assert caught.value.fault == "cut"
-    assert reply.get().state != "complete"
+    assert "".join(said).startswith("one two")
     assert len(vendor.asked) == 1
 
 

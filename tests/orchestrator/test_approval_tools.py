@@ -13,8 +13,6 @@ from tests.fakes.gateway_scene import Scene, open_scene
 
 pytestmark = pytest.mark.anyio
 
-MEMORY: dict[str, Json] = {"memory": {"bundled": "memory"}}
-
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -22,7 +20,7 @@ def anyio_backend() -> str:
 
 
 def open_waiting(store: Path) -> Any:
-    return open_scene(MEMORY, policy="default", data=store, agents=True, auth="token")
+    return open_scene({}, web={"bad": {}}, policy="default", data=store, agents=True, auth="token")
 
 
 def admit(scene: Scene, name: str, role: Any = "user", *, attended: bool = False) -> str:
@@ -50,7 +48,7 @@ def answering(*answers: str) -> Any:
 
     async def answer(method: str, params: Json) -> Json:
         assert method == "elicitation/create"
-        assert "memory__remember" in params["message"]
+        assert "bad__echo" in params["message"]
         assert "tea" in params["message"]
         assert "arguments" not in params["requestedSchema"]["properties"]
         return {"action": "accept", "content": {"answer": left.pop(0)}}
@@ -68,13 +66,13 @@ async def test_person_at_an_approvers_client_lets_a_call_of_another_client_throu
             scene.handshake(token=ide, bare=True) as caller,
             getattr(scene, era)(answering("Approve once"), token=boss) as approver,
         ):
-            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            call = asyncio.ensure_future(caller.call("bad__echo", {"text": "tea"}))
             found = await waiting(approver)
             assert found["arguments"] == {"text": "tea"}
             done = await approver.call("orchestrator__answer_approval", answer_to(found))
             assert done["structuredContent"]["approval"]["channel"] == "tool"
             assert (await call).get("isError") is not True
-    assert ("memory__remember", "ok") in scene.calls()
+    assert ("bad__echo", "ok") in scene.calls()
 
 
 async def test_a_model_does_not_approve_where_its_client_asks_nobody(
@@ -87,7 +85,7 @@ async def test_a_model_does_not_approve_where_its_client_asks_nobody(
             scene.handshake(token=boss, bare=True) as mute,
             scene.handshake(token=boss) as blind,  # accepts every form with something of its own
         ):
-            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            call = asyncio.ensure_future(caller.call("bad__echo", {"text": "tea"}))
             found = await waiting(mute)
             for client in (mute, blind):
                 refused = await client.call("orchestrator__answer_approval", answer_to(found))
@@ -106,7 +104,7 @@ async def test_person_at_an_approvers_client_says_no_where_the_model_says_yes(
             scene.handshake(token=ide, bare=True) as caller,
             scene.handshake(answering("Deny"), token=boss) as approver,
         ):
-            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            call = asyncio.ensure_future(caller.call("bad__echo", {"text": "tea"}))
             found = await waiting(approver)
             await approver.call("orchestrator__answer_approval", answer_to(found))
             assert (await call)["isError"]
@@ -120,7 +118,7 @@ async def test_a_program_with_an_approvers_token_answers_nothing(empty_store_fol
             scene.handshake(token=ide, bare=True) as caller,
             scene.handshake(token=boss, bare=True) as program,
         ):
-            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            call = asyncio.ensure_future(caller.call("bad__echo", {"text": "tea"}))
             found = await waiting(program)
             refused = await program.call("orchestrator__answer_approval", answer_to(found))
             assert refused["isError"]
@@ -138,7 +136,7 @@ async def test_nobody_answers_for_their_own_call_nor_without_the_role(
             scene.handshake(token=boss, bare=True) as caller,
             scene.handshake(token=plain, bare=True) as stranger,
         ):
-            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            call = asyncio.ensure_future(caller.call("bad__echo", {"text": "tea"}))
             found = await waiting(caller)
             own = await caller.call("orchestrator__answer_approval", answer_to(found))
             assert own["isError"]
@@ -163,7 +161,7 @@ async def test_agent_of_an_approver_answers_nothing(empty_store_folder: Path) ->
             scene.handshake(token=ide, bare=True) as caller,
             scene.handshake(token=boss, bare=True) as approver,
         ):
-            call = asyncio.ensure_future(caller.call("memory__remember", {"text": "tea"}))
+            call = asyncio.ensure_future(caller.call("bad__echo", {"text": "tea"}))
             found = await waiting(approver)
             script = turns.replace("ID", found["id"], 1).replace("DIGEST", found["digest"])
             write_agent(scene, "greedy", script, tools=["orchestrator__answer_approval"])

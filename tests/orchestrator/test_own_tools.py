@@ -118,6 +118,20 @@ async def test_conversation_that_does_not_exist_gets_no_name(empty_store_folder:
     async with open_client(empty_store_folder) as (_, client):
         ghost = {"name": "mine", "thread": "ghost"}
         assert "ghost" in await failure(client, "orchestrator__save_thread", ghost)
+        assert "ghost" in await failure(client, "orchestrator__list_runs", {"thread": "ghost"})
+
+
+async def test_named_conversation_is_listed_by_its_name(empty_store_folder: Path) -> None:
+    async with open_client(empty_store_folder) as (scene, client):
+        write_agent(scene, "plain", HELLO)
+        done = await client.call("agent__plain", {"message": "x"})
+        await client.call("agent__plain", {"message": "something else"})
+        run = done["structuredContent"]["run"]
+        await client.call("orchestrator__save_thread", {"name": "mine", "thread": run})
+        listed = await client.call("orchestrator__list_runs", {"thread": "mine"})
+        threads = await client.call("orchestrator__list_threads", {})
+    assert [one["id"] for one in listed["structuredContent"]["runs"]] == [run]
+    assert f"{run}  plain: x  (called mine)" in threads["content"][0]["text"].splitlines()
 
 
 async def test_tools_of_an_agent_are_those_that_it_can_call(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.command import run_host
+
 ROOT = Path(__file__).parents[2]
-LIMIT = 60
-"""Seconds after which a command that hangs has failed."""
 
 SERVER = """
 import json, pathlib, sys
@@ -53,16 +52,7 @@ class User:
 
     def run(self, *words: str) -> tuple[int, str]:
         """Run a command with no terminal, as an agent would."""
-        done = subprocess.run(
-            [sys.executable, "-m", "host", *words],
-            cwd=ROOT,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT,
-            check=False,
-        )
+        done = run_host(*words, folder=ROOT, environ=self.env)
         return done.returncode, done.stdout + done.stderr
 
     def type(self, *words: str, answer: str) -> tuple[int, str]:

@@ -55,7 +55,8 @@ try:
 except host.CallError as error:
     print(error)
 """
-    scene_of_it = open_scene({}, web={"bad": {}}, clients=CLIENTS, policy="default")
+    now: Json = {"wait": 0}
+    scene_of_it = open_scene({}, web={"bad": {}}, clients=CLIENTS, policy="default", approvals=now)
     async with scene_of_it as scene, scene.client("stateless", bare=True) as client:
         result = await client.call("host__run_code", {"code": code})
         assert "isError" not in result

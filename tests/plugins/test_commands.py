@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.fakes.command import run_host
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,16 +33,7 @@ class Shell:
         return self._host("policy", "explain", *words, expect=0)
 
     def _host(self, *words: str, expect: int) -> str:
-        outcome = subprocess.run(
-            [sys.executable, "-P", "-m", "host", *words],
-            cwd=self.home,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
+        outcome = run_host(*words, folder=self.home, environ=self.environ)
         assert outcome.returncode == expect, outcome.stdout + outcome.stderr
         assert "Traceback" not in outcome.stderr
         return outcome.stdout + outcome.stderr

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import LiteralString
 
+import anyio
 import psycopg
 import pytest
 
@@ -67,6 +68,22 @@ async def test_statement_that_loses_every_connection_says_so_and_the_next_one_wo
         with pytest.raises(StoreError, match="was lost"):
             await line.fetch("select pg_terminate_backend(pg_backend_pid())", {})
         assert len(await line.fetch(WHO, {})) == 1
+
+
+async def test_statements_of_tasks_at_the_same_time_each_get_their_own_rows(
+    store_folder: Path,
+) -> None:
+    found: dict[int, object] = {}
+    async with open_line(store_folder) as line:
+
+        async def ask(number: int) -> None:
+            [row] = await line.fetch("select %(number)s::int as number", {"number": number})
+            found[number] = row["number"]
+
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(ask, number)
+    assert found == {number: number for number in range(20)}
 
 
 async def test_statement_that_fails_leaves_the_connection_as_it_was(store_folder: Path) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from host.domain.principal import Principal
 from host.storage.connector import EmbeddedConnector
 from host.storage.embedded import EmbeddedServer
 from host.storage.migrate import migrate
-from host.storage.store import Store, open_store
+from host.storage.store import Database, Store, open_store
 from tests.storage.fixtures import ADMIN
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,43 @@ def test_a_cancelled_caller_does_not_end_the_start_of_the_others(data_folder: Pa
         await store.close()
 
     anyio.run(run)
+
+
+def test_a_user_that_is_cancelled_twice_gives_its_connection_back(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async def run() -> None:
+        store = await open_store(None, store_folder, linger=0.0)
+        await ask(store, "select 1")
+        pool, inside, gives_back = store._pool, asyncio.Event(), asyncio.Event()
+        used: list[Database] = []
+        assert pool is not None
+        putconn = pool.putconn
+
+        async def use() -> None:
+            async with store.transaction() as database:
+                used.append(database)
+                inside.set()
+                await asyncio.Future()
+
+        async def noted(connection: Database) -> None:
+            gives_back.set()
+            await putconn(connection)
+
+        monkeypatch.setattr(pool, "putconn", noted)
+        user = asyncio.create_task(use())
+        await inside.wait()
+        async with pool._lock:  # as whoever gives one back for which somebody waits
+            user.cancel()
+            await gives_back.wait()
+            user.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([user])
+        assert user.cancelled()
+        assert used[0] in pool._pool
+        await store.close()
+
+    asyncio.run(run())
 
 
 def test_the_application_role_owns_nothing_and_sees_its_own_rows_only(empty_store_folder: Path):

@@ -71,7 +71,7 @@ def test_a_value_that_only_looks_like_the_users_is_unknown(said: str, value: Any
         (f"pay to {IBAN}", "GB29NWBK60161331926819"),
         ("pay to gb29-nwbk-6016-1331-9268-19", "GB29NWBK60161331926819"),
         ("b\u200bob@ev\u200bil.com", "bob@evil.com"),
-        ("ＢＯＢ＠ＥＶＩＬ．ＣＯＭ", "bob@evil.com"),  # noqa: RUF001
+        ("ＢＯＢ\uff20ＥＶＩＬ\uff0eＣＯＭ", "bob@evil.com"),  # noqa: RUF001
         ('{"to": "bob@evil.com"}', "bob@evil.com"),
         ("{\\u0022to\\u0022: \\u0022bob\\u0040evil.com\\u0022}", "bob@evil.com"),
         ("bob&#64;evil.com", "bob@evil.com"),
@@ -114,6 +114,21 @@ def test_addresses_inside_prose_and_inside_objects_are_found():
     assert found["www.evil.com"] == {"untrusted"}
     assert found["Alice"] == {"user"}
     assert origins(ledger, {"bob@evil.com": 1}) == {"bob@evil.com": {"unknown"}}
+
+
+@pytest.mark.parametrize("padding", [0, 20_000])
+def test_a_date_is_found_in_any_writing_in_little_and_in_much_that_was_read(padding: int):
+    ledger = heard(untrusted=f"{'nothing of note ' * (padding // 16)} come on 3rd of March")
+    assert origins(ledger, "2026-03-03") == {"2026-03-03": {"untrusted"}}
+    assert origins(ledger, "2026-03-04") == {"2026-03-04": {"composed"}}
+
+
+@pytest.mark.parametrize(
+    "name", ["eve\uff20evil.example", "eve\u200b@evil.example", "evil\uff0eexample\uff0fx"]
+)
+def test_an_address_in_the_name_of_a_member_is_found_in_odd_letters(name: str):
+    traced = heard(untrusted=f"use {name}").trace({name: "hello"})
+    assert [set(one.origins) for one in traced if one.kind == "address"] == [{"untrusted"}]
 
 
 def test_text_copied_from_a_stranger_is_found_in_a_long_text():

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from host import __version__
-from host.domain.errors import UpstreamError, UpstreamProtocolError, UpstreamTimeoutError
+from host.domain.errors import (
+    HostError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamTimeoutError,
+)
 from host.domain.jsonrpc import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
@@ -16,7 +21,6 @@ from host.domain.jsonrpc import (
     Json,
     RequestId,
     RpcError,
-    as_object,
     find_by_id,
     is_request_id,
 )
@@ -31,6 +35,7 @@ from host.domain.protocol import (
     STATELESS_VERSIONS,
     list_member,
     meta_of,
+    names_our_version,
     object_member,
 )
 from host.gateway.exchange import Exchange, Session
@@ -162,7 +167,7 @@ class Connection:
         try:
             result = await self._ask_discovery()
         except RpcError as refusal:
-            if not _names_our_version(refusal):
+            if not names_our_version(refusal):
                 raise
             # It refused a version and named one that is spoken here: ask again with that.
             result = await self._ask_discovery()
@@ -364,8 +369,9 @@ class Connection:
         outcome: Json | RpcError
         try:
             outcome = await self._ask(method, params, origin)
-        except RpcError as error:
-            outcome = error
+        except (RpcError, HostError) as error:
+            known = isinstance(error, RpcError)
+            outcome = error if known else RpcError(INTERNAL_ERROR, str(error))
         finally:
             for held in waiting:
                 held.asking -= 1
@@ -391,9 +397,3 @@ class Connection:
         if not self.users:
             raise RpcError(METHOD_NOT_FOUND, f"No client is there to answer {method}.")
         return await self.put(next(reversed(self.users.values())), method, params)
-
-
-def _names_our_version(refusal: RpcError) -> bool:
-    named = list_member(as_object(refusal.data) or {}, "supported")
-    ours = any(version in STATELESS_VERSIONS for version in named)
-    return refusal.code == UNSUPPORTED_PROTOCOL_VERSION and ours

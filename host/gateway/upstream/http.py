@@ -38,6 +38,8 @@ RECONNECT_LIMIT = 60.0
 RESUME_ATTEMPTS = 5
 """How often a broken response stream is resumed before its request fails."""
 REDIRECT_LIMIT = 3
+CANCEL_LIMIT = 2.0
+"""Seconds that a server has to take a cancellation, for which a refused question waits."""
 REPEATABLE = frozenset({"initialize", "server/discover", "ping", *LIST_METHODS})
 """Methods that may reach a server twice without harm, where a kept connection ended unseen."""
 
@@ -116,8 +118,14 @@ class HttpChannel:
         await self._deliver(notification(method, params))
 
     async def reply(self, request_id: RequestId, outcome: Json | RpcError) -> None:
-        """Answer a request of the server."""
+        """Answer a request of the server.
+
+        A refusal comes after the cancellations before it, each of which is a post of its own: a
+        call that is given up shall not go on with the question it had asked as one refused.
+        """
         if isinstance(outcome, RpcError):
+            if self._courtesy:
+                await asyncio.wait(self._courtesy, timeout=CANCEL_LIMIT)
             await self._deliver(failure(request_id, outcome))
         else:
             await self._deliver(response(request_id, outcome))
@@ -346,8 +354,11 @@ class HttpChannel:
     def _cancel_at_server(self, request_id: RequestId) -> None:
         async def cancel() -> None:
             params = {"requestId": request_id, "reason": "The client cancelled the request."}
-            with contextlib.suppress(UpstreamError):
-                await self.notify("notifications/cancelled", params)
+            try:
+                async with asyncio.timeout(CANCEL_LIMIT):
+                    await self.notify("notifications/cancelled", params)
+            except (TimeoutError, UpstreamError) as error:
+                log.debug("%s did not take a cancellation: %r", self._name, error)
 
         task = asyncio.create_task(cancel())
         self._courtesy.add(task)

@@ -11,6 +11,7 @@ import pytest
 from host.domain.errors import UpstreamUnavailableError
 from host.gateway.http1.client import HttpClient
 from host.gateway.oauth.authorizer import HeaderAuthorizer
+from host.gateway.upstream import http
 from host.gateway.upstream.channel import Outgoing
 from host.gateway.upstream.http import HttpChannel
 from tests.fakes.scripted_http import Script, ScriptedServer, Wire, plain
@@ -108,6 +109,30 @@ def test_list_whose_connection_ended_is_asked_for_again():
         assert (len(seen), server.connections) == (2, 2)
 
     play(act, ends_on_second(seen), answering)
+
+
+def test_cancellation_that_a_server_never_takes_is_given_up(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(http, "CANCEL_LIMIT", 0.05)
+    asked, given_up = anyio.Event(), anyio.Event()
+
+    async def hanging(wire: Wire) -> None:
+        await wire.request()
+        asked.set()
+        await wire.left()
+
+    async def deaf(wire: Wire) -> None:
+        assert b"notifications/cancelled" in await wire.request()
+        await wire.left()
+        given_up.set()
+
+    async def act(channel: HttpChannel, server: ScriptedServer) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(channel.send, Outgoing(1, "tools/call", {"name": "x"}))
+            await asked.wait()
+            group.cancel_scope.cancel()
+        await given_up.wait()
+
+    play(act, hanging, deaf)
 
 
 def test_stateless_call_that_is_abandoned_closes_its_stream():

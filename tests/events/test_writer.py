@@ -1,0 +1,74 @@
+"""What a process has not stored yet of a run, when the run is taken up again in this process."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from host.domain.errors import StaleRunError
+from host.events.run import Run
+from host.events.run_log import RunLog
+from host.events.runs import Runs
+from host.events.writer import EventWriter
+from host.secrets.redaction import dump_json
+from host.storage.store import open_store
+from tests.events.test_rows import ANN, new_run
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def taken_up(folder: Path) -> AsyncGenerator[tuple[Runs, EventWriter, RunLog, Run]]:
+    """Give a run's log with one event, and the run as it was claimed without the log's knowing."""
+    store = await open_store(None, folder)
+    writer = EventWriter(store, dump_json)
+    try:
+        old = writer.begin(new_run())
+        old.add("started")
+        await old.settle()
+        runs = Runs(store)
+        claimed = await runs.claim(ANN, await runs.get(ANN, old.run.id), force=True)
+        yield runs, writer, old, claimed
+    finally:
+        await writer.close()
+        await store.close()
+
+
+async def test_events_of_a_run_that_was_taken_up_are_not_lost_to_older_ones_of_their_numbers(
+    store_folder: Path,
+) -> None:
+    async with taken_up(store_folder) as (runs, writer, old, claimed):
+        number = old.last
+        for text in ("late", "later"):
+            old.add("note", {"text": text})
+        new = writer.open(claimed, last=number)
+        for kind in ("resumed", "request"):
+            new.add(kind)
+            await new.settle()
+        events = await runs.events(ANN, claimed.id)
+    assert [event.kind for event in events] == ["started", "resumed", "request"]
+
+
+async def test_refused_event_of_before_does_not_stop_the_run_that_was_taken_up_here(
+    store_folder: Path,
+) -> None:
+    async with taken_up(store_folder) as (runs, writer, old, claimed):
+        number = old.last
+        old.add("note", {"text": "late"})
+        new = writer.open(claimed, last=number)
+        await writer.flushed()
+        new.add("resumed")
+        await new.settle()
+        events = await runs.events(ANN, claimed.id)
+    assert [event.kind for event in events] == ["started", "resumed"]
+
+
+async def test_only_the_newest_log_of_a_run_may_be_written_to(store_folder: Path) -> None:
+    async with taken_up(store_folder) as (runs, writer, old, claimed):
+        newest = writer.open(await runs.claim(ANN, claimed, force=True), last=old.last)
+        for overtaken in (old, writer.open(claimed, last=old.last)):
+            with pytest.raises(StaleRunError):
+                overtaken.add("note", {"text": "late"})
+        newest.add("resumed")
+        await newest.settle()
