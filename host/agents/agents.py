@@ -79,7 +79,6 @@ class Agents:
         self._gateway = gateway
         self.router = Router(self.library)
         self.hub = Hub()
-        self.runs = Runs(store)
         self._models: Models | None = None
         self._models_read: Stamp | None = None
         self._redactor = redactor
@@ -90,6 +89,7 @@ class Agents:
             heard=self._hear,
             stored=self._tell_subscribers,
         )
+        self.runs = Runs(store, caught_up=self._writer.caught_up)
         self.runner = Runner(
             self.library,
             gateway,

@@ -318,6 +318,7 @@ class Runner:
             await active.log.settle()
         except (HostError, asyncio.CancelledError) as failure:
             log.warning("the end of the run %s is not stored yet: %s", active.run.id, failure)
+            active.log.notes.append(f"The end of this run is not stored yet: {failure}")
         self.active.pop(active.run.id, None)
         self._writer.release(active.log)
 

@@ -1,5 +1,6 @@
 """Questions of the host at a terminal: approvals and what servers want to know."""
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,16 +24,20 @@ async def answer_question(
     read: Read,
     show: Callable[[str], None],
     *,
-    stop: Callable[[], object] = lambda: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Json:
     """Return the answer of a person to a question of the host.
+
+    Where Ctrl-C stops the step there is none: it would reach the host before the cancellation, and
+    the step could go on to its end with it. Whoever stops the step drops its questions.
 
     Args:
         method: `elicitation/create`, or something that a terminal cannot answer.
         params: The question, with the schema of its answer.
         read: Asks for a line.
         show: Prints text.
-        stop: Ends the step; called where Ctrl-C is typed instead of an answer.
+        stop: Ends the step, and returns whether there was one; called where Ctrl-C is typed
+            instead of an answer.
 
     Raises:
         RpcError: The terminal cannot answer this.
@@ -57,7 +62,8 @@ async def answer_question(
     except EOFError:
         return {"action": "cancel"}
     except KeyboardInterrupt:
-        stop()
+        if stop():
+            await asyncio.get_running_loop().create_future()
         return {"action": "cancel"}
     return {"action": "accept", "content": content}
 

@@ -42,10 +42,9 @@ class _Step:
 
     task: "asyncio.Task[Json] | None" = None
 
-    def stop(self) -> None:
-        """End it."""
-        if self.task is not None:
-            self.task.cancel()
+    def stop(self) -> bool:
+        """End it; return whether there was one."""
+        return self.task is not None and self.task.cancel()
 
 
 async def _chat(agent: str, model: str, resume: str) -> None:

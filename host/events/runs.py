@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -47,10 +47,15 @@ class Runs:
 
     Args:
         store: The database.
+        caught_up: Waited for before anything is looked up, so that what this process has told
+            already is found; who follows a run is told of it in time.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, *, caught_up: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._store = store
+        self._caught_up = caught_up or _nothing_to_wait_for
 
     async def page(
         self,
@@ -76,6 +81,7 @@ class Runs:
             " and (%(nested)s or parent is null) order by started desc, id limit %(limit)s"
         )
         values = {"name": name, "thread": thread, "nested": nested, "limit": limit}
+        await self._caught_up()
         return await self._select(principal, tail, values)
 
     async def get(self, principal: Principal, run_id: str) -> Run:
@@ -84,6 +90,10 @@ class Runs:
         Raises:
             NotFoundError: There is none, or several begin like that.
         """
+        await self._caught_up()
+        return await self._get(principal, run_id)
+
+    async def _get(self, principal: Principal, run_id: str) -> Run:
         tail = "where id = %(id)s or left(id, length(%(id)s)) = %(id)s limit 2"
         found = await self._select(principal, tail, {"id": run_id or "-"})
         exact = [run for run in found if run.id == run_id]
@@ -95,17 +105,31 @@ class Runs:
 
     async def events(self, principal: Principal, run_id: str, *, after: int = 0) -> list[Event]:
         """Return the events of a run in order, without those up to a number."""
+        await self._caught_up()
+        return await self._events(principal, run_id, after)
+
+    async def _events(self, principal: Principal, run_id: str, after: int) -> list[Event]:
+        statement = (
+            "select seq, kind, at, data::text as data from host.run_events"
+            " where run_id = %s and seq > %s order by seq"
+        )
         async with self._store.transaction(principal) as database:
-            return await _events(database, run_id, after)
+            rows = await (await database.execute(statement, [run_id, after])).fetchall()
+        return [
+            Event(run_id, row["seq"], row["kind"], row["at"], json.loads(row["data"]))
+            for row in rows
+        ]
 
     async def family(self, principal: Principal, run_id: str) -> list[Run]:
         """Return the runs that a run started, directly or not, in order."""
         tail = "where root = %(id)s and id <> %(id)s order by started, id"
+        await self._caught_up()
         return await self._select(principal, tail, {"id": run_id})
 
     async def thread(self, principal: Principal, thread: str) -> list[Run]:
         """Return the runs of a conversation in order, without those that were taken out."""
         tail = "where thread = %(thread)s and parent is null and not hidden order by started, id"
+        await self._caught_up()
         return await self._select(principal, tail, {"thread": thread})
 
     async def hide(self, principal: Principal, run_id: str) -> None:
@@ -176,6 +200,7 @@ class Runs:
             from host.runs r where r.parent is null and not r.hidden
             group by r.thread order by latest desc limit %s
         """
+        await self._caught_up()
         async with self._store.transaction(principal) as database:
             rows = await (await database.execute(statement, [limit])).fetchall()
         return [
@@ -241,8 +266,8 @@ class Runs:
         try:
             await listener.execute(f"listen {CHANNEL}")
             while True:
-                run = await self.get(principal, run_id)
-                for event in await self.events(principal, run_id, after=after):
+                run = await self._get(principal, run_id)
+                for event in await self._events(principal, run_id, after):
                     after = event.seq
                     yield event
                 if run.status not in LIVE:
@@ -270,6 +295,10 @@ class Runs:
         return [_run_of(row) for row in rows]
 
 
+async def _nothing_to_wait_for() -> None:
+    return
+
+
 def _not_to_be_taken_up(known: Run, now: Run) -> RunStateError:
     """Return why a run cannot be taken up, and when it can.
 
@@ -295,19 +324,6 @@ async def _wait_for_news(listener: Database, run_id: str) -> None:
     async for note in listener.notifies(timeout=LOOK_AGAIN):
         if note.payload == run_id:
             return
-
-
-async def _events(database: Database, run_id: str, after: int) -> list[Event]:
-    rows = await (
-        await database.execute(
-            "select seq, kind, at, data::text as data from host.run_events"
-            " where run_id = %s and seq > %s order by seq",
-            [run_id, after],
-        )
-    ).fetchall()
-    return [
-        Event(run_id, row["seq"], row["kind"], row["at"], json.loads(row["data"])) for row in rows
-    ]
 
 
 def _run_of(row: dict[str, Any]) -> Run:

@@ -151,6 +151,11 @@ class EventWriter:
         self._awaited.set()
         await done
 
+    async def caught_up(self) -> None:
+        """Return once everything that was put is stored, or could not be."""
+        with contextlib.suppress(StoreError):
+            await self.flushed()
+
     async def close(self) -> None:
         """Store what is left, if the store can be reached, and end."""
         if self._task is not None:

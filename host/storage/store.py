@@ -165,17 +165,30 @@ class Store:
         Args:
             role: As whom: `app`, `audit` or `owner`.
             deadline: Seconds to wait for the store.
+
+        Raises:
+            StoreError: It cannot be reached, nor found again where it was started anew.
         """
         await self.ready(deadline=deadline)
-        conninfo = self._connector.conninfo(role)
         try:
-            database = await Database.connect(**conninfo, autocommit=True, row_factory=dict_row)
-            await self._configure(database, role)
+            return await self._connect(role)
+        except psycopg.OperationalError:
+            await self._renew()  # it may have moved
+        try:
+            return await self._connect(role)
         except psycopg.OperationalError as error:
-            await self._renew()
             raise StoreError(
                 f"PostgreSQL cannot be reached: {error}", next_step="Try again."
             ) from error
+
+    async def _connect(self, role: Role) -> Database:
+        conninfo = self._connector.conninfo(role)
+        database = await Database.connect(**conninfo, autocommit=True, row_factory=dict_row)
+        try:
+            await self._configure(database, role)
+        except BaseException:
+            await database.close()
+            raise
         return database
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """A user's home for the commands that talk with agents."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +23,15 @@ def home(store_folder: Path) -> Iterator[Home]:
             yield found
         finally:
             found.host("stop")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the daemon has logged beside a test that failed with it."""
+    report = yield
+    home = getattr(item, "funcargs", {}).get("home")
+    if report.failed and isinstance(home, Home):
+        report.sections.append(("The daemon's log", home.log_tail()))
+    return report

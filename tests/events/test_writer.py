@@ -1,17 +1,18 @@
 """What a process has not stored yet of a run, when the run is taken up again in this process."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from host.domain.errors import StaleRunError
+from host.domain.errors import StaleRunError, StoreError
 from host.events.run import Run
 from host.events.run_log import RunLog
 from host.events.runs import Runs
 from host.events.writer import EventWriter
 from host.secrets.redaction import dump_json
+from host.storage.line import Line
 from host.storage.store import open_store
 from tests.events.test_rows import ANN, new_run
 
@@ -72,3 +73,52 @@ async def test_only_the_newest_log_of_a_run_may_be_written_to(store_folder: Path
                 overtaken.add("note", {"text": "late"})
         newest.add("resumed")
         await newest.settle()
+
+
+async def test_run_is_found_as_soon_as_anybody_heard_of_it(store_folder: Path) -> None:
+    store = await open_store(None, store_folder)
+    heard: list[str] = []
+    writer = EventWriter(store, dump_json, heard=lambda event: heard.append(event.run_id))
+    runs = Runs(store, caught_up=writer.caught_up)
+    try:
+        looks: list[Callable[[str], Awaitable[object]]] = [
+            lambda run: runs.get(ANN, run),
+            lambda run: runs.find_thread(ANN, run),
+            lambda run: runs.thread(ANN, run),
+            lambda run: runs.page(ANN, thread=run),
+            lambda run: runs.events(ANN, run),
+        ]
+        for look in looks:
+            run_log = writer.begin(new_run())
+            run_log.add("started")
+            assert heard[-1] == run_log.run.id
+            assert await look(run_log.run.id)
+            writer.release(run_log)
+    finally:
+        await writer.close()
+        await store.close()
+
+
+async def test_what_cannot_be_stored_keeps_nobody_from_looking(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(None, store_folder)
+    writer = EventWriter(store, dump_json)
+    runs = Runs(store, caught_up=writer.caught_up)
+    kept = writer.begin(new_run())
+    kept.add("started")
+    await kept.settle()
+
+    async def refuse(*_words: object) -> None:
+        raise StoreError("The connection to PostgreSQL was lost.")
+
+    try:
+        with monkeypatch.context() as away:
+            away.setattr(Line, "fetch", refuse)
+            kept.add("note", {"text": "later"})
+            before = [event.kind for event in await runs.events(ANN, kept.run.id)]
+        after = [event.kind for event in await runs.events(ANN, kept.run.id)]
+    finally:
+        await writer.close()
+        await store.close()
+    assert (before, after) == (["started"], ["started", "note"])

@@ -70,6 +70,12 @@ class Home:
             text=True,
         )
 
+    def log_tail(self, lines: int = 40) -> str:
+        """Return the last lines that the daemon has logged."""
+        file = Path(self.environ["HOST_DATA_DIR"]) / "logs" / "daemon.log"
+        found = file.read_text("utf-8", "replace").splitlines() if file.exists() else []
+        return "\n".join(found[-lines:])
+
     def terminal(self, *words: str) -> Terminal:
         """Start a command in a terminal."""
         return Terminal(["-m", "host", *words], self.environ, self.folder / "work")

@@ -1,5 +1,7 @@
 """A connection of its own stays its principal's, and is made again when it is lost."""
 
+import os
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,9 +29,11 @@ pytestmark = pytest.mark.anyio
 async def open_line(folder: Path) -> AsyncGenerator[Line]:
     store = await open_store(None, folder)
     line = Line(store, ANN)
-    yield line
-    await line.close()
-    await store.close()
+    try:
+        yield line
+    finally:
+        await line.close()
+        await store.close()
 
 
 def end(folder: Path, process: int) -> None:
@@ -59,6 +63,16 @@ async def test_lost_connection_is_made_again_for_the_same_principal(store_folder
         [after] = await line.fetch(WHO, {})
     assert after["process"] != before["process"]
     assert (after["person"], after["role"]) == ("ann", "host_app")
+
+
+async def test_server_that_died_is_started_again_for_the_same_statement(data_folder: Path) -> None:
+    async with open_line(data_folder) as line:
+        [before] = await line.fetch(WHO, {})
+        server = EmbeddedServer(data_folder)
+        process = int((server.cluster / "postmaster.pid").read_text().split()[0])
+        os.kill(process, signal.SIGKILL)
+        [after] = await line.fetch(WHO, {})
+    assert (after["person"], after["role"]) == (before["person"], before["role"])
 
 
 async def test_statement_that_loses_every_connection_says_so_and_the_next_one_works(
