@@ -110,10 +110,7 @@ class EmbeddedServer:
         try:
             # The watcher may be probing this lock for a moment, so this can wait, but not for long.
             self._users.acquire("shared")
-            address = self._running(tell) or self._start(tell)
-            # Before it is waited for, so that a server whose start is given up ends as well.
-            self._watch(address)
-            self._address = self._await_ready(address, tell, cancelled)
+            self._address = self._find_or_start(tell, cancelled)
         except BaseException:
             self.release()
             raise
@@ -177,6 +174,16 @@ class EmbeddedServer:
         if place.account is not None:
             place.programs.mkdir(mode=0o755, parents=True, exist_ok=True)
         return reachable_binaries(found, uid=place.uid, copies=place.programs)
+
+    def _find_or_start(self, tell: Progress, cancelled: threading.Event | None) -> Address:
+        """Return where the server answers; one that was dying when it was found is started anew."""
+        address = self._running(tell)
+        if address is not None and self._answers(address, tell, cancelled):
+            return address
+        address = self._start(tell)
+        if not self._answers(address, tell, cancelled):
+            raise explain_log(self.log_file, cluster=self.cluster)
+        return address
 
     def _running(self, tell: Progress) -> Address | None:
         """Return where a server runs that somebody else started, or None if there is none."""
@@ -273,10 +280,10 @@ class EmbeddedServer:
         except (OSError, ValueError, TypeError):
             return None
 
-    def _await_ready(
-        self, address: Address, tell: Progress, cancelled: threading.Event | None
-    ) -> Address:
-        """Wait until the server answers, for as long as it lives."""
+    def _answers(self, address: Address, tell: Progress, cancelled: threading.Event | None) -> bool:
+        """Wait until the server answers; return whether it does, and not that it has ended."""
+        # Before it is waited for, so that a server whose start is given up ends as well.
+        self._watch(address)
         conninfo = self._conninfo(address, "super", "postgres")
         told = time.monotonic()
         while True:
@@ -290,9 +297,9 @@ class EmbeddedServer:
                         " data folder.",
                     ) from error
             else:
-                return address
+                return True
             if not self.alive():
-                raise explain_log(self.log_file, cluster=self.cluster)
+                return False
             if cancelled is not None and cancelled.is_set():
                 raise _cancelled()
             if time.monotonic() - told >= 1:

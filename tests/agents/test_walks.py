@@ -16,4 +16,6 @@ WALKS = int(os.environ.get("HOST_WALKS", "3"))
 async def test_every_change_is_made_once_on_a_random_walk(
     store_folder: Path, tmp_path: Path, seed: int
 ) -> None:
-    await Walk(seed, store_folder, tmp_path).go()
+    walk = Walk(seed, store_folder, tmp_path)
+    wrong = await walk.go()
+    assert wrong == [], f"{walk.steps}, made {walk.made}"

@@ -14,7 +14,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def home(store_folder: Path) -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="mcph-") as folder:
         found = Home(Path(folder), store_folder)

@@ -49,7 +49,10 @@ def remove_folder(folder: Path) -> None:
             process = int((server.cluster / "postmaster.pid").read_text().split()[0])
             os.kill(process, getattr(signal, "SIGQUIT", signal.SIGTERM))
         wait_for_end(server)
-    shutil.rmtree(folder, ignore_errors=True)
+    end = time.monotonic() + DEADLINE
+    while folder.exists():  # its watcher may be about to end, and put something there meanwhile
+        assert time.monotonic() < end, f"{folder} cannot be removed"
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

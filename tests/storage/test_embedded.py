@@ -191,6 +191,23 @@ def test_a_postgres_that_was_killed_is_recovered_by_the_next_acquire(data_folder
     server.release()
 
 
+def test_a_postgres_that_is_dying_when_it_is_found_is_started_anew(data_folder: Path):
+    server = EmbeddedServer(data_folder, linger=0.0)
+    server.acquire()
+    postmaster = int((server.cluster / "postmaster.pid").read_text().split()[0])
+    with psycopg.connect(**server.conninfo("super", database="postgres")) as database:
+        backend = database.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)  # so that something of it is left for a while
+        os.kill(postmaster, signal.SIGKILL)
+        going = threading.Timer(0.5, os.kill, (backend, signal.SIGCONT))
+        going.start()
+        server.acquire()
+        going.join()
+        assert answer(server) == (42,)
+        database.close()
+    server.release()
+
+
 def test_a_stale_lock_file_that_names_a_living_process_does_not_stop_the_start(data_folder: Path):
     server = EmbeddedServer(data_folder, linger=0.0)
     server.acquire()
