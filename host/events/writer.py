@@ -145,6 +145,8 @@ class EventWriter:
         """
         if not self._entries and not self._runs and self._work.is_set() is False:
             return
+        if self._task is None:
+            raise StoreError("The host is ending; what is left is not stored.")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
         self._work.set()

@@ -95,6 +95,8 @@ class SocketFace:
             await self._welcome(hello, reader, writer)
         except (OSError, ValueError, RpcError) as error:
             log.debug("a connection was dropped: %s", error)
+        except asyncio.CancelledError:
+            log.debug("a connection was closed")  # asyncio before 3.12 would log a traceback of it
         finally:
             writer.close()
 

@@ -178,6 +178,7 @@ def test_session_that_asks_after_the_daemon_ended_is_told(home: Home) -> None:
         chat.type("hello\r")
         chat.wait_for("The daemon ended")
         assert chat.wait() == 1
+    assert "Exception in callback" not in home.log_tail()
 
 
 def test_question_of_a_server_is_answered_in_place_and_ctrl_c_stops_the_step(home: Home) -> None:

@@ -99,6 +99,27 @@ async def test_run_is_found_as_soon_as_anybody_heard_of_it(store_folder: Path) -
         await store.close()
 
 
+async def refuse(*_words: object) -> None:
+    """Stand for a connection that was lost."""
+    raise StoreError("The connection to PostgreSQL was lost.")
+
+
+async def test_nobody_waits_for_what_a_closed_writer_could_not_store(
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(None, store_folder)
+    writer = EventWriter(store, dump_json)
+    kept = writer.begin(new_run())
+    kept.add("started")
+    with monkeypatch.context() as away:
+        away.setattr(Line, "fetch", refuse)
+        await writer.close()
+    with pytest.raises(StoreError, match="ending"):
+        await kept.settle()
+    await writer.caught_up()
+    await store.close()
+
+
 async def test_what_cannot_be_stored_keeps_nobody_from_looking(
     store_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,9 +129,6 @@ async def test_what_cannot_be_stored_keeps_nobody_from_looking(
     kept = writer.begin(new_run())
     kept.add("started")
     await kept.settle()
-
-    async def refuse(*_words: object) -> None:
-        raise StoreError("The connection to PostgreSQL was lost.")
 
     try:
         with monkeypatch.context() as away:
