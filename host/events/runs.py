@@ -262,6 +262,7 @@ class Runs:
         self, principal: Principal, run_id: str, *, after: int = 0
     ) -> AsyncGenerator[Event, None]:
         """Yield the events of a run, those to come as well, until it ends; from any process."""
+        await self._caught_up()
         listener = await self._store.connect("app")
         try:
             await listener.execute(f"listen {CHANNEL}")

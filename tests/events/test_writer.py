@@ -1,13 +1,13 @@
 """What a process has not stored yet of a run, when the run is taken up again in this process."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from host.domain.errors import StaleRunError, StoreError
-from host.events.run import Run
+from host.events.run import Event, Run
 from host.events.run_log import RunLog
 from host.events.runs import Runs
 from host.events.writer import EventWriter
@@ -80,14 +80,20 @@ async def test_run_is_found_as_soon_as_anybody_heard_of_it(store_folder: Path) -
     heard: list[str] = []
     writer = EventWriter(store, dump_json, heard=lambda event: heard.append(event.run_id))
     runs = Runs(store, caught_up=writer.caught_up)
+
+    async def follow(run: str) -> Event:
+        async with aclosing(runs.follow(ANN, run)) as events:
+            return await anext(events)
+
+    looks: list[Callable[[str], Awaitable[object]]] = [
+        lambda run: runs.get(ANN, run),
+        lambda run: runs.find_thread(ANN, run),
+        lambda run: runs.thread(ANN, run),
+        lambda run: runs.page(ANN, thread=run),
+        lambda run: runs.events(ANN, run),
+        follow,
+    ]
     try:
-        looks: list[Callable[[str], Awaitable[object]]] = [
-            lambda run: runs.get(ANN, run),
-            lambda run: runs.find_thread(ANN, run),
-            lambda run: runs.thread(ANN, run),
-            lambda run: runs.page(ANN, thread=run),
-            lambda run: runs.events(ANN, run),
-        ]
         for look in looks:
             run_log = writer.begin(new_run())
             run_log.add("started")
