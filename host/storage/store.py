@@ -21,6 +21,9 @@ from host.storage.account import SYSTEM_FOLDER
 from host.storage.brokered import BrokeredConnector, broker_link
 from host.storage.connector import Connector, EmbeddedConnector, SharedConnector
 from host.storage.credentials import Role
+from host.storage.pool_wait import heed_cancellations
+
+heed_cancellations()
 
 Database = AsyncConnection[DictRow]
 """A connection inside a transaction; rows are dictionaries."""

@@ -114,6 +114,35 @@ def test_a_user_that_is_cancelled_twice_gives_its_connection_back(
     asyncio.run(run())
 
 
+def test_a_user_that_is_cancelled_as_it_gets_a_connection_does_not_go_on(store_folder: Path):
+    async def run() -> None:
+        store = await open_store(None, store_folder, linger=0.0)
+        await ask(store, "select 1")
+        pool = store._pool
+        assert pool is not None
+
+        async def use() -> None:
+            async with store.transaction():
+                await asyncio.Future()
+
+        for turns in range(40):
+            all_of_them = [await pool.getconn() for _ in range(pool.max_size)]
+            user = asyncio.create_task(use())
+            for _ in range(10):
+                await asyncio.sleep(0)
+            await pool.putconn(all_of_them.pop())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            user.cancel()
+            await asyncio.wait([user], timeout=10)
+            assert user.cancelled(), f"after {turns} turns of the loop"
+            for connection in all_of_them:
+                await pool.putconn(connection)
+        await store.close()
+
+    asyncio.run(run())
+
+
 def test_the_application_role_owns_nothing_and_sees_its_own_rows_only(empty_store_folder: Path):
     async def run() -> None:
         store = await open_store(None, empty_store_folder)

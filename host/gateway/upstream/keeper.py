@@ -16,6 +16,7 @@ from typing import Any
 
 from host.domain.errors import UpstreamUnavailableError
 from host.domain.names import nearest_names
+from host.domain.wait import end_of
 from host.gateway.upstream.keeper_process import sweep
 
 log = logging.getLogger(__name__)
@@ -117,17 +118,31 @@ class Keeper:
             if isinstance(error, OSError):
                 self._starting.pop(request_id, None)
                 raise _cannot_start(name, argv, cwd, error) from error
-            self._abandoned.add(request_id)
+            if started.done() and not started.cancelled():
+                self._end_unwanted(started.result()[0])
+            else:
+                self._abandoned.add(request_id)
             raise
         finally:
             for descriptor in ends.child:
                 os.close(descriptor)
+        return await self._take_in(pid, ends.own)
+
+    async def _take_in(self, pid: int, own: list[int]) -> Child:
+        """Return a child that was started; where nobody gets to know of it any more, end it."""
         exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if pid in self._early_exits:
             exited.set_result(self._early_exits.pop(pid))
         else:
             self._children[pid] = exited
-        return await _open_streams(pid, ends.own, exited)
+        opening = asyncio.create_task(_open_streams(pid, own, exited))
+        try:
+            await end_of(opening)
+        except asyncio.CancelledError:
+            opening.result().stdin.close()
+            self._end_unwanted(pid)
+            raise
+        return opening.result()
 
     def _note_hiding(self, concealed: bool) -> None:
         """Say once that this system cannot keep servers off the host's own folders."""
@@ -144,8 +159,8 @@ class Keeper:
         for number in (None, signal.SIGTERM, signal.SIGKILL):
             if number is not None:
                 self.signal(child, number)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(child.exited), grace)
+            await asyncio.wait([child.exited], timeout=grace)
+            if child.exited.done():
                 return
 
     def signal(self, child: Child, number: int) -> None:
@@ -213,8 +228,7 @@ class Keeper:
         if answer["id"] in self._abandoned:
             self._abandoned.discard(answer["id"])
             if "pid" in answer:
-                self._unwanted.add(answer["pid"])
-                self._send_signal(answer["pid"], signal.SIGKILL)
+                self._end_unwanted(answer["pid"])
             return
         if started is None or started.done():
             return
@@ -222,6 +236,13 @@ class Keeper:
             started.set_result((answer["pid"], answer["hidden"]))
         else:
             started.set_exception(OSError(answer["errno"], answer["error"]))
+
+    def _end_unwanted(self, pid: int) -> None:
+        """End a child of which nobody knows, or will ask how it ended."""
+        self._children.pop(pid, None)
+        if self._early_exits.pop(pid, None) is None:
+            self._unwanted.add(pid)
+            self._send_signal(pid, signal.SIGKILL)
 
     def _lose(self) -> None:
         """The keeper was killed: its children died with it; the next start makes a new one."""
