@@ -42,8 +42,9 @@ async def conversation_of(
     principal = active.exchange.session.principal
     transcript = Transcript(agent=active.agent)
     for run_id in active.history:
-        replay_events(await runs.events(principal, run_id), transcript)
-        transcript.close_calls()
+        before = await runs.events(principal, run_id)
+        replay_events(before, transcript)
+        transcript.close_calls(ended=bool(before) and before[-1].kind == "finished")
     transcript.repairs = 0
     if events is None and active.run.parent is None:
         active.taint.say(plain_text(active.order.content))

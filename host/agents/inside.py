@@ -38,6 +38,6 @@ async def go_on_inside(runner: Runner, exchange: Exchange, run_id: str) -> Json 
     try:
         active = await runner.resume(exchange, run_id, parked=True)
     except NotFoundError as gone:
-        await runner.end(principal, run, str(gone))
+        await runner.endings.end(principal, run, str(gone))
         raise
     return result_of(await attend(runner, active, exchange))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from host.agents.attending import attend, cannot_answer
 from host.agents.library import Agent
 from host.agents.past import past_task, result_of
 from host.agents.runner import Runner
-from host.domain.errors import ConfigError, NotFoundError, RunStateError
+from host.domain.errors import ConfigError, NotFoundError, RunStateError, StoreError
 from host.domain.json_schema import embedded
 from host.domain.jsonrpc import (
     INVALID_PARAMS,
@@ -141,7 +142,8 @@ class AgentProvider(LocalProvider):
         task, asked = self._ongoing.open(exchange)
         active = await begin(asked)
         handle = self._ongoing.begin(task, self._work(active, asked), own_id=active.run.id)
-        await active.log.settle()  # whoever gets the handle finds the run, after a restart too
+        with suppress(StoreError):  # it goes on all the same: to begin another would do it twice
+            await active.log.settle()  # whoever gets the handle finds it, after a restart too
         return handle
 
     async def _work(self, active: "Active", asked: TaskExchange) -> Json:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from host.agents.active import EVENT_META, Active, ending_of, leave_all
 from host.agents.budget import MAX_DEPTH, RunBudget
+from host.agents.endings import CANCELLED, Endings
 from host.agents.library import Agent, AgentLibrary
 from host.agents.own_servers import OwnServers
 from host.agents.recall import Recaller
@@ -77,6 +78,7 @@ class Runner:
         self._inbox = inbox
         self.active: dict[str, Active] = {}
         self.shelf = Shelf(self, inbox, hold)
+        self.endings = Endings(runs, writer, inbox, gateway.gate, self.active, self.shelf)
 
     async def start(self, exchange: Exchange, order: "Order") -> Active:
         """Begin a run, which goes on until it ends by itself or is cancelled.
@@ -153,7 +155,8 @@ class Runner:
             self.library.get(name)  # before it is claimed: whose policy holds has to be there
         taint = self._gateway.gate.begin_run(exchange, run.id)
         holder = await self._writer.hold()
-        run = await self.runs.claim(principal, run, holder=holder, force=parked)
+        force = parked and (run.parent is not None or run.status == "parked")
+        run = await self.runs.claim(principal, run, holder=holder, force=force)
         events = await self.runs.events(principal, run.id)
         family = await self.runs.family(principal, run.root)
         if run.id in self.active:  # somebody here was faster
@@ -176,7 +179,10 @@ class Runner:
             RunStateError: It does not go on here.
         """
         run = await self.runs.get(principal, run_id)
-        active = self.active.get(run.id) or await self.shelf.take_up_to_end(run.id)
+        active = self.active.get(run.id)
+        if active is None and run.status == "parked" and run.parent is None:
+            await self.endings.cancel_parked(principal, run)
+            return await self.runs.get(principal, run.id)
         if active is None or active.task is None:
             raise RunStateError(
                 f"The run {run.id} is not going on here: it is {run.status}.",
@@ -279,7 +285,7 @@ class Runner:
         except asyncio.CancelledError:
             if run_log.leaving:
                 return await self._leave(active, parked=run_log.status == "parked")
-            status, error = "cancelled", "The run was cancelled."
+            status, error = "cancelled", CANCELLED
         except HostError as failure:
             error = str(failure)
         except Exception as failure:  # the worker's boundary: a run's fault must not stay unwritten
@@ -291,7 +297,7 @@ class Runner:
             answer, status, error = None, "failed", str(failure)
         if events and not run_log.stale:
             with suppress(asyncio.CancelledError):  # it is ending as it is
-                await unbroken(self._take_back(active.run, events))
+                await unbroken(self.endings.take_back(active.run, events))
         await self._finish(active, status, error, answer)
         return ending_of(active, status, error, answer)
 
@@ -333,42 +339,9 @@ class Runner:
             actor=lambda: active.actor or Actor(active.agent),
             taint=active.taint,
             go_on=partial(go_on_inside, self),
-            withdraw=partial(self._withdraw, active.run),
+            withdraw=partial(self.endings.withdraw, active.run),
             on_progress=lambda params: self._hear_inside(active, params),
         )
-
-    async def end(self, principal: Principal, run: Run, error: str) -> None:
-        """End a run that does not go on here and cannot be taken up, and take back what it asked.
-
-        Raises:
-            RunStateError: Somebody works on it.
-        """
-        run = await self.runs.claim(principal, run, holder=await self._writer.hold(), force=True)
-        events = await self.runs.events(principal, run.id)
-        await self._take_back(run, events)
-        run_log = self._writer.open(run, last=events[-1].seq if events else 0)
-        run_log.finish("failed", {"text": "", "output": None, "agent": run.name}, error=error)
-        try:
-            await run_log.settle()
-        finally:
-            self._writer.release(run_log)
-
-    async def _withdraw(self, run: Run, approval: str) -> None:
-        """Withdraw an approval, unless a run that is not around or inside this one waits for it."""
-        others = [one for one in self.active.values() if one.run.root != run.root]
-        waits = any(approval in one.log.waits_for.values() for one in others)
-        if not waits and not self.shelf.waits(approval, besides=run.root):
-            await self._inbox.withdraw(approval, reason="The run that asked has ended.")
-
-    async def _take_back(self, run: Run, events: Sequence[Event]) -> None:
-        """Withdraw what a run had asked for before it was taken up, where it never came to it."""
-        from host.agents.earlier import asked_by  # noqa: PLC0415 - see `_run`
-
-        for approval in asked_by(events):
-            try:
-                await self._withdraw(run, approval)
-            except Exception as failure:  # noqa: BLE001 - nothing may keep a run from ending
-                log.warning("%s stays asked for until it expires: %s", approval, failure)
 
     async def _cast(self, active: Active, agent: Agent, tools: Any) -> "Cast":  # noqa: ANN401
         from host.agents.casting import cast_agent  # noqa: PLC0415 - see `_run`

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from host.agents.active import Active, leave_all
 from host.approvals.inbox import Inbox
-from host.domain.errors import HostError, StoreError
+from host.domain.errors import HostError, RunStateError, StoreError
 from host.domain.principal import Principal
-from host.events.run import Event
 from host.events.writer import WRITER
 from host.gateway.exchange import QuietExchange, QuietSession
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+NONE: frozenset[str] = frozenset()
 LOOK_AGAIN = 15.0
 """Seconds between two looks at approvals that another process may have answered."""
 
@@ -31,11 +31,13 @@ class Shelved:
         principal: For whom it goes on.
         epoch: As it was let go; with another one somebody else has it.
         approvals: What it and the runs inside it wait for.
+        grants: Those of its user that held when it was let go; a later one may cover its call.
     """
 
     principal: Principal
     epoch: int
     approvals: frozenset[str]
+    grants: frozenset[str]
 
 
 class Shelf:
@@ -43,7 +45,8 @@ class Shelf:
 
     A run that has waited for a while, and whose end nobody waits for, is stopped with the runs
     inside it; its record says that it is parked. It goes on from there, as after a restart of the
-    host, when one of its approvals is answered, has expired or is withdrawn.
+    host, when one of its approvals is answered, has expired or is withdrawn, or when its user is
+    given a grant, which may cover its call; where it does not, the run waits again.
 
     Args:
         runner: Runs them.
@@ -58,6 +61,8 @@ class Shelf:
         self._runs: dict[str, Shelved] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.told: set[str] = set()
+        """Runs of which the log has why they cannot go on although they were answered."""
         self._watch: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -76,28 +81,7 @@ class Shelf:
     def forget(self, run_id: str) -> None:
         """Take it that somebody has taken up a run."""
         self._runs.pop(run_id, None)
-
-    async def take_up_to_end(self, run_id: str) -> Active | None:
-        """Take up a run that was let go, as far as it can be cancelled; None: it was not."""
-        if run_id not in self._runs:
-            return None
-        active = await self._take_up(run_id)
-        if active is None or active.task is None:
-            return None
-        there = asyncio.Event()
-
-        def hear(event: Event) -> None:
-            if event.kind in ("approval", "answer"):  # its call is being made, or waits again
-                there.set()
-
-        stop = self._runner.hub.listen(run_id, hear)
-        heard = asyncio.create_task(there.wait())
-        try:
-            await asyncio.wait([active.task, heard], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            heard.cancel()
-            stop()
-        return active
+        self.told.discard(run_id)
 
     def close(self) -> None:
         """Let everything be as it is; the next host takes up what waits."""
@@ -124,7 +108,9 @@ class Shelf:
     async def _let_go(self, root: str, family: list[Active]) -> None:
         outermost = next((one for one in family if one.run.id == root), None)
         approvals = frozenset(name for one in family for name in one.log.waits_for.values())
+        grants: dict[str, frozenset[str]] = {}
         try:
+            grants = await self._grants()
             waits = approvals <= await self._inbox.pending(approvals)
         except HostError as error:
             log.warning("runs that wait are not let go: %s", error)
@@ -134,7 +120,8 @@ class Shelf:
             self._look_later(root)
             return
         principal = outermost.exchange.session.principal
-        self._runs[root] = Shelved(principal, outermost.run.epoch, approvals)
+        known = grants.get(principal.user, NONE)
+        self._runs[root] = Shelved(principal, outermost.run.epoch, approvals, known)
         await leave_all(family)
         log.info("the run %s waits for an approval and was let go until it is answered", root)
         if self._watch is None:
@@ -150,17 +137,27 @@ class Shelf:
         while self._runs:
             seen = self._inbox.version
             known = frozenset(name for one in self._runs.values() for name in one.approvals)
+            grants: dict[str, frozenset[str]] = {}
             try:
                 waiting = await self._inbox.pending(known)
+                grants = await self._grants()
             except HostError as error:
                 log.warning("answers to runs that wait are looked for again: %s", error)
                 waiting = known
             for run_id, one in list(self._runs.items()):
-                if not one.approvals <= waiting:
+                granted = not grants.get(one.principal.user, NONE) <= one.grants
+                if granted or not one.approvals <= waiting:
                     await self._take_up(run_id)
             if self._runs:
                 await self._inbox.changed(seen, limit=LOOK_AGAIN)
         self._watch = None
+
+    async def _grants(self) -> dict[str, frozenset[str]]:
+        """Return the grants that hold, by user."""
+        found: dict[str, frozenset[str]] = {}
+        for grant in await self._inbox.grants():
+            found[grant.user] = found.get(grant.user, NONE) | {grant.id}
+        return found
 
     async def _take_up(self, run_id: str) -> Active | None:
         one = self._runs.pop(run_id, None)
@@ -175,6 +172,11 @@ class Shelf:
         except StoreError as error:
             log.warning("the run %s is taken up later: %s", run_id, error)
             self._runs[run_id] = one
-        except HostError as error:
+        except RunStateError as error:
             log.warning("the run %s stays parked: %s", run_id, error)
+        except HostError as error:  # its agent's file is wrong, and may be mended
+            if run_id not in self.told:
+                log.warning("the run %s stays parked until it can go on: %s", run_id, error)
+            self.told.add(run_id)
+            self._runs[run_id] = one
         return None

@@ -25,6 +25,10 @@ from host.events.run import Event
 _RESPONSE: TypeAdapter[ModelResponse] = TypeAdapter(ModelResponse)
 _CONTENT: TypeAdapter[str | Sequence[UserContent]] = TypeAdapter(str | Sequence[UserContent])
 
+MAYBE_MADE = (
+    "This call was begun, and how it ended is not known here: it may have been carried out, or be "
+    "under way. Check before you call it again."
+)
 SUMMARY = "Summary of the conversation before this point:\n"
 
 
@@ -169,13 +173,18 @@ class Transcript:
         tail = self.messages[len(self.messages) - kept :] if kept else []
         self.messages = [user_message(SUMMARY + summary), *tail]
 
-    def close_calls(self) -> None:
-        """Say of each call without a result that it was not carried out, so that all have one."""
+    def close_calls(self, *, ended: bool) -> None:
+        """Say of each call without a result what is known of it, so that all have one.
+
+        Args:
+            ended: Whether the run has ended; what waited for an approval then was not made.
+        """
         for call in self.open_calls():
-            self.answered.add(call.tool_call_id)
-            self.add_part(
-                ToolReturnPart(call.tool_name, "Not carried out.", tool_call_id=call.tool_call_id)
-            )
+            call_id = call.tool_call_id
+            self.answered.add(call_id)
+            made = call_id in self.called and not (ended and call_id in self.waiting)
+            text = MAYBE_MADE if made else "Not carried out."
+            self.add_part(ToolReturnPart(call.tool_name, text, tool_call_id=call_id))
 
     def hand_over(self, agent: str) -> None:
         """Let another agent have it."""

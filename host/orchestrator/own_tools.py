@@ -8,7 +8,7 @@ from typing_extensions import override
 from host.agents.argument import name_faults, schema_faults
 from host.agents.provider import INPUT, check_model, order_of, outcome_schema
 from host.app import Host
-from host.domain.errors import ConfigError, HostError, NotFoundError
+from host.domain.errors import ConfigError, HostError, NotFoundError, StoreError
 from host.domain.jsonrpc import INVALID_PARAMS, Json, RpcError
 from host.gateway.exchange import Exchange
 from host.gateway.local import LocalProvider, text_result, wrong_result
@@ -197,8 +197,11 @@ class OrchestratorProvider(LocalProvider):
     async def _start_run(self, exchange: Exchange, arguments: Json) -> Json:
         active = await self._begin(exchange, arguments)
         run = active.run
-        await active.log.settle()  # whoever gets the handle finds the run
         text = f"The run {run.id} has begun. follow_run waits for it, run://{run.id} reads it."
+        try:
+            await active.log.settle()  # whoever gets the handle finds the run
+        except StoreError as error:  # it goes on all the same: to begin another would do it twice
+            text = f"{text} It is not stored yet: {error}"
         body = {"run": run.id, "thread": run.thread, "agent": run.name, "uri": f"run://{run.id}"}
         return text_result(text, body)
 

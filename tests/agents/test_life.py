@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from host.agents.replay import replay_run
 from host.agents.runner import Active
+from host.agents.transcript import MAYBE_MADE
 from host.domain.errors import NotFoundError, RunStateError, StaleRunError
 from host.domain.jsonrpc import Json
 from host.domain.principal import Principal
@@ -127,6 +128,29 @@ async def test_resumed_run_does_not_repeat_a_call_whose_outcome_is_unknown(
         assert outcome.status == "succeeded"
         assert "Whether it took effect is not known" in outcome.text
         assert [name for name, _ in scene.notes.calls] == ["add", "wait"]
+
+
+@pytest.mark.parametrize("state", ["cancelled", "going on", "asked"])
+async def test_next_message_is_told_that_a_call_without_result_may_have_been_made(
+    store_folder: Path, tmp_path: Path, state: str
+) -> None:
+    policy = "default" if state == "asked" else "permissive"
+    async with open_agents(store_folder, tmp_path, policy=policy) as scene:
+        scene.agent("busy", [call("notes__wait"), {"reply": "Done."}])
+        scene.agent("next", [{"when": {"asked": True}, "reply": "${result}"}])
+        active = await scene.start("busy")
+        if state == "asked":
+            await waiting(scene)
+        else:
+            await scene.notes.begun.wait()
+        if state == "cancelled":
+            await scene.runner.cancel(scene.principal, active.run.id)
+        after = await scene.ask("next", "And?", thread=active.run.id)
+        assert after.text == MAYBE_MADE
+        if state == "asked":
+            await scene.runner.cancel(scene.principal, active.run.id)
+            after = await scene.ask("next", "And now?", thread=active.run.id)
+            assert (after.text, scene.notes.calls) == ("Not carried out.", [])
 
 
 async def test_overtaken_writer_adds_nothing(store_folder: Path, tmp_path: Path) -> None:

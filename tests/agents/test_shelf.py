@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from host.agents import shelf
 from host.agents.active import Active
 from host.agents.replay import replay_run
 from host.agents.shelf import Shelf
-from host.approvals.approval import Approval
+from host.approvals import grants
+from host.approvals.approval import Answer, Approval
+from host.approvals.grant import GrantTerms
+from host.domain.errors import RunStateError
+from host.domain.jsonrpc import Json
 from host.events.run import Run
 from tests.agents.scene import Scene, open_agents
-from tests.agents.test_parked import ADD, OUTER, answer, parked, waiting
+from tests.agents.test_loop import call
+from tests.agents.test_parked import ADD, BOSS, OUTER, answer, parked, waiting
 from tests.fakes.gateway_scene import read_journal
 
 pytestmark = pytest.mark.anyio
@@ -123,6 +129,85 @@ async def test_run_that_was_let_go_can_be_cancelled_and_nobody_is_asked_any_more
         found = await scene.host.inbox.find(approval.id)
     assert (run.status, found.state) == ("cancelled", "withdrawn")
     assert scene.notes.calls == []
+
+
+async def test_cancelling_a_run_that_was_let_go_makes_no_call_that_came_to_be_allowed(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        run_id, approval = await left(scene)
+        terms = GrantTerms(scope="always", exact=False)
+        async with scene.host.store.transaction(scene.principal) as database:
+            await grants.add(database, approval, terms, by=BOSS, destructive=False)
+        run = await scene.runner.cancel(scene.principal, run_id)
+        assert (run.status, (await scene.kinds(run_id))[-1]) == ("cancelled", "finished")
+        assert len(scene.runner.shelf) == 0
+        with pytest.raises(RunStateError, match="not going on"):
+            await scene.runner.cancel(scene.principal, run_id)
+    assert scene.notes.calls == []
+
+
+async def test_run_that_was_let_go_goes_on_by_a_grant_that_was_given_for_another(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        turns: list[Json] = [
+            {"when": {"asked": True, "prompt": text}, **call("notes__add", text=text)}
+            for text in ("x", "y")
+        ]
+        scene.script("keeper", [*turns, {"reply": "Kept."}], loop=True)
+        waits = [await scene.start("keeper", text) for text in ("x", "y")]
+        for active in waits:
+            await let_go(active)
+        approval = await waiting(scene)
+        terms = GrantTerms(scope="always", exact=False)
+        said = Answer(approve=True, by=BOSS, channel="cli", digest=approval.digest, grant=terms)
+        await scene.host.inbox.answer(approval.id, said)
+        runs = [await ended(scene, active.run.id) for active in waits]
+    assert [run.status for run in runs] == ["succeeded", "succeeded"]
+    assert sorted(arguments["text"] for _, arguments in scene.notes.calls) == ["x", "y"]
+
+
+async def test_runs_inside_one_that_was_let_go_are_cancelled_with_it(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
+        run_id, approval = await left(scene, "outer")
+        run = await scene.runner.cancel(scene.principal, run_id)
+        family = await scene.host.agents.runs.family(scene.principal, run_id)
+        found = await scene.host.inbox.find(approval.id)
+    assert [one.status for one in (run, *family)] == ["cancelled", "cancelled"]
+    assert found.state == "withdrawn"
+
+
+async def test_run_whose_agent_is_gone_can_be_cancelled_while_it_waits(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        run_id, approval = await left(scene)
+        (tmp_path / "config" / "agents" / "keeper.yaml").unlink()
+        await answer(scene, approval)
+        run = await scene.runner.cancel(scene.principal, run_id)
+    assert run.status == "cancelled"
+    assert scene.notes.calls == []
+
+
+async def test_run_whose_agents_file_is_wrong_when_it_is_answered_goes_on_once_it_is_right(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelf, "LOOK_AGAIN", 0.05)
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        run_id, approval = await left(scene)
+        file = tmp_path / "config" / "agents" / "keeper.yaml"
+        right = file.read_text()
+        file.write_text("model: [")
+        await answer(scene, approval)
+        while not scene.runner.shelf.told:  # noqa: ASYNC110  that it cannot go on is heard nowhere
+            await asyncio.sleep(0.01)
+        file.write_text(right)
+        assert (await ended(scene, run_id)).status == "succeeded"
+    assert scene.notes.calls == [("add", {"text": "x"})]
 
 
 async def test_run_that_was_let_go_goes_on_in_the_next_host(

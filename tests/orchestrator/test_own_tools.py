@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from host.domain.errors import StoreError
 from host.domain.jsonrpc import Json, RpcError
+from host.events.run_log import RunLog
 from host.orchestrator.own_tools import OrchestratorProvider
 from tests.agents.test_face import write_agent
 from tests.fakes.gateway_scene import Scene, open_scene
@@ -112,6 +114,26 @@ async def test_name_that_no_store_takes_is_refused_in_words(
         write_agent(scene, "plain", HELLO)
         said = await failure(client, tool, arguments)
     assert "it has a NUL, or half of a surrogate pair" in said
+
+
+async def test_run_that_could_not_be_stored_yet_is_told_and_not_begun_twice(
+    empty_store_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_log: RunLog) -> None:
+        raise StoreError("PostgreSQL cannot be reached.")
+
+    async with open_client(empty_store_folder) as (scene, client):
+        write_agent(scene, "plain", HELLO)
+        with monkeypatch.context() as patched:
+            patched.setattr(RunLog, "settle", away)
+            asked = {"agent": "plain", "message": "x"}
+            begun = await client.call("orchestrator__start_run", asked)
+        run = begun["structuredContent"]["run"]
+        status = ""
+        while status != "succeeded":
+            told = await client.call("orchestrator__follow_run", {"run": run})
+            status = told["structuredContent"]["run"]["status"]
+    assert "It is not stored yet: PostgreSQL cannot be reached." in begun["content"][0]["text"]
 
 
 async def test_conversation_that_does_not_exist_gets_no_name(empty_store_folder: Path) -> None:
