@@ -20,7 +20,7 @@ from host.agents.transcript import (
     retry_part,
     spent_on,
 )
-from host.domain.errors import ModelError, StaleRunError
+from host.domain.errors import HostError, ModelError, StaleRunError
 from host.domain.jsonrpc import Json
 from host.events.run_log import RunLog
 
@@ -241,15 +241,25 @@ class Loop:
         return now
 
     async def _together(self, now: Cast, calls: list[ToolCallPart]) -> None:
-        """Make calls at the same time; their results are written in the order of the calls."""
+        """Make calls at the same time; their results are written in the order of the calls.
+
+        What one of them raises ends the others, and is raised itself, without a group around it.
+        """
         answers: dict[int, ToolAnswer | None] = {}
+        errors: list[Exception] = []
 
         async def one(place: int, call: ToolCallPart) -> None:
-            answers[place] = await self._call(now, call)
+            try:
+                answers[place] = await self._call(now, call)
+            except Exception as error:  # noqa: BLE001 - kept from the group, and raised below
+                errors.append(error)
+                group.cancel_scope.cancel()
 
-        async with anyio.create_task_group() as group:
+        async with anyio.create_task_group() as group:  # raises nothing but a cancellation
             for place, call in enumerate(calls):
                 group.start_soon(one, place, call)
+        if errors:
+            raise min(errors, key=_how_telling)
         for place, call in enumerate(calls):
             self._result(call, answers[place])
 
@@ -317,3 +327,8 @@ class Loop:
         self._log.add("result", data)
         self._transcript.answered.add(call.tool_call_id)
         self._transcript.add_result(data)
+
+
+def _how_telling(error: Exception) -> int:
+    """Return where an error stands among those of one time; of two alike the first is the cause."""
+    return 0 if isinstance(error, StaleRunError) else 1 if isinstance(error, HostError) else 2

@@ -28,6 +28,7 @@ READ: Json = call("notes__read", title="a")
 BOTH: Json = {
     "calls": [{"tool": "notes__read", "arguments": {"title": title}} for title in ("a", "b")]
 }
+LOOKS: Json = {"calls": [{"tool": "notes__look"}] * 3}
 LATER: Json = {"json": {"answer": 1}, **READ}
 
 
@@ -97,6 +98,35 @@ async def test_call_that_was_open_at_a_crash_gets_its_own_result_after_one_of_th
         again = await replayed(scene, active.run.id)
     assert kinds.count("call") == 3
     assert again.differences == []
+
+
+async def test_run_that_goes_on_in_calls_made_side_by_side_or_was_cancelled_there_is_replayed_alike(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("worker", [READ, LOOKS, {"reply": "It: ${result}"}])
+        active = await scene.start("worker")
+        await scene.notes.begun.wait()
+        await active.log.settle()
+        meanwhile = await replayed(scene, active.run.id)
+        run = await scene.runner.cancel(scene.principal, active.run.id)
+        kinds = await scene.kinds(run.id)
+        again = await replayed(scene, run.id)
+    assert (run.status, kinds[-4:]) == ("cancelled", ["call", "call", "call", "finished"])
+    assert (meanwhile.differences, meanwhile.steps) == ([], 2)
+    assert (again.differences, again.steps) == ([], 2)
+
+
+async def test_run_that_was_out_of_time_in_calls_made_side_by_side_is_replayed_alike(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_agents(store_folder, tmp_path) as scene:
+        scene.agent("worker", [LOOKS, {"reply": "done"}], limits={"seconds": 2})
+        outcome = await scene.ask("worker")
+        again = await replayed(scene, outcome.run.id)
+    assert "limit of 2 seconds" in str(outcome.error)
+    assert scene.notes.begun.is_set()
+    assert (again.differences, again.steps) == ([], 1)
 
 
 class ChangedRuns(Runs):
