@@ -46,7 +46,9 @@ def list_runs(
 ) -> None:
     """Print runs, newest first."""
     found = _with_runs(
-        user, lambda runs, who: runs.page(who, limit=limit, name=agent, nested=nested)
+        user,
+        lambda runs, who: runs.page(who, limit=limit, name=agent, nested=nested),
+        agent=agent,
     )
     if as_json:
         print(show_json([run.fields() for run in found]))
@@ -65,7 +67,7 @@ def show(run_id: str = RUN, user: str = USER, as_json: bool = JSON_OPTION) -> No
         run = await runs.get(who, run_id)
         return run, await runs.events(who, run.id), await runs.family(who, run.id)
 
-    run, events, family = _with_runs(user, work)
+    run, events, family = _with_runs(user, work, run=run_id)
     if as_json:
         body = {
             "run": run.fields(),
@@ -93,7 +95,7 @@ def follow(run_id: str = RUN, user: str = USER, as_json: bool = JSON_OPTION) -> 
                 _print_event(event.fields())
         return await runs.get(who, run.id)
 
-    run = _with_runs(user, work)
+    run = _with_runs(user, work, run=run_id)
     if not as_json:
         print(_header(run))
 
@@ -116,7 +118,9 @@ def export(
 
     from host.cli.chat_session import write_new
 
-    lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in _with_runs(user, work)]
+    lines = [
+        json.dumps(line, ensure_ascii=False) + "\n" for line in _with_runs(user, work, run=run_id)
+    ]
     if file == "-":
         sys.stdout.writelines(lines)
         return
@@ -131,7 +135,7 @@ def replay(run_id: str = RUN, user: str = USER, as_json: bool = JSON_OPTION) -> 
     async def work(runs: "Runs", who: "Principal") -> Json:
         return (await replay_run(runs, who, run_id)).fields()
 
-    found = _with_runs(user, work)
+    found = _with_runs(user, work, run=run_id)
     if as_json:
         print(show_json(found))
     else:
@@ -185,11 +189,28 @@ def _ask(tool: str, arguments: Json, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _with_runs(user: str, work: "Callable[[Runs, Principal], Awaitable[T]]") -> T:
-    """Do something with the runs of a user."""
+def _with_runs(
+    user: str, work: "Callable[[Runs, Principal], Awaitable[T]]", **names: str | None
+) -> T:
+    """Do something with the runs of a user.
+
+    Args:
+        user: Whose.
+        work: What to do.
+        names: What it looks up, as it was given, by the names of the parameters.
+
+    Raises:
+        ConfigError: One of them is no text that a name could have.
+    """
+    from host.agents.argument import name_faults
+    from host.domain.errors import ConfigError
     from host.domain.principal import Principal
     from host.events.runs import Runs
     from host.storage.store import open_store
+
+    faults = name_faults({**names, "user": user})
+    if faults:
+        raise ConfigError(f"The command cannot be called so: {'; '.join(faults)}.")
 
     async def run() -> T:
         store = await open_store(configured_url(), configured_folder())

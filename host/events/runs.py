@@ -3,25 +3,29 @@
 import asyncio
 import json
 import math
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from host.domain.errors import NotFoundError, RunStateError
+from host.domain.errors import NotFoundError, RunStateError, StoreError
 from host.domain.principal import Principal
 from host.events.holder import HELD
-from host.events.rows import CHANNEL
+from host.events.news import listening, next_news
 from host.events.run import Event, Run, utc_now
 from host.events.writer import SILENCE
-from host.storage.store import Database, Store
+from host.storage.store import Store
 
 LIVE = ("running", "parked")
 """States of a run that goes on."""
 
-LOOK_AGAIN = 2.0
-"""Seconds after which a followed run is looked at even without news."""
+PATIENCE = 10.0
+"""Seconds that the store, and then a run's process, may be away while one follows it."""
+
+_CONNECT_AGAIN = 0.2
+"""Seconds until a lost store is looked for again."""
 
 _PAUSES = (0.0, 0.1, 0.2, 0.4)
 """Seconds before each look at whether a holder is gone: PostgreSQL may not have noticed yet."""
@@ -261,21 +265,38 @@ class Runs:
     async def follow(
         self, principal: Principal, run_id: str, *, after: int = 0
     ) -> AsyncGenerator[Event, None]:
-        """Yield the events of a run, those to come as well, until it ends; from any process."""
+        """Yield the events of a run, those to come as well, until it ends; from any process.
+
+        A store that is started anew meanwhile is found again, and no event is told twice. Whoever
+        works on the run has to find it as well: until then the run looks interrupted.
+
+        Raises:
+            NotFoundError: There is no such run.
+            StoreError: The store cannot be reached, or was away for too long.
+        """
         await self._caught_up()
-        listener = await self._store.connect("app")
-        try:
-            await listener.execute(f"listen {CHANNEL}")
-            while True:
-                run = await self._get(principal, run_id)
-                for event in await self._events(principal, run_id, after):
-                    after = event.seq
-                    yield event
-                if run.status not in LIVE:
-                    return
-                await _wait_for_news(listener, run_id)
-        finally:
-            await listener.close()
+        lost, seen, back = False, -math.inf, -math.inf
+        while True:
+            try:
+                async with listening(self._store) as listener:
+                    while True:
+                        run = await self._get(principal, run_id)
+                        for event in await self._events(principal, run_id, after):
+                            after = event.seq
+                            yield event
+                        seen = time.monotonic()
+                        lost, back = False, seen if lost else back
+                        if run.status not in (*LIVE, "interrupted"):
+                            return
+                        if run.status == "interrupted" and seen - back > PATIENCE:
+                            await listener.execute("select 1")  # unless the store was just lost
+                            return
+                        await next_news(listener, run_id)
+            except StoreError:
+                if time.monotonic() - seen > PATIENCE:
+                    raise
+                lost = True
+            await asyncio.sleep(_CONNECT_AGAIN)
 
     async def wait_for_news(
         self, principal: Principal, run_id: str, *, after: int, seconds: float
@@ -318,13 +339,6 @@ def _not_to_be_taken_up(known: Run, now: Run) -> RunStateError:
         next_step=f"{shown}; it can be taken up when that process has ended, or when nothing is "
         f"heard of it for another {max(1, math.ceil(left))} s.",
     )
-
-
-async def _wait_for_news(listener: Database, run_id: str) -> None:
-    """Return when the followed run has new events, or after a while."""
-    async for note in listener.notifies(timeout=LOOK_AGAIN):
-        if note.payload == run_id:
-            return
 
 
 def _run_of(row: dict[str, Any]) -> Run:
