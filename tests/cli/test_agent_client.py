@@ -61,7 +61,7 @@ async def test_step_that_is_stopped_at_a_question_is_cancelled_before_anything_i
     client = AgentClient(reader, writer, on_question=ask)
     listening = asyncio.create_task(client.listen())
     steps.append(asyncio.create_task(client.call("orchestrator__run_agent")))
-    question = {"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": {}}
+    question: Json = {"jsonrpc": "2.0", "id": "q", "method": "elicitation/create", "params": {}}
     sent = [json.loads(await from_terminal.readline())]
     to_terminal.write(json.dumps(question).encode() + b"\n")
     await asyncio.wait(steps)
