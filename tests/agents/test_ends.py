@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from host.agents.active import Active
-from host.agents.runner import Runner
+from host.agents.endings import Endings
 from host.events.run import Event, Run
 from host.orchestrator.own_tools import OrchestratorProvider
 from tests.agents.scene import Scene, open_agents
@@ -38,13 +38,13 @@ async def taken_up(scene: Scene, active: Active) -> Active:
 async def test_run_that_is_cancelled_twice_while_it_ends_has_ended(
     store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    take_back, there = Runner._take_back, asyncio.Event()
+    take_back, there = Endings.take_back, asyncio.Event()
 
-    async def seen(self: Runner, run: Run, events: Sequence[Event]) -> None:
+    async def seen(self: Endings, run: Run, events: Sequence[Event]) -> None:
         there.set()
         await take_back(self, run, events)
 
-    monkeypatch.setattr(Runner, "_take_back", seen)
+    monkeypatch.setattr(Endings, "take_back", seen)
     async with open_agents(store_folder, tmp_path, policy="default") as scene:
         scene.agent("keeper", ADD)
         active = await scene.start("keeper")
