@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,9 @@ from host.domain.wait import end_of
 from host.gateway.upstream.keeper_process import sweep
 
 log = logging.getLogger(__name__)
+
+_DYING = 0.5
+"""Seconds that a killed keeper has to be gone."""
 
 SCRIPT = Path(__file__).with_name("keeper_process.py")
 
@@ -262,7 +266,14 @@ class Keeper:
                 exited.set_result(-signal.SIGKILL)
         self._children.clear()
         if sys.platform == "linux":  # whatever left its session is found by its mark
-            asyncio.get_running_loop().run_in_executor(None, sweep)
+            asyncio.get_running_loop().run_in_executor(None, _sweep_again)
+
+
+def _sweep_again() -> None:
+    """Sweep, and once more: a keeper that is just dying still counts as one the first time."""
+    sweep()
+    time.sleep(_DYING)
+    sweep()
 
 
 async def _open_streams(pid: int, own: list[int], exited: asyncio.Future[int]) -> Child:
