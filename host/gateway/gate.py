@@ -158,16 +158,11 @@ class Gate:
             raise said.error
         decision = said.decision
         assert decision is not None  # noqa: S101 - there is one where there is no error
-        if decision.action == "deny":
-            raise DeniedError(
-                f"{goal.name} was not called. {' '.join(decision.reasons)}",
-                next_step="`host policy explain` shows which rules decided.",
-            )
         approvals, asks = self._approvals, decision.action == "ask"
-        if asks and approvals is None:
+        if decision.action == "deny" or (asks and approvals is None):
+            why = ": it needs an approval, and nobody can be asked" if asks else ""
             raise DeniedError(
-                f"{goal.name} was not called: it needs an approval, and nobody can be asked. "
-                f"{' '.join(decision.reasons)}",
+                f"{goal.name} was not called{why}. {' '.join(decision.reasons)}",
                 next_step="`host policy explain` shows which rules decided.",
             )
         spend = self._budget(method, goal, decision) if decision.counters else None

@@ -28,6 +28,14 @@ async def begun(scene: Scene) -> tuple[Active, Run]:
     return active, inner.run
 
 
+async def interrupted(scene: Scene) -> tuple[Active, Run]:
+    """Do what `begun` does, and leave both as a killed process would."""
+    active, inner = await begun(scene)
+    await crash(scene, active.run.id)
+    await crash(scene, inner.id)
+    return active, inner
+
+
 async def resumed(scene: Scene, active: Active) -> str:
     outcome = await (await scene.runner.resume(scene.exchange(), active.run.id)).wait()
     assert outcome.status == "succeeded"
@@ -38,9 +46,7 @@ async def test_run_that_was_at_work_inside_a_run_goes_on_with_it(
     store_folder: Path, tmp_path: Path
 ) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
-        active, inner = await begun(scene)
-        await crash(scene, active.run.id)
-        await crash(scene, inner.id)
+        active, inner = await interrupted(scene)
         scene.notes.gate.set()
         assert await resumed(scene, active) == "Inside: Seen."
         family = await scene.host.agents.runs.family(scene.principal, active.run.id)
@@ -81,9 +87,7 @@ async def test_run_inside_ends_with_the_one_around_it_after_both_were_taken_up(
     store_folder: Path, tmp_path: Path
 ) -> None:
     async with open_agents(store_folder, tmp_path) as scene:
-        active, inner = await begun(scene)
-        await crash(scene, active.run.id)
-        await crash(scene, inner.id)
+        active, inner = await interrupted(scene)
         scene.notes.begun.clear()
         await scene.runner.resume(scene.exchange(), active.run.id)
         await scene.notes.begun.wait()
