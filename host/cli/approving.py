@@ -16,6 +16,9 @@ from host.domain.protocol import list_member, object_member
 Read = Callable[[str], Awaitable[str]]
 """Shows a prompt and returns the line that was typed."""
 
+_LOOK_SECONDS = 5
+"""For how long the end of a question waits to learn why."""
+
 
 async def command(method: str, params: Json | None = None) -> Any:  # noqa: ANN401 - any JSON
     """Return the result of a command to the daemon; unlike a thread, it can be cancelled.
@@ -25,14 +28,14 @@ async def command(method: str, params: Json | None = None) -> Any:  # noqa: ANN4
     """
     try:
         reader, writer = await asyncio.open_unix_connection(str(socket_path()), limit=1 << 26)
+        try:
+            hello = {"hello": "control", "method": method, "params": params or {}}
+            writer.write(json.dumps(hello).encode() + b"\n")
+            line = await reader.readline()
+        finally:
+            writer.close()
     except OSError as error:
         raise DaemonError("The daemon is gone.", next_step="See `host logs`.") from error
-    try:
-        hello = {"hello": "control", "method": method, "params": params or {}}
-        writer.write(json.dumps(hello).encode() + b"\n")
-        line = await reader.readline()
-    finally:
-        writer.close()
     if not line:
         raise DaemonError("The daemon closed the connection.", next_step="See `host logs`.")
     answer = json.loads(line)
@@ -108,9 +111,9 @@ class Attendant:
                 await end_task(typing)
             finally:
                 await end_task(decided)
-        if typing.cancelled():
-            self._show(f"{name} was answered elsewhere.")
-        elif answer := typing.result():
+            if typing.cancelled():  # also where the step, and this with it, ended before `decided`
+                self._show(await _ending_of(name))
+        if not typing.cancelled() and (answer := typing.result()):
             await command("approvals.answer", {**answer, "digest": waiting["digest"]})
 
     async def _typed(self, name: str, *, exact: bool, guarded: bool) -> Json:
@@ -148,6 +151,18 @@ async def _decided(name: str) -> None:
                 return
     except DaemonError:  # it is gone, which ends the run as well
         await asyncio.get_running_loop().create_future()
+
+
+async def _ending_of(name: str) -> str:
+    """Say why an approval is not asked about any more."""
+    with contextlib.suppress(DaemonError, TimeoutError):
+        async with asyncio.timeout(_LOOK_SECONDS):
+            state = (await command("approvals.show", {"id": name}))["state"]
+        if state == "expired":
+            return f"{name} has expired."
+        if state not in ("pending", "withdrawn"):
+            return f"{name} was answered elsewhere."
+    return f"{name} waits no more."
 
 
 def approval_in(event: Json) -> str:

@@ -44,9 +44,16 @@ class RunningHost:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on now."""
+    """Return a port for a program that will listen on it: nobody else is given it for a minute.
+
+    A connection over it has just been closed. While the system remembers that, it hands the port
+    to nobody who asks for any, and lets a server have it that names it.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+        address = listener.getsockname()
+        with socket.create_connection(address):
+            listener.accept()[0].close()
+    return address[1]
 
 
 def host_environment(folder: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:

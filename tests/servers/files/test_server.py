@@ -21,6 +21,7 @@ from mcp_types import ResourceTemplateReference
 
 from servers.docs import FOLDER, render_page
 from servers.files.server import create_server
+from tests.conformance.host_process import free_port
 from tests.servers.files.opening import settings_for
 
 pytestmark = pytest.mark.anyio
@@ -293,8 +294,9 @@ async def test_the_server_runs_alone_over_stdio_with_the_settings_of_the_host(ro
     assert "read-only" in str(refused.content)
 
 
-async def test_the_server_runs_alone_over_http_behind_a_token(root: Path, free_port: int):
-    words = [str(root), "--http", "--port", str(free_port), "--log-level", "info"]
+async def test_the_server_runs_alone_over_http_behind_a_token(root: Path):
+    port = free_port()
+    words = [str(root), "--http", "--port", str(port), "--log-level", "info"]
     token = {"HOST_SERVER_TOKEN": "right"}
     async with await anyio.open_process(
         [sys.executable, "-m", "servers.files", *words], env=environment(**token)
@@ -302,11 +304,11 @@ async def test_the_server_runs_alone_over_http_behind_a_token(root: Path, free_p
         try:
             with anyio.fail_after(60):
                 await _wait_for(child, b"running on")
-            url = f"http://127.0.0.1:{free_port}/mcp"
+            url = f"http://127.0.0.1:{port}/mcp"
             async with Client(StreamableHttpTransport(url, auth="right")) as client:
                 assert len(await client.list_tools()) == 18
             for header in (b"", b"Authorization: Bearer wrong\r\n"):
-                assert await _status(free_port, header) == b"401"
+                assert await _status(port, header) == b"401"
         finally:
             child.kill()
 
@@ -323,15 +325,6 @@ async def _status(port: int, header: bytes) -> bytes:
         start = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n"
         await stream.send(start + header + b"\r\n")
         return (await stream.receive()).split(b" ")[1]
-
-
-@pytest.fixture
-def free_port() -> int:
-    import socket  # noqa: PLC0415 - for this alone
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize(

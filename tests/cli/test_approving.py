@@ -1,0 +1,75 @@
+"""The question for an approval, whose end comes before it is heard that nobody waits any more."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from host.cli.approving import Attendant
+from host.config.runtime import socket_path
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets"),
+]
+
+APPROVAL = "a-1"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Daemon:
+    """Answers at the control socket, but never says that something has changed."""
+
+    def __init__(self) -> None:
+        self.state = "pending"
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = json.loads(await reader.readline())
+        answers = {
+            "approvals.show": {"id": APPROVAL, "state": self.state, "arguments": {}, "digest": ""},
+            "approvals.guarded": {"passphrase": False},
+        }
+        if answer := answers.get(asked["method"]):
+            writer.write(json.dumps({"result": answer}).encode() + b"\n")
+        else:
+            await reader.read()
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("denied", "a-1 was answered elsewhere."),
+        ("consumed", "a-1 was answered elsewhere."),
+        ("expired", "a-1 has expired."),
+        ("withdrawn", "a-1 waits no more."),
+        ("", "a-1 waits no more."),
+    ],
+)
+async def test_question_says_why_it_closes_though_its_step_has_ended(
+    state: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOST_RUNTIME_DIR", str(tmp_path))
+    shown: list[str] = []
+    asking = asyncio.Event()
+
+    async def read(_prompt: str) -> str:
+        asking.set()
+        return await asyncio.get_running_loop().create_future()
+
+    daemon = Daemon()
+    attendant = Attendant(read, shown.append, read_secret=read, stop=list)
+    server = await asyncio.start_unix_server(daemon.answer, socket_path())
+    async with server, attendant.attending():
+        attendant.hear({"kind": "approval", "data": {"approval": APPROVAL}})
+        await asking.wait()
+        daemon.state = state
+        if not state:
+            server.close()  # the daemon is gone
+    assert shown[-1] == said
