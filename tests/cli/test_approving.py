@@ -9,6 +9,7 @@ import pytest
 
 from host.cli.approving import Attendant
 from host.config.runtime import socket_path
+from host.domain.jsonrpc import Json
 
 pytestmark = [
     pytest.mark.anyio,
@@ -31,7 +32,7 @@ class Daemon:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = json.loads(await reader.readline())
-        answers = {
+        answers: dict[str, Json] = {
             "approvals.show": {"id": APPROVAL, "state": self.state, "arguments": {}, "digest": ""},
             "approvals.guarded": {"passphrase": False},
         }
