@@ -279,15 +279,15 @@ class Loop:
         page = now.toolbox.read_on(name, call.args, call_id)
         if page is not None:
             return page
+        reads = tool is not None and tool.reads
         checked = now.toolbox.check(name, call.args, call_id)
         if isinstance(checked, str):
-            data: Json = {"id": call_id, "tool": name, "text": checked}
+            data: Json = {"id": call_id, "tool": name, "text": checked, "reads": reads}
             self._log.add("rejected", data)
             self._transcript.answered.add(call_id)
             self._transcript.add_part(retry_part(data))
             return None
         self._transcript.called.add(call_id)
-        reads = tool is not None and tool.reads
         self._log.add("call", {"id": call_id, "tool": name, "arguments": checked, "reads": reads})
         if not reads:
             await self._log.settle()  # the intent is stored before anything can change

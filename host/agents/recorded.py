@@ -60,8 +60,13 @@ class Turn:
             self.results[call_id] = data
         elif event.kind == "call":
             self.called.add(call_id)
-        if event.kind in ("call", "rejected") and not data.get("answer"):
+        if _is_call(event):
             self.made.add(str(data["tool"]))
+
+
+def _is_call(event: Event) -> bool:
+    """Whether an event tells of a call, be it made or refused for its arguments."""
+    return event.kind in ("call", "rejected") and not event.data.get("answer")
 
 
 def _turns_of(events: Sequence[Event]) -> list[Turn]:
@@ -84,8 +89,9 @@ class Record:
         self._said = [event for event in events if event.kind in ("reply", "compacted")]
         self._next = 0
         self._turns = _turns_of(events)
-        calls = [event.data for event in events if event.kind == "call"]
-        self._tools = {str(data["tool"]): bool(data.get("reads")) for data in calls}
+        tools = [(str(event.data["tool"]), event.data) for event in events if _is_call(event)]
+        reading = {tool for tool, data in tools if data.get("reads")}
+        self._tools = {tool: tool in reading for tool, _ in tools}
         self._handoffs = tuple(dict.fromkeys(e.data["to"] for e in events if e.kind == "handoff"))
         output = next((e.data.get("output") for e in events if e.kind == "finished"), None)
         self._reader = _RecordedReader(self, output)

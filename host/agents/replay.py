@@ -18,7 +18,11 @@ from host.events.runs import Runs
 COMPARED = ("reply", "call", "result", "rejected", "handoff", "compacted")
 """Kinds of events that a replay has to give again, alike."""
 
-_APART = {"result": ("whole", "page"), "compacted": ("model", "usage", "cost", "tokens")}
+_APART = {
+    "result": ("whole", "page"),
+    "rejected": ("reads",),
+    "compacted": ("model", "usage", "cost", "tokens"),
+}
 """Members of events that a replay does not give again."""
 
 SHOWN = 200

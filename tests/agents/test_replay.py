@@ -28,6 +28,9 @@ READ: Json = call("notes__read", title="a")
 BOTH: Json = {
     "calls": [{"tool": "notes__read", "arguments": {"title": title}} for title in ("a", "b")]
 }
+SIDE_BY_SIDE: Json = {
+    "calls": [{"tool": "notes__long"}, {"tool": "notes__read", "arguments": {"title": 3}}]
+}
 LOOKS: Json = {"calls": [{"tool": "notes__look"}] * 3}
 LATER: Json = {"json": {"answer": 1}, **READ}
 
@@ -47,6 +50,7 @@ async def replayed(scene: Scene, run_id: str) -> ReplayResult:
         [call("notes__add", text="1"), call("notes__add", text="1")],
         [call("notes__add", text=1), call("notes__add", text="x"), call("notes__add")],
         [BOTH, READ, BOTH],
+        [SIDE_BY_SIDE],
         [LONG, call("read_more", result="call_0", offset=400), READ],
         [LONG, LONG, call("read_more", result="call_0-2", offset=400)],
         [call("read_more", result="call_0", offset=0), LONG, call("gone")],
