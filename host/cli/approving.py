@@ -12,6 +12,7 @@ from host.config.runtime import socket_path
 from host.domain.errors import DaemonError
 from host.domain.jsonrpc import Json, as_object
 from host.domain.protocol import list_member, object_member
+from host.domain.wait import unbroken
 
 Read = Callable[[str], Awaitable[str]]
 """Shows a prompt and returns the line that was typed."""
@@ -106,15 +107,21 @@ class Attendant:
         decided = asyncio.create_task(_decided(name))
         try:
             await asyncio.wait({typing, decided}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            try:
-                await end_task(typing)
-            finally:
-                await end_task(decided)
-            if typing.cancelled():  # also where the step, and this with it, ended before `decided`
-                self._show(await _ending_of(name))
+        finally:  # where the step ends meanwhile, and this with it, the person is told as well
+            await unbroken(self._close(name, typing, decided))
         if not typing.cancelled() and (answer := typing.result()):
             await command("approvals.answer", {**answer, "digest": waiting["digest"]})
+
+    async def _close(
+        self, name: str, typing: asyncio.Task[Json], decided: asyncio.Task[None]
+    ) -> None:
+        """Take the prompt away, and say why if nothing was typed."""
+        try:
+            await end_task(typing)
+        finally:
+            await end_task(decided)
+        if typing.cancelled():
+            self._show(await _ending_of(name))
 
     async def _typed(self, name: str, *, exact: bool, guarded: bool) -> Json:
         """Return what was typed as an answer; nothing where none was. Only y and s approve."""

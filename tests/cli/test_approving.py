@@ -17,6 +17,7 @@ pytestmark = [
 ]
 
 APPROVAL = "a-1"
+NOTHING_WAITS: Json = {"version": 1, "approvals": []}
 
 
 @pytest.fixture
@@ -25,10 +26,11 @@ def anyio_backend() -> str:
 
 
 class Daemon:
-    """Answers at the control socket, but never says that something has changed."""
+    """Answers at the control socket, and says when it is to that something has changed."""
 
     def __init__(self) -> None:
         self.state = "pending"
+        self.changed = asyncio.Event()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = json.loads(await reader.readline())
@@ -36,10 +38,15 @@ class Daemon:
             "approvals.show": {"id": APPROVAL, "state": self.state, "arguments": {}, "digest": ""},
             "approvals.guarded": {"passphrase": False},
         }
-        if answer := answers.get(asked["method"]):
-            writer.write(json.dumps({"result": answer}).encode() + b"\n")
-        else:
-            await reader.read()
+        answer = answers.get(asked["method"])
+        if answer is None:
+            left = asyncio.create_task(reader.read())
+            change = asyncio.create_task(self.changed.wait())
+            await asyncio.wait({left, change}, return_when=asyncio.FIRST_COMPLETED)
+            answer = NOTHING_WAITS
+            for task in (left, change):
+                task.cancel()
+        writer.write(json.dumps({"result": answer}).encode() + b"\n")
         writer.close()
 
 
@@ -53,16 +60,21 @@ class Daemon:
         ("", "a-1 waits no more."),
     ],
 )
-async def test_question_says_why_it_closes_though_its_step_has_ended(
-    state: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("heard", [False, True])
+async def test_question_says_why_it_closes_though_its_step_ends(
+    state: str, said: str, heard: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOST_RUNTIME_DIR", str(tmp_path))
     shown: list[str] = []
-    asking = asyncio.Event()
+    asking, closing, closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def read(_prompt: str) -> str:
         asking.set()
-        return await asyncio.get_running_loop().create_future()
+        try:
+            return await asyncio.get_running_loop().create_future()
+        finally:
+            closing.set()
+            await closed.wait()
 
     daemon = Daemon()
     attendant = Attendant(read, shown.append, read_secret=read, stop=list)
@@ -73,4 +85,8 @@ async def test_question_says_why_it_closes_though_its_step_has_ended(
         daemon.state = state
         if not state:
             server.close()  # the daemon is gone
+        elif heard:
+            daemon.changed.set()
+            await closing.wait()
+        asyncio.get_running_loop().call_later(0.05, closed.set)
     assert shown[-1] == said
