@@ -122,7 +122,8 @@ class Runner:
         Args:
             exchange: Who takes it up.
             run_id: The run.
-            parked: Whether it may be one that waits for an approval, in a host that is gone.
+            parked: Whether it is one that waits for an approval and was let go, or whose host is
+                gone; of runs inside others, whether it may be.
 
         Raises:
             NotFoundError: There is no such run, or its agent is gone.
@@ -141,6 +142,8 @@ class Runner:
         outer = self.active.get(exchange.parent or "")
         if run.id in self.active:
             raise RunStateError(f"The run {run.id} is going on.")
+        if parked and run.parent is None and run.status != "parked":
+            raise RunStateError(f"The run {run.id} does not wait any more: it is {run.status}.")
         if run.parent is not None and (outer is None or outer.run.id != run.parent):
             # On its own it would be free of the policies and limits of those around it.
             raise RunStateError(
@@ -180,17 +183,20 @@ class Runner:
         """
         run = await self.runs.get(principal, run_id)
         active = self.active.get(run.id)
-        if active is None and run.status == "parked" and run.parent is None:
+        if active is not None and active.task is not None:
+            if not active.log.leaving:
+                active.task.cancel(CANCELLED_BY_CLIENT)
+            await asyncio.wait([active.task])
+        run = await self.runs.get(principal, run.id)  # it may have been let go just now
+        if run.status == "parked" and run.parent is None:
             await self.endings.cancel_parked(principal, run)
             return await self.runs.get(principal, run.id)
-        if active is None or active.task is None:
+        if active is None or active.log.leaving:
             raise RunStateError(
                 f"The run {run.id} is not going on here: it is {run.status}.",
                 next_step=f"`host runs show {run.id}`.",
             )
-        active.task.cancel(CANCELLED_BY_CLIENT)
-        await asyncio.wait([active.task])
-        return await self.runs.get(principal, run.id)
+        return run
 
     async def close(self) -> None:
         """Stop every run; each can be resumed later."""
