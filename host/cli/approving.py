@@ -17,6 +17,7 @@ from host.domain.wait import unbroken
 Read = Callable[[str], Awaitable[str]]
 """Shows a prompt and returns the line that was typed."""
 
+_NOT_ANSWERED = "is not answered; `host approvals` has it."
 _LOOK_SECONDS = 5
 """For how long the end of a question waits to learn why."""
 
@@ -136,7 +137,7 @@ class Attendant:
             if guarded:
                 answer["passphrase"] = await self._read_secret("Passphrase: ")
         except EOFError:
-            self._show(f"{name} is not answered; `host approvals` has it.")
+            self._show(f"{name} {_NOT_ANSWERED}")
         except KeyboardInterrupt:
             self._show(f"{name} is not answered; it is taken back with its step.")
             self._stop()
@@ -162,14 +163,12 @@ async def _decided(name: str) -> None:
 
 async def _ending_of(name: str) -> str:
     """Say why an approval is not asked about any more."""
+    state = "pending"
     with contextlib.suppress(DaemonError, TimeoutError):
         async with asyncio.timeout(_LOOK_SECONDS):
             state = (await command("approvals.show", {"id": name}))["state"]
-        if state == "expired":
-            return f"{name} has expired."
-        if state not in ("pending", "withdrawn"):
-            return f"{name} was answered elsewhere."
-    return f"{name} waits no more."
+    ways = {"pending": _NOT_ANSWERED, "withdrawn": "waits no more.", "expired": "has expired."}
+    return f"{name} {ways.get(state, 'was answered elsewhere.')}"
 
 
 def approval_in(event: Json) -> str:

@@ -29,7 +29,7 @@ async def taken_up(scene: Scene, active: Active) -> Active:
     """Crash a run and those inside it, take it up, and return it once it waits again."""
     for run_id in list(scene.runner.active):
         await crash(scene, run_id)
-    again = await scene.runner.resume(scene.exchange(), active.run.id, parked=True)
+    again = await scene.runner.resume(scene.exchange(), active.run.id)
     await until_parked(again)
     await parked(scene, again)
     return again

@@ -57,7 +57,8 @@ class Daemon:
         ("consumed", "a-1 was answered elsewhere."),
         ("expired", "a-1 has expired."),
         ("withdrawn", "a-1 waits no more."),
-        ("", "a-1 waits no more."),
+        ("pending", "a-1 is not answered; `host approvals` has it."),
+        ("", "a-1 is not answered; `host approvals` has it."),
     ],
 )
 @pytest.mark.parametrize("heard", [False, True])
