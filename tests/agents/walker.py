@@ -235,7 +235,8 @@ class Walk:
             with contextlib.suppress(HostError):
                 await self.answer(scene, approve=True)
                 if self.run_id not in scene.runner.active:
-                    await scene.runner.resume(scene.exchange(), self.run_id, parked=True)
+                    waits = run.status == "parked"
+                    await scene.runner.resume(scene.exchange(), self.run_id, parked=waits)
             await asyncio.sleep(0.03)
             run = await runs.get(scene.principal, self.run_id)
         return await self.look(scene, run)
