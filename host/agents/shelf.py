@@ -172,8 +172,8 @@ class Shelf:
         except StoreError as error:
             log.warning("the run %s is taken up later: %s", run_id, error)
             self._runs[run_id] = one
-        except RunStateError as error:
-            log.warning("the run %s stays parked: %s", run_id, error)
+        except RunStateError as error:  # somebody else has it, or has ended it
+            log.info("the run %s is not taken up: %s", run_id, error)
         except HostError as error:  # its agent's file is wrong, and may be mended
             if run_id not in self.told:
                 log.warning("the run %s stays parked until it can go on: %s", run_id, error)
