@@ -22,7 +22,7 @@ from host.domain.principal import Principal
 from host.events.run import Event, Run, utc_now
 from host.events.runs import Hub, Runs
 from host.events.writer import SILENCE, WRITER, EventWriter
-from host.gateway.exchange import Exchange, QuietExchange, QuietSession
+from host.gateway.exchange import Exchange
 from host.gateway.gateway import Gateway
 from host.gateway.notices import UPDATED
 from host.prompts.library import PromptLibrary
@@ -201,14 +201,14 @@ class Agents:
             left = (run.heartbeat - utc_now()).total_seconds() + SILENCE
             if run.held and left > 0:  # its host may live, or be out of the database's sight
                 await anyio.sleep(left)
-            session = QuietSession(Principal(run.user_id, run.client), "agent")
             try:
                 known = await self.runs.get(WRITER, run.id)
-                if known.status == "parked" and known.heartbeat == run.heartbeat:
-                    exchange = QuietExchange(session, None)
-                    begun.append((await self.runner.resume(exchange, run.id, parked=True)).run.id)
             except HostError as error:
                 log.warning("the run %s stays parked: %s", run.id, error)
+                continue
+            if known.status == "parked" and known.heartbeat == run.heartbeat:
+                active = await self.runner.shelf.put(known)
+                begun += [active.run.id] if active is not None else []
         return begun
 
     def _signature(self) -> object:

@@ -1,25 +1,31 @@
-"""Ends runs that nobody works on, and takes back what runs had asked for."""
+"""Ends runs before their time, and takes back what runs had asked for."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
 from host.agents.active import Active
 from host.agents.shelf import Shelf
 from host.approvals.inbox import Inbox
+from host.domain.errors import RunStateError
 from host.domain.principal import Principal
+from host.domain.wait import Turns, unbroken
 from host.events.run import Event, Run, RunStatus
+from host.events.run_log import RunLog
 from host.events.runs import Runs
 from host.events.writer import EventWriter
-from host.gateway.exchange import QuietExchange, QuietSession
+from host.gateway.exchange import CANCELLED_BY_CLIENT, QuietExchange, QuietSession
 from host.gateway.gate import Gate
 
 log = logging.getLogger(__name__)
 
 CANCELLED = "The run was cancelled."
+IDLE = ("parked", "interrupted")
+"""States of a run that has not ended and that, unless it is active here, nobody works on."""
 
 
 class Endings:
-    """Ends runs without going on with them.
+    """Ends runs, also such as nobody works on.
 
     Args:
         runs: Reads runs.
@@ -42,42 +48,77 @@ class Endings:
         self._runs, self._writer = runs, writer
         self._inbox, self._gate = inbox, gate
         self._active, self._shelf = active, shelf
+        self.turns = Turns()
+        """Of those who take up or end a run that nobody works on, by its id."""
 
-    async def cancel_parked(self, principal: Principal, run: Run) -> None:
-        """Cancel a run that nobody works on while it waits, and those inside it; none goes on.
+    async def cancel(self, principal: Principal, run_id: str) -> Run:
+        """End a run, and those inside it; one that nobody works on is not gone on with for that.
 
         Raises:
-            RunStateError: Somebody works on it.
+            NotFoundError: There is no such run.
+            RunStateError: It ended, goes on elsewhere, or is part of one that is to be cancelled.
         """
-        await self.end(principal, run, CANCELLED, status="cancelled", force=False)
+        run = await self._runs.get(principal, run_id)
+        while True:
+            async with self.turns.of(run.id):  # somebody may just be taking it up
+                run = await self._runs.get(principal, run.id)
+                active = self._active.get(run.id)
+                if active is None and run.parent is None and run.status in IDLE:
+                    await self._cancel_idle(principal, run)
+                    return await self._runs.get(principal, run.id)
+            if active is None or active.task is None:
+                raise _not_going_on(run)
+            if not active.log.leaving:
+                active.task.cancel(CANCELLED_BY_CLIENT)
+            await asyncio.wait([active.task])
+            run = await self._runs.get(principal, run.id)
+            if run.status not in IDLE:  # else it was just being let go
+                return run
+
+    async def _cancel_idle(self, principal: Principal, run: Run) -> None:
+        """Cancel a run that nobody works on, and those inside it; none goes on.
+
+        Where that fails half-way the run counts as interrupted, and can be cancelled again.
+        """
+        run_log = await self._take(principal, run, force=False)
         self._shelf.forget(run.id)
-        for one in await self._runs.family(principal, run.id):
-            if one.status in ("running", "parked", "interrupted"):
-                await self.end(principal, one, CANCELLED, status="cancelled")
+        try:
+            family = await self._runs.family(principal, run.id)
+            for one in family:
+                if one.status in ("running", *IDLE):
+                    await self.end(principal, one, CANCELLED, status="cancelled")
+        except BaseException:
+            await unbroken(self._writer.leave(run_log))
+            raise
+        await self._write_end(run_log, "cancelled", CANCELLED)
         session = QuietSession(Principal(run.user_id, run.client), "agent")
         exchange, gate = QuietExchange(session, None), self._gate
-        gate.end_run(exchange, gate.begin_run(exchange, run.id))  # nobody gets what it has met
+        for one in (*family, run):
+            gate.end_run(exchange, gate.begin_run(exchange, one.id))  # nobody gets what it has met
 
     async def end(
-        self,
-        principal: Principal,
-        run: Run,
-        error: str,
-        *,
-        status: RunStatus = "failed",
-        force: bool = True,
+        self, principal: Principal, run: Run, error: str, *, status: RunStatus = "failed"
     ) -> None:
-        """End a run that does not go on here, and take back what it asked.
+        """End a run inside another that does not go on here, and take back what it asked."""
+        run_log = await self._take(principal, run, force=True)
+        await self._write_end(run_log, status, error)
+
+    async def _take(self, principal: Principal, run: Run, *, force: bool) -> RunLog:
+        """Claim a run, to end it.
 
         Raises:
             RunStateError: Somebody works on it.
         """
+        events = await self._runs.events(principal, run.id)
         holder = await self._writer.hold()
         run = await self._runs.claim(principal, run, holder=holder, force=force)
-        events = await self._runs.events(principal, run.id)
-        await self.take_back(run, events)
         run_log = self._writer.open(run, last=events[-1].seq if events else 0)
-        run_log.finish(status, {"text": "", "output": None, "agent": run.name}, error=error)
+        await self.take_back(run, events)
+        return run_log
+
+    async def _write_end(self, run_log: RunLog, status: RunStatus, error: str) -> None:
+        data = {"text": "", "output": None, "agent": run_log.run.name}
+        run_log.finish(status, data, error=error)
         try:
             await run_log.settle()
         finally:
@@ -99,3 +140,15 @@ class Endings:
                 await self.withdraw(run, approval)
             except Exception as failure:  # noqa: BLE001 - nothing may keep a run from ending
                 log.warning("%s stays asked for until it expires: %s", approval, failure)
+
+
+def _not_going_on(run: Run) -> RunStateError:
+    if run.parent is not None and run.status in IDLE:
+        return RunStateError(
+            f"The run {run.id} waits as a part of the run {run.root}.",
+            next_step=f"`host runs cancel {run.root}` ends both.",
+        )
+    return RunStateError(
+        f"The run {run.id} is not going on here: it is {run.status}.",
+        next_step=f"`host runs show {run.id}`.",
+    )

@@ -25,7 +25,7 @@ from host.events.run import Event, Run, RunStatus, new_run_id, utc_now
 from host.events.run_log import RunLog
 from host.events.runs import Hub, Runs
 from host.events.writer import EventWriter
-from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
+from host.gateway.exchange import Exchange
 from host.gateway.gateway import Gateway
 from host.taint.session import SessionTaint
 
@@ -129,6 +129,11 @@ class Runner:
             NotFoundError: There is no such run, or its agent is gone.
             RunStateError: It goes on, or ended well, or nothing is known of it.
         """
+        run = await self.runs.get(exchange.session.principal, run_id)
+        async with self.endings.turns.of(run.id):
+            return await self._resume(exchange, run.id, parked=parked)
+
+    async def _resume(self, exchange: Exchange, run_id: str, *, parked: bool) -> Active:
         from host.agents.earlier import (  # noqa: PLC0415 - see `_run`
             agents_of,
             history_of,
@@ -162,8 +167,6 @@ class Runner:
         run = await self.runs.claim(principal, run, holder=holder, force=force)
         events = await self.runs.events(principal, run.id)
         family = await self.runs.family(principal, run.root)
-        if run.id in self.active:  # somebody here was faster
-            raise RunStateError(f"The run {run.id} is going on.")
         run_log = self._writer.open(run, last=events[-1].seq if events else 0)
         order = order_again(run, events)
         active = self._activate(run_log, exchange, order, agent, outer=outer, taint=taint)
@@ -181,22 +184,7 @@ class Runner:
             NotFoundError: There is no such run.
             RunStateError: It does not go on here.
         """
-        run = await self.runs.get(principal, run_id)
-        active = self.active.get(run.id)
-        if active is not None and active.task is not None:
-            if not active.log.leaving:
-                active.task.cancel(CANCELLED_BY_CLIENT)
-            await asyncio.wait([active.task])
-        run = await self.runs.get(principal, run.id)  # it may have been let go just now
-        if run.status == "parked" and run.parent is None:
-            await self.endings.cancel_parked(principal, run)
-            return await self.runs.get(principal, run.id)
-        if active is None or active.log.leaving:
-            raise RunStateError(
-                f"The run {run.id} is not going on here: it is {run.status}.",
-                next_step=f"`host runs show {run.id}`.",
-            )
-        return run
+        return await self.endings.cancel(principal, run_id)
 
     async def close(self) -> None:
         """Stop every run; each can be resumed later."""

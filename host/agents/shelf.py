@@ -10,6 +10,7 @@ from host.agents.active import Active, leave_all
 from host.approvals.inbox import Inbox
 from host.domain.errors import HostError, RunStateError, StoreError
 from host.domain.principal import Principal
+from host.events.run import Run
 from host.events.writer import WRITER
 from host.gateway.exchange import QuietExchange, QuietSession
 
@@ -30,14 +31,23 @@ class Shelved:
     Attributes:
         principal: For whom it goes on.
         epoch: As it was let go; with another one somebody else has it.
-        approvals: What it and the runs inside it wait for.
+        approvals: What it and the runs inside it wait for; None where it is taken up whatever that
+            is, as soon as that can be.
         grants: Those of its user that held when it was let go; a later one may cover its call.
     """
 
     principal: Principal
     epoch: int
-    approvals: frozenset[str]
+    approvals: frozenset[str] | None
     grants: frozenset[str]
+
+    def waits_for(self, approval: str) -> bool:
+        """Whether it is known to wait for an approval."""
+        return self.approvals is not None and approval in self.approvals
+
+    def is_due(self, waiting: frozenset[str], grants: frozenset[str]) -> bool:
+        """Whether it can go on, as far as approvals that wait and its user's grants tell."""
+        return self.approvals is None or not (self.approvals <= waiting and grants <= self.grants)
 
 
 class Shelf:
@@ -70,13 +80,22 @@ class Shelf:
 
     def waits(self, approval: str, *, besides: str) -> bool:
         """Whether a run waits for an approval, besides one and those inside it."""
-        return any(approval in one.approvals for run, one in self._runs.items() if run != besides)
+        return any(one.waits_for(approval) for run, one in self._runs.items() if run != besides)
 
     def expect(self, run_id: str) -> None:
         """Take it that a run waits now, so that it is looked at when it has waited for a while."""
         active = self._runner.active.get(run_id)
         if active is not None and active.run.root not in self._timers:
             self._look_later(active.run.root)
+
+    async def put(self, run: Run) -> Active | None:
+        """Take up a run that another host left waiting, or keep it here until that can be done."""
+        principal = Principal(run.user_id, run.client)
+        self._runs[run.id] = Shelved(principal, run.epoch, approvals=None, grants=NONE)
+        active = await self._take_up(run.id)
+        if self._runs:
+            self._see_to_it()
+        return active
 
     def forget(self, run_id: str) -> None:
         """Take it that somebody has taken up a run."""
@@ -124,19 +143,23 @@ class Shelf:
         self._runs[root] = Shelved(principal, outermost.run.epoch, approvals, known)
         await leave_all(family)
         log.info("the run %s waits for an approval and was let go until it is answered", root)
-        if self._watch is None:
-            self._watch = asyncio.create_task(self._watch_answers())
+        self._see_to_it()
 
     def _may_go(self, active: Active) -> bool:
         """Whether a run only waits; one whose time is limited is kept, so that its time ends it."""
         waits = active.log.status == "parked" and self._runner.active.get(active.run.id) is active
         return waits and active.budget.now.seconds_left() is None
 
+    def _see_to_it(self) -> None:
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._watch_answers())
+
     async def _watch_answers(self) -> None:
         """Take up what was answered, until nothing is left."""
         while self._runs:
             seen = self._inbox.version
-            known = frozenset(name for one in self._runs.values() for name in one.approvals)
+            looked_at = dict(self._runs)  # those that come meanwhile are looked at next time
+            known = frozenset(name for one in looked_at.values() for name in one.approvals or ())
             grants: dict[str, frozenset[str]] = {}
             try:
                 waiting = await self._inbox.pending(known)
@@ -144,9 +167,9 @@ class Shelf:
             except HostError as error:
                 log.warning("answers to runs that wait are looked for again: %s", error)
                 waiting = known
-            for run_id, one in list(self._runs.items()):
-                granted = not grants.get(one.principal.user, NONE) <= one.grants
-                if granted or not one.approvals <= waiting:
+            for run_id, one in looked_at.items():
+                due = one.is_due(waiting, grants.get(one.principal.user, NONE))
+                if due and self._runs.get(run_id) is one:
                     await self._take_up(run_id)
             if self._runs:
                 await self._inbox.changed(seen, limit=LOOK_AGAIN)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
@@ -45,6 +46,17 @@ async def end_of(task: asyncio.Task[Any]) -> None:
                 except asyncio.CancelledError as again:
                     last = again  # of two, a scope may catch the first as its own
         raise last from None if task.cancelled() else task.exception()
+
+
+class Turns:
+    """A lock for each name, kept only while somebody has it or waits for it."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def of(self, name: str) -> asyncio.Lock:
+        """Return the lock of a name."""
+        return self._locks.setdefault(name, asyncio.Lock())
 
 
 async def unbroken_if_it_waits(work: Coroutine[Any, Any, T]) -> T:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from host.agents import shelf
-from host.agents.active import Active, leave_all
+from host.agents.active import Active
 from host.agents.replay import replay_run
 from host.agents.shelf import Shelf
 from host.approvals import grants
@@ -16,9 +16,7 @@ from host.approvals.approval import Answer, Approval
 from host.approvals.grant import GrantTerms
 from host.domain.errors import RunStateError
 from host.domain.jsonrpc import Json
-from host.domain.principal import Principal
 from host.events.run import Run
-from host.events.runs import Runs
 from tests.agents.scene import Scene, open_agents
 from tests.agents.test_loop import call
 from tests.agents.test_parked import ADD, BOSS, OUTER, answer, parked, waiting
@@ -146,42 +144,6 @@ async def test_cancelling_a_run_that_was_let_go_makes_no_call_that_came_to_be_al
         assert len(scene.runner.shelf) == 0
         with pytest.raises(RunStateError, match="not going on"):
             await scene.runner.cancel(scene.principal, run_id)
-    assert scene.notes.calls == []
-
-
-async def test_run_that_is_cancelled_at_the_moment_of_its_answer_is_not_taken_up(
-    store_folder: Path, tmp_path: Path
-) -> None:
-    async with open_letting_go(store_folder, tmp_path) as scene:
-        run_id, _ = await left(scene)
-        run = await scene.runner.cancel(scene.principal, run_id)
-        with pytest.raises(RunStateError, match="does not wait any more: it is cancelled"):
-            await scene.runner.resume(scene.exchange(), run_id, parked=True)
-        kinds = await scene.kinds(run_id)
-    assert (run.status, kinds[-1]) == ("cancelled", "finished")
-
-
-async def test_run_that_is_cancelled_as_it_is_let_go_has_ended(
-    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    get, leaving = Runs.get, list[asyncio.Task[None]]()
-
-    async def get_and_let_go(self: Runs, principal: Principal, run_id: str) -> Run:
-        run = await get(self, principal, run_id)
-        if not leaving:
-            leaving.append(asyncio.create_task(leave_all([active])))
-            await asyncio.sleep(0)
-        return run
-
-    async with open_agents(store_folder, tmp_path, policy="default") as scene:
-        scene.agent("keeper", ADD)
-        active = await scene.start("keeper")
-        await waiting(scene)
-        monkeypatch.setattr(Runs, "get", get_and_let_go)
-        run = await scene.runner.cancel(scene.principal, active.run.id)
-        kinds = await scene.kinds(run.id)
-        await leaving[0]
-    assert (run.status, kinds[-1]) == ("cancelled", "finished")
     assert scene.notes.calls == []
 
 
