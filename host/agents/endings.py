@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from host.agents.active import Active
 from host.agents.shelf import Shelf
 from host.approvals.inbox import Inbox
-from host.domain.errors import RunStateError
+from host.domain.errors import HostError, RunStateError
 from host.domain.principal import Principal
 from host.domain.wait import Turns, unbroken
 from host.events.run import Event, Run, RunStatus
@@ -83,10 +83,7 @@ class Endings:
         run_log = await self._take(principal, run, force=False)
         self._shelf.forget(run.id)
         try:
-            family = await self._runs.family(principal, run.id)
-            for one in family:
-                if one.status in ("running", *IDLE):
-                    await self.end(principal, one, CANCELLED, status="cancelled")
+            family = await self._end_inside(principal, run)
         except BaseException:
             await unbroken(self._writer.leave(run_log))
             raise
@@ -95,6 +92,30 @@ class Endings:
         exchange, gate = QuietExchange(session, None), self._gate
         for one in (*family, run):
             gate.end_run(exchange, gate.begin_run(exchange, one.id))  # nobody gets what it has met
+
+    async def _end_inside(self, principal: Principal, run: Run) -> list[Run]:
+        """End the runs inside one that ends which do not go on here, and return all."""
+        from host.agents.earlier import runs_inside  # noqa: PLC0415 - pydantic-ai loads slowly
+
+        ending = set(self._active)  # by themselves
+        inside = runs_inside(await self._runs.family(principal, run.root), run.id)
+        for one in inside:
+            if one.status in ("running", *IDLE) and one.id not in ending:
+                await self.end(principal, one, CANCELLED, status="cancelled")
+        return inside
+
+    async def clear(self, run: Run, events: Sequence[Event], *, cancelled: bool) -> None:
+        """Take back what a run that was taken up had asked for before that.
+
+        If it is cancelled, runs inside it end that wait still, because it never came to them again.
+        """
+        await self.take_back(run, events)
+        if not cancelled:
+            return
+        try:
+            await self._end_inside(Principal(run.user_id, run.client), run)
+        except HostError as failure:
+            log.warning("runs inside the run %s are not ended: %s", run.id, failure)
 
     async def end(
         self, principal: Principal, run: Run, error: str, *, status: RunStatus = "failed"

@@ -291,7 +291,8 @@ class Runner:
             answer, status, error = None, "failed", str(failure)
         if events and not run_log.stale:
             with suppress(asyncio.CancelledError):  # it is ending as it is
-                await unbroken(self.endings.take_back(active.run, events))
+                ends = self.endings.clear(active.run, events, cancelled=status == "cancelled")
+                await unbroken(ends)
         await self._finish(active, status, error, answer)
         return ending_of(active, status, error, answer)
 

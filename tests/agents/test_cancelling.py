@@ -106,6 +106,26 @@ async def test_run_inside_one_that_waits_is_cancelled_by_way_of_it(
     assert run.status == "cancelled"
 
 
+async def test_run_inside_one_that_is_cancelled_before_it_comes_to_it_again_ends_as_well(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = asyncio.Event()
+
+    async def never(*_given: object) -> None:
+        began.set()
+        await asyncio.get_running_loop().create_future()
+
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
+        run_id, approval = await left(scene, "outer")
+        monkeypatch.setattr("host.agents.inside.go_on_inside", never)
+        await answer(scene, approval)
+        await began.wait()
+        run = await scene.runner.cancel(scene.principal, run_id)
+        family = await scene.host.agents.runs.family(scene.principal, run_id)
+    assert [one.status for one in (run, *family)] == ["cancelled", "cancelled"]
+
+
 async def test_cancelling_that_failed_half_way_can_be_repeated(
     store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
