@@ -11,7 +11,7 @@ from host.agents.budget import RunBudget
 from host.domain.wait import outcome_of
 from host.events.run import Event, Run, RunStatus
 from host.events.run_log import RunLog
-from host.gateway.exchange import Exchange
+from host.gateway.exchange import CANCELLED_BY_CLIENT, Exchange
 from host.taint.session import SessionTaint
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Active:
         policies: Those of all agents that have had the conversation; they hold for its next ones.
         waiting: How many wait for its end.
         begun: Its first event, until it begins to work: who listens from its start has missed it.
+        given_up: Whether it was cancelled, and ends; it is not left as it stands any more.
     """
 
     run: Run
@@ -51,6 +52,18 @@ class Active:
     policies: tuple[Path, ...] = ()
     waiting: int = 0
     begun: Event | None = None
+    given_up: bool = False
+
+    def cancel(self) -> None:
+        """Have it end as cancelled, unless it is being left already."""
+        self.given_up = True
+        if self.task is not None:
+            self.task.cancel(CANCELLED_BY_CLIENT)
+
+    def is_inside(self, run_id: str) -> bool:
+        """Whether a run has started it, directly or not."""
+        outer = self.outer
+        return outer is not None and (outer.run.id == run_id or outer.is_inside(run_id))
 
     def keep_to(self, policy: Path | None) -> None:
         """Have the rest of the run keep to an agent's policy."""
@@ -78,7 +91,7 @@ async def leave_all(runs: Sequence[Active]) -> None:
     tasks: list[asyncio.Task[Outcome]] = []
     for active in runs:
         if active.task is not None:
-            active.log.leaving = True
+            active.log.leaving |= not active.given_up
             active.task.cancel()
             tasks.append(active.task)
     if tasks:

@@ -106,8 +106,8 @@ async def attend(
         with active.awaited():
             return await wait.outcome()
     except asyncio.CancelledError as error:
-        if active.task is not None and (_is_given_up(active) or CANCELLED_BY_CLIENT in error.args):
-            active.task.cancel(CANCELLED_BY_CLIENT)
+        if _is_given_up(active) or CANCELLED_BY_CLIENT in error.args:
+            active.cancel()
         raise
     finally:
         stop()

@@ -14,7 +14,7 @@ from host.events.run import Event, Run, RunStatus
 from host.events.run_log import RunLog
 from host.events.runs import Runs
 from host.events.writer import EventWriter
-from host.gateway.exchange import CANCELLED_BY_CLIENT, QuietExchange, QuietSession
+from host.gateway.exchange import QuietExchange, QuietSession
 from host.gateway.gate import Gate
 
 log = logging.getLogger(__name__)
@@ -64,12 +64,12 @@ class Endings:
                 run = await self._runs.get(principal, run.id)
                 active = self._active.get(run.id)
                 if active is None and run.parent is None and run.status in IDLE:
-                    await self._cancel_idle(principal, run)
+                    await unbroken(self._cancel_idle(principal, run))
                     return await self._runs.get(principal, run.id)
             if active is None or active.task is None:
                 raise _not_going_on(run)
             if not active.log.leaving:
-                active.task.cancel(CANCELLED_BY_CLIENT)
+                active.cancel()
             await asyncio.wait([active.task])
             run = await self._runs.get(principal, run.id)
             if run.status not in IDLE:  # else it was just being let go
@@ -85,7 +85,7 @@ class Endings:
         try:
             family = await self._end_inside(principal, run)
         except BaseException:
-            await unbroken(self._writer.leave(run_log))
+            await self._writer.leave(run_log)
             raise
         await self._write_end(run_log, "cancelled", CANCELLED)
         session = QuietSession(Principal(run.user_id, run.client), "agent")
@@ -97,6 +97,10 @@ class Endings:
         """End the runs inside one that ends which do not go on here, and return all."""
         from host.agents.earlier import runs_inside  # noqa: PLC0415 - pydantic-ai loads slowly
 
+        inside_here = [one for one in self._active.values() if one.is_inside(run.id)]
+        left = [one.task for one in inside_here if one.task is not None and one.log.leaving]
+        if left:
+            await asyncio.wait(left)
         ending = set(self._active)  # by themselves
         inside = runs_inside(await self._runs.family(principal, run.root), run.id)
         for one in inside:
@@ -121,8 +125,12 @@ class Endings:
         self, principal: Principal, run: Run, error: str, *, status: RunStatus = "failed"
     ) -> None:
         """End a run inside another that does not go on here, and take back what it asked."""
-        run_log = await self._take(principal, run, force=True)
-        await self._write_end(run_log, status, error)
+
+        async def to_the_end() -> None:
+            run_log = await self._take(principal, run, force=True)
+            await self._write_end(run_log, status, error)
+
+        await unbroken(to_the_end())
 
     async def _take(self, principal: Principal, run: Run, *, force: bool) -> RunLog:
         """Claim a run, to end it.

@@ -148,7 +148,7 @@ class Shelf:
     def _may_go(self, active: Active) -> bool:
         """Whether a run only waits; one whose time is limited is kept, so that its time ends it."""
         waits = active.log.status == "parked" and self._runner.active.get(active.run.id) is active
-        return waits and active.budget.now.seconds_left() is None
+        return waits and not active.given_up and active.budget.now.seconds_left() is None
 
     def _see_to_it(self) -> None:
         if self._watch is None:

@@ -1,21 +1,27 @@
 """Runs that wait are cancelled for good, whatever else happens to them at that moment."""
 
 import asyncio
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pytest
 
 from host.agents import shelf
-from host.agents.active import leave_all
+from host.agents.active import Active, leave_all
+from host.agents.attending import attend
 from host.agents.endings import Endings
+from host.agents.order import Outcome
+from host.agents.runner import Runner
+from host.approvals.inbox import Inbox
 from host.domain.errors import RunStateError, StoreError
 from host.domain.principal import Principal
-from host.events.run import Run
+from host.events.run import Event, Run
 from host.events.runs import Runs
+from host.gateway.exchange import CANCELLED_BY_CLIENT
 from tests.agents.scene import open_agents
 from tests.agents.test_loop import call
 from tests.agents.test_parked import ADD, OUTER, answer, waiting
-from tests.agents.test_shelf import ended, left, open_letting_go
+from tests.agents.test_shelf import ended, left, let_go, open_letting_go
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +130,86 @@ async def test_run_inside_one_that_is_cancelled_before_it_comes_to_it_again_ends
         run = await scene.runner.cancel(scene.principal, run_id)
         family = await scene.host.agents.runs.family(scene.principal, run_id)
     assert [one.status for one in (run, *family)] == ["cancelled", "cancelled"]
+
+
+async def test_run_whose_client_cancels_it_while_it_is_about_to_be_let_go_has_ended(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pending, looking, looked = Inbox.pending, asyncio.Event(), asyncio.Event()
+    withdraw, ending, ended = Inbox.withdraw, asyncio.Event(), asyncio.Event()
+
+    async def look(self: Inbox, approval_ids: Collection[str]) -> frozenset[str]:
+        found = await pending(self, approval_ids)
+        looking.set()
+        await looked.wait()
+        return found
+
+    async def take_back(self: Inbox, approval_id: str, *, reason: str) -> None:
+        ending.set()
+        await ended.wait()
+        await withdraw(self, approval_id, reason=reason)
+
+    monkeypatch.setattr(Inbox, "pending", look)
+    monkeypatch.setattr(Inbox, "withdraw", take_back)
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        active = await scene.start("keeper")
+        client = asyncio.create_task(attend(scene.runner, active, scene.exchange()))
+        await looking.wait()
+        client.cancel(CANCELLED_BY_CLIENT)
+        await ending.wait()
+        looked.set()
+        asyncio.get_running_loop().call_later(0.1, ended.set)
+        await let_go(active)
+        run = await scene.host.agents.runs.get(scene.principal, active.run.id)
+    assert run.status == "cancelled"
+
+
+async def test_run_inside_that_is_being_let_go_ends_with_the_one_around_it(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave, gate = Runner._leave, asyncio.Event()
+
+    async def slowly(self: Runner, active: Active, *, parked: bool) -> Outcome:
+        if active.outer is not None:
+            await gate.wait()
+        return await leave(self, active, parked=parked)
+
+    monkeypatch.setattr(Runner, "_leave", slowly)
+    async with open_agents(store_folder, tmp_path, policy="default") as scene:
+        scene.agent("keeper", ADD)
+        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
+        outer = await scene.start("outer")
+        await waiting(scene)
+        leaving = asyncio.create_task(leave_all(list(scene.runner.active.values())))
+        await let_go(outer)
+        asyncio.get_running_loop().call_later(0.2, gate.set)
+        run = await scene.runner.cancel(scene.principal, outer.run.id)
+        await leaving
+        family = await scene.host.agents.runs.family(scene.principal, run.id)
+    assert [one.status for one in (run, *family)] == ["cancelled", "cancelled"]
+
+
+async def test_cancelling_goes_on_when_whoever_asked_for_it_has_left(
+    store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_back, there, gate = Endings.take_back, asyncio.Event(), asyncio.Event()
+
+    async def slowly(self: Endings, run: Run, events: Sequence[Event]) -> None:
+        there.set()
+        await gate.wait()
+        await take_back(self, run, events)
+
+    monkeypatch.setattr(Endings, "take_back", slowly)
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        run_id, approval = await left(scene)
+        asking = asyncio.create_task(scene.runner.cancel(scene.principal, run_id))
+        await there.wait()
+        asking.cancel()
+        asyncio.get_running_loop().call_later(0.1, gate.set)
+        await asyncio.wait([asking])
+        run = await scene.host.agents.runs.get(scene.principal, run_id)
+        found = await scene.host.inbox.find(approval.id)
+    assert (run.status, found.state) == ("cancelled", "withdrawn")
 
 
 async def test_cancelling_that_failed_half_way_can_be_repeated(
