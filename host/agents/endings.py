@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from host.agents.active import Active
 from host.agents.shelf import Shelf
 from host.approvals.inbox import Inbox
-from host.domain.errors import HostError, RunStateError
+from host.domain.errors import RunStateError
 from host.domain.principal import Principal
 from host.domain.wait import Turns, unbroken
 from host.events.run import Event, Run, RunStatus
@@ -59,6 +59,7 @@ class Endings:
             RunStateError: It ended, goes on elsewhere, or is part of one that is to be cancelled.
         """
         run = await self._runs.get(principal, run_id)
+        ended_before = run.ended is not None
         while True:
             async with self.turns.of(run.id):  # somebody may just be taking it up
                 run = await self._runs.get(principal, run.id)
@@ -66,7 +67,9 @@ class Endings:
                 if active is None and run.parent is None and run.status in IDLE:
                     await unbroken(self._cancel_idle(principal, run))
                     return await self._runs.get(principal, run.id)
-            if active is None or active.task is None:
+            if run.status == "cancelled" and not ended_before:
+                return run  # somebody else was faster
+            if active is None or active.task is None or active.task.done():
                 raise _not_going_on(run)
             if not active.log.leaving:
                 active.cancel()
@@ -83,18 +86,21 @@ class Endings:
         run_log = await self._take(principal, run, force=False)
         self._shelf.forget(run.id)
         try:
-            family = await self._end_inside(principal, run)
+            await self._end_inside(principal, run)
         except BaseException:
             await self._writer.leave(run_log)
             raise
         await self._write_end(run_log, "cancelled", CANCELLED)
-        session = QuietSession(Principal(run.user_id, run.client), "agent")
-        exchange, gate = QuietExchange(session, None), self._gate
-        for one in (*family, run):
-            gate.end_run(exchange, gate.begin_run(exchange, one.id))  # nobody gets what it has met
+        self._forget(run)
 
-    async def _end_inside(self, principal: Principal, run: Run) -> list[Run]:
-        """End the runs inside one that ends which do not go on here, and return all."""
+    def _forget(self, run: Run) -> None:
+        """Have its client have met what a run has met that nobody works on, and gets no result."""
+        session = QuietSession(Principal(run.user_id, run.client), "agent")
+        exchange = QuietExchange(session, None)
+        self._gate.end_run(exchange, self._gate.begin_run(exchange, run.id))
+
+    async def _end_inside(self, principal: Principal, run: Run) -> None:
+        """End the runs inside one that ends which do not go on here."""
         from host.agents.earlier import runs_inside  # noqa: PLC0415 - pydantic-ai loads slowly
 
         inside_here = [one for one in self._active.values() if one.is_inside(run.id)]
@@ -106,7 +112,7 @@ class Endings:
         for one in inside:
             if one.status in ("running", *IDLE) and one.id not in ending:
                 await self.end(principal, one, CANCELLED, status="cancelled")
-        return inside
+                self._forget(one)
 
     async def clear(self, run: Run, events: Sequence[Event], *, cancelled: bool) -> None:
         """Take back what a run that was taken up had asked for before that.
@@ -118,7 +124,7 @@ class Endings:
             return
         try:
             await self._end_inside(Principal(run.user_id, run.client), run)
-        except HostError as failure:
+        except Exception as failure:  # noqa: BLE001 - nothing may keep a run from ending
             log.warning("runs inside the run %s are not ended: %s", run.id, failure)
 
     async def end(
@@ -138,11 +144,16 @@ class Endings:
         Raises:
             RunStateError: Somebody works on it.
         """
-        events = await self._runs.events(principal, run.id)
         holder = await self._writer.hold()
         run = await self._runs.claim(principal, run, holder=holder, force=force)
-        run_log = self._writer.open(run, last=events[-1].seq if events else 0)
-        await self.take_back(run, events)
+        run_log = self._writer.open(run, last=0)
+        try:
+            events = await self._runs.events(principal, run.id)
+            run_log.last = events[-1].seq if events else 0
+            await self.take_back(run, events)
+        except BaseException:
+            await self._writer.leave(run_log)
+            raise
         return run_log
 
     async def _write_end(self, run_log: RunLog, status: RunStatus, error: str) -> None:

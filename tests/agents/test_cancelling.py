@@ -212,6 +212,17 @@ async def test_cancelling_goes_on_when_whoever_asked_for_it_has_left(
     assert (run.status, found.state) == ("cancelled", "withdrawn")
 
 
+async def test_run_that_waits_can_be_cancelled_twice_at_once(
+    store_folder: Path, tmp_path: Path
+) -> None:
+    async with open_letting_go(store_folder, tmp_path) as scene:
+        run_id, _ = await left(scene)
+        other = asyncio.create_task(scene.runner.cancel(scene.principal, run_id))
+        runs = [await scene.runner.cancel(scene.principal, run_id), await other]
+        kinds = await scene.kinds(run_id)
+    assert ([run.status for run in runs], kinds.count("finished")) == (["cancelled"] * 2, 1)
+
+
 async def test_cancelling_that_failed_half_way_can_be_repeated(
     store_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
