@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from host.agents.active import Active
 from host.agents.shelf import Shelf
@@ -11,7 +12,6 @@ from host.domain.errors import RunStateError
 from host.domain.principal import Principal
 from host.domain.wait import Turns, unbroken
 from host.events.run import Event, Run, RunStatus
-from host.events.run_log import RunLog
 from host.events.runs import Runs
 from host.events.writer import EventWriter
 from host.gateway.exchange import QuietExchange, QuietSession
@@ -83,14 +83,9 @@ class Endings:
 
         Where that fails half-way the run counts as interrupted, and can be cancelled again.
         """
-        run_log = await self._take(principal, run, force=False)
-        self._shelf.forget(run.id)
-        try:
+        async with self._ending(principal, run, CANCELLED, status="cancelled", force=False):
+            self._shelf.forget(run.id)
             await self._end_inside(principal, run)
-        except BaseException:
-            await self._writer.leave(run_log)
-            raise
-        await self._write_end(run_log, "cancelled", CANCELLED)
         self._forget(run)
 
     def _forget(self, run: Run) -> None:
@@ -133,13 +128,16 @@ class Endings:
         """End a run inside another that does not go on here, and take back what it asked."""
 
         async def to_the_end() -> None:
-            run_log = await self._take(principal, run, force=True)
-            await self._write_end(run_log, status, error)
+            async with self._ending(principal, run, error, status=status, force=True):
+                pass
 
         await unbroken(to_the_end())
 
-    async def _take(self, principal: Principal, run: Run, *, force: bool) -> RunLog:
-        """Claim a run, to end it.
+    @asynccontextmanager
+    async def _ending(
+        self, principal: Principal, run: Run, error: str, *, status: RunStatus, force: bool
+    ) -> AsyncGenerator[None]:
+        """Claim a run, take back what it asked, and write its end after what else ends with it.
 
         Raises:
             RunStateError: Somebody works on it.
@@ -151,14 +149,11 @@ class Endings:
             events = await self._runs.events(principal, run.id)
             run_log.last = events[-1].seq if events else 0
             await self.take_back(run, events)
+            yield
         except BaseException:
             await self._writer.leave(run_log)
             raise
-        return run_log
-
-    async def _write_end(self, run_log: RunLog, status: RunStatus, error: str) -> None:
-        data = {"text": "", "output": None, "agent": run_log.run.name}
-        run_log.finish(status, data, error=error)
+        run_log.finish(status, {"text": "", "output": None, "agent": run.name}, error=error)
         try:
             await run_log.settle()
         finally:

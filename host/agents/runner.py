@@ -163,8 +163,7 @@ class Runner:
             self.library.get(name)  # before it is claimed: whose policy holds has to be there
         taint = self._gateway.gate.begin_run(exchange, run.id)
         holder = await self._writer.hold()
-        force = parked and (run.parent is not None or run.status == "parked")
-        run = await self.runs.claim(principal, run, holder=holder, force=force)
+        run = await self.runs.claim(principal, run, holder=holder, force=parked)
         events = await self.runs.events(principal, run.id)
         family = await self.runs.family(principal, run.root)
         run_log = self._writer.open(run, last=events[-1].seq if events else 0)

@@ -225,16 +225,16 @@ async def test_a_stateless_client_hears_of_changes(root: Path):
 
     server = create_server(settings_for(root))
     async with server._lifespan_manager(), SdkClient(server._mcp_server) as client:
-        await _hear(client, root / "a.txt")
+        assert await _heard(client, root / "a.txt") == (root / "a.txt").as_uri()
 
 
-async def _hear(client: Any, file: Path) -> None:
+async def _heard(client: Any, file: Path) -> str:
+    """Change a file and return what the client hears of."""
     async with client.listen(resource_subscriptions=[file.as_uri()]) as events:
         file.write_text("changed outside")  # noqa: ASYNC240 - one small file
         with anyio.fail_after(20):
-            async for event in events:
-                assert event.uri == file.as_uri()
-                break
+            event = await anext(aiter(events))
+    return event.uri
 
 
 @pytest.mark.parametrize(
