@@ -21,7 +21,13 @@ from host.gateway.exchange import CANCELLED_BY_CLIENT
 from tests.agents.scene import open_agents
 from tests.agents.test_loop import call
 from tests.agents.test_parked import ADD, OUTER, answer, waiting
-from tests.agents.test_shelf import ended, left, let_go, open_letting_go
+from tests.agents.test_shelf import (
+    ended,
+    left,
+    left_with_one_inside,
+    let_go,
+    open_letting_go,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -103,8 +109,7 @@ async def test_run_inside_one_that_waits_is_cancelled_by_way_of_it(
     store_folder: Path, tmp_path: Path
 ) -> None:
     async with open_letting_go(store_folder, tmp_path) as scene:
-        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
-        run_id, _ = await left(scene, "outer")
+        run_id, _ = await left_with_one_inside(scene)
         [inner] = await scene.host.agents.runs.family(scene.principal, run_id)
         with pytest.raises(RunStateError, match=f"host runs cancel {run_id}"):
             await scene.runner.cancel(scene.principal, inner.id)
@@ -122,8 +127,7 @@ async def test_run_inside_one_that_is_cancelled_before_it_comes_to_it_again_ends
         await asyncio.get_running_loop().create_future()
 
     async with open_letting_go(store_folder, tmp_path) as scene:
-        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
-        run_id, approval = await left(scene, "outer")
+        run_id, approval = await left_with_one_inside(scene)
         monkeypatch.setattr("host.agents.inside.go_on_inside", never)
         await answer(scene, approval)
         await began.wait()
@@ -235,8 +239,7 @@ async def test_cancelling_that_failed_half_way_can_be_repeated(
 
     monkeypatch.setattr(Endings, "end", failing)
     async with open_letting_go(store_folder, tmp_path) as scene:
-        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
-        run_id, approval = await left(scene, "outer")
+        run_id, approval = await left_with_one_inside(scene)
         with pytest.raises(StoreError, match="away"):
             await scene.runner.cancel(scene.principal, run_id)
         run = await scene.runner.cancel(scene.principal, run_id)

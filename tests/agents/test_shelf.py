@@ -56,6 +56,12 @@ async def left(scene: Scene, agent: str = "keeper") -> tuple[str, Approval]:
     return active.run.id, approval
 
 
+async def left_with_one_inside(scene: Scene) -> tuple[str, Approval]:
+    """Do what `left` does with a run around the one that asks."""
+    scene.agent("outer", OUTER, tools=[], agents=["keeper"])
+    return await left(scene, "outer")
+
+
 async def ended(scene: Scene, run_id: str) -> Run:
     """Return a run when it has ended."""
     runs = scene.host.agents.runs
@@ -109,8 +115,7 @@ async def test_runs_inside_are_let_go_and_go_on_with_the_run_around_them(
     store_folder: Path, tmp_path: Path
 ) -> None:
     async with open_letting_go(store_folder, tmp_path) as scene:
-        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
-        run_id, approval = await left(scene, "outer")
+        run_id, approval = await left_with_one_inside(scene)
         assert scene.runner.active == {}
         await answer(scene, approval)
         run = await ended(scene, run_id)
@@ -172,8 +177,7 @@ async def test_runs_inside_one_that_was_let_go_are_cancelled_with_it(
     store_folder: Path, tmp_path: Path
 ) -> None:
     async with open_letting_go(store_folder, tmp_path) as scene:
-        scene.agent("outer", OUTER, tools=[], agents=["keeper"])
-        run_id, approval = await left(scene, "outer")
+        run_id, approval = await left_with_one_inside(scene)
         run = await scene.runner.cancel(scene.principal, run_id)
         family = await scene.host.agents.runs.family(scene.principal, run_id)
         found = await scene.host.inbox.find(approval.id)
